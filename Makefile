@@ -1,0 +1,49 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help install train curves test bench format lint types check clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Make .venv and install the pinned versions and the project (the others do it if needed)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11")'
+	@echo "Installing into $(VENV): this happens once and takes some minutes."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+train: install ## Train what configs/fit.yaml says; ARGS="--optimizer SGD --optimizer.lr 0.1" changes it
+	@$(BIN)/python -m project.fit $(ARGS)
+
+curves: install ## Show the curves of all runs in TensorBoard and print its address
+	@$(BIN)/tensorboard --logdir logs $(ARGS)
+
+test: install ## Run the tests; ARGS="-m slow" runs the slow ones
+	@$(BIN)/pytest $(ARGS)
+
+bench: install ## Measure speed, side by side with plain PyTorch and stock Lightning
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+format: install ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lint: install ## Check format and style
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: install ## Check types
+	@$(BIN)/mypy
+
+check: lint types test ## Lint, types and tests
+
+clean: ## Remove .venv and what tools left behind; runs in logs/ stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

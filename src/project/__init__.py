@@ -1,0 +1,1 @@
+"""A starter for supervised learning on tables with PyTorch Lightning."""

@@ -1,0 +1,91 @@
+"""Objects from a configuration."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.loggers import Logger
+
+from project.callbacks import RunBar, RunLogger
+from project.checkpoints import AtomicCheckpointIO, Resumable
+from project.config import SECTIONS, Config, arguments
+from project.data import TableData
+from project.models import TableModel
+from project.names import find_class
+from project.schema import Schema
+
+
+def build_data(config: Config) -> TableData:
+    """Makes the data module, its batches in the order of the run's seed."""
+    data: TableData = _build("data", config)
+    data.order_seed = config["seed"]
+    return data
+
+
+def build_model(config: Config, schema: Schema) -> TableModel:
+    """Makes the model; its initial weights are drawn from PyTorch's random numbers."""
+    model: TableModel = _build(
+        "model", config, schema=schema, optimizer=config["optimizer"], scheduler=config["scheduler"]
+    )
+    return model
+
+
+def build_trainer(config: Config, folder: Path, monitor: str, resume_step: int | None = None) -> Trainer:
+    """Makes a trainer that logs and saves into a run's folder.
+
+    Args:
+        config: The run's configuration; its own callbacks, plugins and logger are respected.
+        folder: The run's folder.
+        monitor: The value by which the best checkpoint is chosen.
+        resume_step: The step from which a stopped run goes on; TensorBoard forgets what came after.
+    """
+    settings = _settings(Trainer, config["trainer"])
+    callbacks: list[Callback] = [*(settings["callbacks"] or [])]
+    if settings["enable_checkpointing"] is not False:
+        callbacks += [
+            Resumable(folder / "checkpoints", config, config["checkpoint_every"]),
+            ModelCheckpoint(
+                folder / "checkpoints", "best", monitor, auto_insert_metric_name=False, enable_version_counter=False
+            ),
+        ]
+    if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+        callbacks.append(RunBar())
+    logger: Logger | bool = settings["logger"]
+    if logger in (None, True):
+        logger = RunLogger(
+            folder.parent.parent, folder.parent.name, folder.name, default_hp_metric=False, purge_step=resume_step
+        )
+        curves = {"train and validation": ["Multiline", ["loss/train", "loss/val"]]}
+        logger.experiment.add_custom_scalars({"loss": curves})
+    changed = {
+        "callbacks": callbacks,
+        "logger": logger,
+        "plugins": [*_listed(settings["plugins"]), AtomicCheckpointIO()],
+        "default_root_dir": folder,
+        "enable_model_summary": bool(settings["enable_model_summary"]),
+    }
+    return Trainer(**{**settings, **changed})
+
+
+def build_plain_trainer(config: Config) -> Trainer:
+    """Makes a trainer that writes nothing, for testing on the device and in the precision of the run."""
+    settings = _settings(Trainer, {name: config["trainer"][name] for name in ("accelerator", "devices", "precision")})
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return Trainer(**{**settings, **quiet})
+
+
+def _build(name: str, config: Config, **given: Any) -> Any:
+    section = SECTIONS[name]
+    cls = find_class(config[name]["class_path"], section.modules, section.base)
+    return cls(**_settings(cls, config[name]["init_args"], section.given), **given)
+
+
+def _settings(cls: type, settings: dict[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Constructor arguments in their types, with the objects among them made."""
+    parser, _ = arguments(cls, given)
+    return dict(vars(parser.instantiate(parser.parse_object(settings))))
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]

@@ -1,0 +1,55 @@
+"""What a run shows and writes besides its checkpoints: the progress bar and TensorBoard's event file."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from tqdm import tqdm
+
+
+class RunBar(ProgressBar):
+    """One progress bar for all epochs, with the last losses; only on a terminal, and redrawn ten times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Any = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws the bar, which begins where the run resumes."""
+        done = trainer.current_epoch * int(trainer.num_training_batches) + trainer.fit_loop.batch_idx + 1
+        total = int(self.total_train_batches) * (trainer.max_epochs or 0)
+        # `disable=None` hides it where standard error is no terminal.
+        self._bar = tqdm(
+            total=total if total > 0 else None, initial=max(done, 0), disable=None, leave=False, unit="step"
+        )
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Moves the bar."""
+        self._bar.update()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the epoch and its losses."""
+        if not self._bar.disable:
+            self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
+            losses = {k: v for k, v in trainer.callback_metrics.items() if k in ("loss/train", "loss/val")}
+            self._bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class RunLogger(TensorBoardLogger):
+    """TensorBoard's logger, with a single event file that stays open and without a ``hparams.yaml``."""
+
+    def save(self) -> None:
+        """Makes what was logged visible to TensorBoard."""
+        self.experiment.flush()
+
+    def finalize(self, status: str) -> None:
+        """Leaves the file open: the test comes after the training."""
+        self.save()

@@ -1,0 +1,130 @@
+"""Checkpoints that a crash cannot break, and runs that can be stopped and go on."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old checkpoint and then renames: there is always a whole one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Saves a checkpoint.
+
+        Raises:
+            OSError: If the folder cannot be written or the disk is full; the old checkpoint stays.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".tmp")
+        try:
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class Stopped(Exception):
+    """The run was asked to stop, and its state is saved.
+
+    Attributes:
+        signal: The number of the signal that asked.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signal = signum
+
+
+class Resumable(Callback):
+    """Keeps ``last.ckpt``, from which a run goes on to the same bits, and stops the run when asked to.
+
+    Saves at the start of every epoch, every ``every_n_steps`` steps, at the end, and when SIGTERM or Ctrl-C asks to
+    stop: after the step that is under way. A second Ctrl-C does not wait. What it saves beside the trainer's own
+    state is the state of the random number generators, and the run's configuration.
+
+    Args:
+        folder: Where ``last.ckpt`` is written.
+        config: The run's configuration, in plain values.
+        every_n_steps: Steps between two checkpoints within an epoch; None for none.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any], every_n_steps: int | None = None) -> None:
+        self.path = folder / "last.ckpt"
+        self.config = config
+        self.every_n_steps = every_n_steps
+        self._signal: int | None = None
+        self._between_epochs = False
+        self._handlers: dict[int, Any] = {}
+        self._random_state: dict[str, Any] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restores the random state, and listens to signals, after Lightning has set its own handlers."""
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state["cpu"])
+            if torch.cuda.is_available() and self._random_state["cuda"]:
+                torch.cuda.set_rng_state_all(self._random_state["cuda"])
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def _on_signal(self, signum: int, frame: Any) -> None:
+        if self._signal is not None and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._signal = signum
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves between two epochs: all that belongs to the last one, its validation too, is done."""
+        self._between_epochs = True
+        self._save(trainer)
+        self._between_epochs = False
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Marks a resumed epoch as an ordinary one; else the trainer would skip the step of ReduceLROnPlateau."""
+        trainer.fit_loop._restarting = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves within an epoch. Not after its last batch: a trainer that resumes there would skip the validation."""
+        due = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
+        if (due or self._signal is not None) and not trainer.is_last_batch:
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves the final state."""
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        if self._signal is not None:
+            raise Stopped(self._signal)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Adds the configuration and the random state."""
+        if self._between_epochs:
+            # The trainer has already counted the coming epoch as ready, and would not begin it when it resumes.
+            progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
+            progress["total"]["ready"] -= 1
+            progress["current"]["ready"] -= 1
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        checkpoint["config"] = self.config
+        checkpoint["random_state"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Takes the random state, to restore it when training starts."""
+        self._random_state = checkpoint["random_state"]
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Gives the signals back to whoever had them."""
+        for signum, handler in self._handlers.items():
+            signal.signal(signum, handler)
+        self._handlers = {}

@@ -1,0 +1,109 @@
+"""The command line: flags, and errors in one sentence."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from project.config import COMMAND_LINE, RUN_SETTINGS, SECTIONS, Layer, UsageError, read_layer
+from project.models import Diverged
+from project.names import nearest
+
+
+@dataclass
+class Request:
+    """What a command line asks for.
+
+    Attributes:
+        layers: The files, in order, and then the flags.
+        resume: The run to go on with.
+        print_config: Whether only to show the configuration.
+        help: The section to describe, or an empty string for all; None for no help.
+        help_class: The class to describe.
+    """
+
+    layers: list[Layer] = field(default_factory=list)
+    resume: str | None = None
+    print_config: bool = False
+    help: str | None = None
+    help_class: str | None = None
+
+
+def read_flags(args: Sequence[str]) -> Request:
+    """Reads a command line; every flag is written out, as ``--name value`` or ``--name=value``.
+
+    Raises:
+        UsageError: If a flag is not known or its value is missing.
+    """
+    request = Request()
+    names, settings = Layer({}, COMMAND_LINE), Layer({}, COMMAND_LINE)  # names first: they replace what was set
+    rest = list(args)
+    while rest:
+        flag, has_value, value = rest.pop(0).partition("=")
+        if flag in ("-h", "--help"):
+            request.help = ""
+            continue
+        if flag == "--print_config":
+            request.print_config = True
+            continue
+        if not flag.startswith("--"):
+            raise UsageError(f"'{flag}' is no flag; flags begin with --")
+        name = flag[2:]
+        section, _, key = name.partition(".")
+        if key == "help" and (section in SECTIONS or section == "trainer"):
+            request.help = section
+            request.help_class = value or (rest.pop(0) if rest and not rest[0].startswith("-") else None)
+            continue
+        if not has_value:
+            if not rest or rest[0].startswith("--"):
+                raise UsageError(f"{flag} needs a value")
+            value = rest.pop(0)
+        if name == "config":
+            request.layers.append(read_layer(value))
+        elif name == "resume":
+            request.resume = value
+        elif section in SECTIONS and not key:
+            names.content[section] = value
+        elif section in SECTIONS or section == "trainer":
+            _set(settings.content, _path(section, key), value)
+        elif section in RUN_SETTINGS and not key:
+            settings.content[section] = value
+        else:
+            flags = ["config", "resume", "print_config", "help", *SECTIONS, "trainer", *RUN_SETTINGS]
+            raise UsageError(f"{flag} is not accepted; {nearest(section, flags).replace('mean ', 'mean --')}")
+    request.layers += [layer for layer in (names, settings) if layer.content]
+    return request
+
+
+def _path(section: str, key: str) -> list[str]:
+    """Where a flag's value belongs in a file: ``data.batch_size`` is ``data.init_args.batch_size``."""
+    keys = key.split(".")
+    return [section, *keys] if section == "trainer" or keys[0] == "init_args" else [section, "init_args", *keys]
+
+
+def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        content = content.setdefault(key, {})
+    content[path[-1]] = value
+
+
+def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | None) -> int:
+    """Runs a command and turns what a user can mend into one sentence on standard error.
+
+    Args:
+        command: Takes the arguments and returns the exit status.
+        args: The arguments; by default the process's own.
+
+    Returns:
+        The exit status: 2 for a wrong command line or file, 1 for a run that failed. With ``python -X dev`` errors
+        are raised with their traceback.
+    """
+    try:
+        return command(sys.argv[1:] if args is None else args)
+    except (ValueError, OSError, Diverged, MisconfigurationException) as error:
+        if sys.flags.dev_mode:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1

@@ -1,0 +1,252 @@
+"""A run's configuration: YAML files and flags, laid one over the other, each checked as it is laid."""
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+from lightning.pytorch import Trainer
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from project.data import TableData
+from project.models import TableModel
+from project.names import class_path, find_class, nearest
+from project.optimizers import OPTIMIZER_MODULES, SCHEDULER_MODULES, describe
+
+ROOT = Path(__file__).parents[2]
+"""The project's folder, with its ``configs`` and ``logs``."""
+
+Config = dict[str, Any]
+"""``seed``, ``name`` and the like; ``trainer``; and for each section ``class_path`` and ``init_args``, or None."""
+
+
+class UsageError(ValueError):
+    """A file or a flag says what cannot be; the message names it, where it stands, and what may be meant."""
+
+
+class RunSettings:
+    """What a run is called and what its chances are.
+
+    Args:
+        seed: Decides initial weights, dropout and the order of the batches.
+        name: The run's folder; by default it is made of the model, the optimizer, its rate and the seed.
+        experiment: The folder around it; by default the name of the data.
+        checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        name: str | None = None,
+        experiment: str | None = None,
+        checkpoint_every: int | None = None,
+    ) -> None: ...
+
+
+RUN_SETTINGS = tuple(inspect.signature(RunSettings).parameters)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the configuration that names a class.
+
+    Attributes:
+        base: What the class must be a subclass of.
+        modules: Where short names are looked up.
+        given: Constructor arguments that are not settings: the program supplies them.
+        deduced: Required constructor arguments that the program supplies where no setting does.
+    """
+
+    base: type
+    modules: tuple[str, ...]
+    given: frozenset[str] = frozenset()
+    deduced: frozenset[str] = frozenset()
+
+
+SECTIONS = {
+    "data": Section(TableData, ("project.data",)),
+    "model": Section(TableModel, ("project.models",), frozenset({"schema", "optimizer", "scheduler"})),
+    "optimizer": Section(Optimizer, OPTIMIZER_MODULES, frozenset({"params"})),
+    "scheduler": Section(
+        LRScheduler, SCHEDULER_MODULES, frozenset({"optimizer", "last_epoch"}), frozenset({"max_lr", "T_max"})
+    ),
+}
+NESTED_MODULES = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.profilers")
+
+
+COMMAND_LINE = "command line"
+
+
+@dataclass
+class Layer:
+    """One file or the command line: its content, and its name for messages."""
+
+    content: dict[str, Any]
+    source: str
+    folder: Path = field(default_factory=Path)
+
+
+@cache
+def arguments(cls: type, given: frozenset[str] = frozenset()) -> tuple[ArgumentParser, frozenset[str]]:
+    """A parser of a class's constructor arguments without those given, and the names of the required ones."""
+    parser = ArgumentParser(exit_on_error=False, add_help=False)
+    parser.add_class_arguments(cls, skip=set(given), instantiate=False)
+    if cls is Trainer:
+        parser.set_defaults(devices=1)
+    required = [action for action in parser._actions if action.required]
+    for action in required:
+        action.required = False  # a layer need not be complete; the whole configuration is looked at in the end
+    return parser, frozenset(action.dest for action in required)
+
+
+def read_layer(path: str | Path) -> Layer:
+    """Reads a YAML file.
+
+    Raises:
+        UsageError: If it is missing, is no YAML, or holds something else than names with values.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        hint = f"; in {path.parent} {nearest(path.name, names)}" if names else ""
+        raise UsageError(f"there is no file {path}{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
+    return Layer(content, str(path), path.parent)
+
+
+def combine(layers: Sequence[Layer]) -> Config:
+    """Lays configurations one over the other, later over earlier, and fills in the defaults.
+
+    A layer that names a class replaces the whole section: no setting of an earlier layer survives.
+
+    Args:
+        layers: If the files among them do not name both data and model, ``configs/fit.yaml`` is laid under them.
+
+    Raises:
+        UsageError: If a name is not known, a value is not of the right type, or one is missing.
+    """
+    files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
+    if not all(any(section in file for file in files) for section in ("data", "model")):
+        layers = [read_layer(ROOT / "configs" / "fit.yaml"), *layers]
+    config: Config = {"trainer": {}, **dict.fromkeys(SECTIONS)}
+    names = [*RUN_SETTINGS, *config]
+    for layer in layers:
+        for name, value in layer.content.items():
+            if name in SECTIONS:
+                config[name] = _lay_section(name, config[name], value, layer)
+            elif name == "trainer":
+                config[name] = config[name] | _check(Trainer, value or {}, name, layer)
+            elif name in names:
+                config |= _check(RunSettings, {name: value}, "", layer)
+            else:
+                raise UsageError(f"{layer.source}: '{name}' is not accepted; {nearest(name, names)}")
+    return _fill_in(config)
+
+
+def _fill_in(config: Config) -> Config:
+    """Adds the defaults of everything that no layer sets, in plain values only."""
+    top = {name: value for name, value in config.items() if name not in SECTIONS and name != "trainer"}
+    filled = _plain(RunSettings, top) | {"trainer": _plain(Trainer, config["trainer"])}
+    for name, section in SECTIONS.items():
+        chosen = config[name]
+        if chosen is not None:
+            cls = find_class(chosen["class_path"], section.modules, section.base)
+            required = arguments(cls, section.given)[1] - section.deduced
+            if missing := sorted(required - chosen["init_args"].keys()):
+                raise UsageError(f"{name}: {cls.__name__} needs --{name}.{missing[0]}")
+            chosen = {**chosen, "init_args": _plain(cls, chosen["init_args"], section.given)}
+        filled[name] = chosen
+    return filled
+
+
+def _plain(cls: type, settings: dict[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Any]:
+    parser, required = arguments(cls, given)
+    values: dict[str, Any] = yaml.safe_load(parser.dump(parser.parse_object(settings), skip_none=False)) or {}
+    return {name: value for name, value in values.items() if name not in required or value is not None}
+
+
+def _lay_section(name: str, current: Config | None, value: Any, layer: Layer) -> Config | None:
+    section = SECTIONS[name]
+    if isinstance(value, str) and value.endswith((".yaml", ".yml")):
+        layer = read_layer(layer.folder / value)
+        value = layer.content
+    if value is None or value == "null":
+        if name == "scheduler":
+            return None
+        raise UsageError(f"{layer.source}: {name} must name a class")
+    if isinstance(value, str):
+        value = {"class_path": value}
+    if not isinstance(value, dict) or value.keys() - {"class_path", "init_args"}:
+        raise UsageError(
+            f"{layer.source}: {name} must be the name of a class, or class_path and init_args, not {value}"
+        )
+    if "class_path" in value:
+        try:
+            cls = find_class(str(value["class_path"]), section.modules, section.base)
+            if section.base in (Optimizer, LRScheduler):
+                describe(cls, section.base)
+        except ValueError as error:
+            raise UsageError(f"{layer.source}: {name}: {error}") from None
+        current = {"class_path": class_path(cls), "init_args": {}}
+    if current is None:
+        raise UsageError(f"{layer.source}: {name} has settings but no class; name one with --{name} NAME")
+    cls = find_class(current["class_path"], section.modules, section.base)
+    settings = _check(cls, value.get("init_args") or {}, name, layer)
+    return {**current, "init_args": current["init_args"] | settings}
+
+
+def _check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
+    """Checks constructor arguments, one by one, and brings them into their types."""
+    if not isinstance(settings, dict):
+        raise UsageError(f"{layer.source}: {where} must hold names with values, not {settings!r}")
+    parser, _ = arguments(cls, SECTIONS[where].given if where in SECTIONS else frozenset())
+    known = list(parser.get_defaults().keys())
+    checked = {}
+    for name, value in settings.items():
+        path = f"{where}.{name}".lstrip(".")
+        if name not in known:
+            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(str(name), known)}")
+        if name == "callbacks":
+            value = [
+                {"class_path": v} if isinstance(v, str) else v for v in (value if isinstance(value, list) else [value])
+            ]
+        value = _check_nested(value, path, layer)
+        try:
+            checked[name] = parser.parse_object({name: value})[name]
+        except (ArgumentError, ValueError) as error:
+            raise UsageError(f"{layer.source}: {path} cannot be {value!r}{_expected(str(error))}") from None
+    return checked
+
+
+def _check_nested(value: Any, path: str, layer: Layer) -> Any:
+    """Checks classes within values, such as callbacks, and their arguments."""
+    if isinstance(value, list):
+        return [_check_nested(item, f"{path}[{i}]", layer) for i, item in enumerate(value)]
+    if isinstance(value, dict) and "class_path" in value:
+        try:
+            cls = find_class(str(value["class_path"]), NESTED_MODULES, object)
+        except ValueError as error:
+            raise UsageError(f"{layer.source}: {path}: {error}") from None
+        return {"class_path": class_path(cls), "init_args": _check(cls, value.get("init_args") or {}, path, layer)}
+    return value
+
+
+def _expected(message: str) -> str:
+    """What a message of jsonargparse says it expected, in a few words."""
+    found = re.findall(r"Expected (?:an? )?(?:<class '([\w.]+)'>|(.+))", message)
+    names = [re.sub(r"typing\.Literal\[(.*)\]", r"one of \1", a or b) for a, b in found]
+    names = [name for name in dict.fromkeys(names) if "NoneType" not in name and "import path" not in name]
+    return f"; expected {' or '.join(names)}" if names else f": {' '.join(message.split())}"

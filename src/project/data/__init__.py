@@ -1,0 +1,27 @@
+"""Data modules: every class here can be named on the command line as ``--data NAME``."""
+
+from project.data.base import Split, Table, TableData
+from project.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
+from project.data.loader import TensorLoader
+from project.data.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
+from project.data.toy import Blobs, Circles, Moons
+
+__all__ = [
+    "Blobs",
+    "BreastCancer",
+    "Circles",
+    "Diabetes",
+    "Digits",
+    "FiveRows",
+    "HeightWeight",
+    "Iris",
+    "Moons",
+    "RandomLabels",
+    "RandomNumbers",
+    "Split",
+    "Table",
+    "TableData",
+    "TensorLoader",
+    "ThreePoints",
+    "Wine",
+]

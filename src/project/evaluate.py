@@ -1,0 +1,72 @@
+"""``python -m project.evaluate RUN``: tests a trained model again, from what its run saved and nothing else."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from project.baselines import baseline_scores
+from project.build import build_data, build_plain_trainer
+from project.cli import run_command
+from project.config import UsageError
+from project.fit import silence
+from project.models import load_model
+from project.report import print_scores
+from project.run_folder import find_checkpoint
+
+USAGE = """\
+usage: python -m project.evaluate RUN [--help]
+
+Tests the best checkpoint of a run again, on the rows that were its test rows, and prints its scores beside the
+baselines'. Everything comes from the checkpoint: the weights, the data set and how it was split and scaled.
+
+  RUN    the folder of a run, or a checkpoint
+"""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command; see ``--help``."""
+    return run_command(_main, args)
+
+
+def _main(args: Sequence[str]) -> int:
+    if {"-h", "--help"} & set(args):
+        print(USAGE, end="")
+        return 0
+    if len(args) != 1 or args[0].startswith("-"):
+        raise UsageError(f"evaluate takes one argument, the run to test, not: {' '.join(args) or 'none'}")
+    name, metrics, baselines = evaluate(args[0])
+    print_scores(name, metrics, baselines)
+    return 0
+
+
+def evaluate(run: str | Path) -> tuple[str, dict[str, float], dict[str, dict[str, float]]]:
+    """Tests a run's best checkpoint on its test rows.
+
+    Args:
+        run: The run's folder, or a checkpoint.
+
+    Returns:
+        The model's name, its metrics, and the baselines' metrics by name.
+
+    Raises:
+        ValueError: If there is no such checkpoint, it was not written by ``project.fit``, or there are no test rows.
+    """
+    silence()
+    path = find_checkpoint(run, ("best.ckpt", "last.ckpt"))
+    model = load_model(path)
+    config = torch.load(path, weights_only=True, map_location="cpu").get("config")
+    if config is None:
+        raise ValueError(f"{path} was not written by project.fit and does not say what to test on")
+    data = build_data(config)
+    if not len(data.split("test").x):
+        raise ValueError(f"{path}: the run kept no rows to test on (data.test_fraction is 0)")
+    torch.set_flush_denormal(True)
+    (scores,) = build_plain_trainer(config).test(model, data, verbose=False)
+    metrics = {name.removesuffix("/test"): value for name, value in scores.items()}
+    return type(model).__name__, metrics, baseline_scores(data)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

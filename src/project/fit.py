@@ -1,0 +1,172 @@
+"""``python -m project.fit``: trains a model, tests it, and leaves checkpoints, curves and a report."""
+
+import logging
+import shlex
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from project.build import build_data, build_model, build_trainer
+from project.checkpoints import Stopped
+from project.cli import Request, read_flags, run_command
+from project.config import Config, UsageError, combine, read_layer
+from project.data import TableData
+from project.help import help_text
+from project.models import TableModel
+from project.run_folder import create_folder, find_checkpoint, write_config
+
+SMALL = 2**24
+"""Up to this many multiplications a step (parameters times rows), a second thread costs more than it gives."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command; see ``--help``."""
+    return run_command(_main, args)
+
+
+def _main(args: Sequence[str]) -> int:
+    request = read_flags(args)
+    if request.help is not None:
+        print(help_text(request), end="")
+        return 0
+    folder = None if request.resume is None else Path(request.resume)
+    config = combine(request.layers) if folder is None else _resumed_config(folder, request)
+    if request.print_config:
+        yaml.safe_dump(config, sys.stdout, sort_keys=False)
+        return 0
+    return run(config, folder, command=shlex.join(["python", "-m", "project.fit", *args]))
+
+
+def run(config: Config, resume: Path | None = None, command: str = "") -> int:
+    """Trains, tests and reports what a configuration says.
+
+    Args:
+        config: A whole configuration, as `combine` makes it.
+        resume: The folder of the stopped run to go on with, or None for a new run.
+        command: The command line, for the report.
+
+    Returns:
+        The exit status: 128 plus the signal's number for a run that was stopped.
+    """
+    start = time.perf_counter()
+    silence()
+    data = build_data(config)
+    schema = data.schema
+    seed_everything(config["seed"], verbose=False)
+    model = build_model(config, schema)
+    num_rows = len(data.split("train").x)
+    num_parameters = sum(p.numel() for p in model.parameters())
+    batch_size = num_rows if data.batch_size == "full" else min(data.batch_size, num_rows)
+    if num_parameters * batch_size <= SMALL:
+        torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # numbers below 1e-38, which a converged net is full of, are slow on a CPU
+
+    checkpoint = None if resume is None else find_checkpoint(resume, ("last.ckpt",))
+    folder = create_folder(config) if resume is None else resume
+    try:
+        monitor = "loss/val" if len(data.split("val").x) else "loss/train"
+        step = None if checkpoint is None else torch.load(checkpoint, weights_only=True)["global_step"]
+        if resume is None:
+            write_config(folder, config)
+        trainer = build_trainer(config, folder, monitor, step)
+        print(f"{_short(model)} with {num_parameters:,} parameters on {num_rows:,} rows of {_short(data)}: {folder}")
+        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    except Stopped as stopped:
+        print(f"{stopped}; go on with: python -m project.fit --resume {shlex.quote(str(folder))}", file=sys.stderr)
+        return 128 + stopped.signal
+    except BaseException:
+        if resume is None and not (folder / "checkpoints" / "last.ckpt").exists():
+            shutil.rmtree(folder)  # nothing was trained yet
+        raise
+    _finish(trainer, model, data, folder, config, {"command": command, "seconds": time.perf_counter() - start})
+    return 0
+
+
+def silence() -> None:
+    """Keeps Lightning's advertisements, and warnings that don't apply here, off the console."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        r".*isinstance\(treespec, LeafSpec\)",  # Lightning calls what torch has deprecated
+        r"The number of training batches",  # losses are logged at each epoch's end, too
+        r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on there
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _finish(
+    trainer: Trainer, model: TableModel, data: TableData, folder: Path, config: Config, facts: dict[str, Any]
+) -> None:
+    """Tests the best checkpoint and writes the report, the figures and the table."""
+    from project.baselines import baseline_scores
+    from project.report import log_hparams, print_scores, write_report
+
+    best = folder / "checkpoints" / "best.ckpt"
+    metrics: dict[str, float] = {}
+    baselines: dict[str, dict[str, float]] = {}
+    if len(data.split("test").x):
+        (scores,) = trainer.test(model, data, str(best) if best.exists() else None, verbose=False, weights_only=True)
+        metrics = {name.removesuffix("/test"): value for name, value in scores.items()}
+        baselines = baseline_scores(data)
+    report = {
+        "run": folder.name,
+        "experiment": folder.parent.name,
+        "metrics": metrics,
+        "baselines": baselines,
+        "num_parameters": sum(p.numel() for p in model.parameters()),
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "seed": config["seed"],
+        **facts,
+    }
+    write_report(folder / "report.json", report)
+    if isinstance(trainer.logger, TensorBoardLogger):
+        log_hparams(trainer.logger, config, {f"{name}/test": value for name, value in metrics.items()})
+        if metrics and data.schema.target.kind != "number":
+            from project.figures import boundary_figure, confusion_figure
+
+            writer, step = trainer.logger.experiment, trainer.global_step
+            writer.add_figure("confusion/test", confusion_figure(model, data), step)
+            if data.schema.num_features == 2:
+                writer.add_figure("boundary/test", boundary_figure(model, data), step)
+        trainer.logger.experiment.close()
+    if metrics:
+        print_scores(_short(model), metrics, baselines)
+    print(f"Run: {folder}\nCurves: tensorboard --logdir {shlex.quote(str(folder.parent.parent))}")
+
+
+def _short(thing: object) -> str:
+    return type(thing).__name__
+
+
+def _resumed_config(folder: Path, request: Request) -> Config:
+    """The configuration of a stopped run, if the command line does not change it."""
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
+    if (folder / "report.json").exists():
+        raise UsageError(f"{folder} is finished; test it again with: python -m project.evaluate {folder}")
+    saved = combine([read_layer(path)])
+    wanted = combine([read_layer(path), *request.layers])
+    if changes := _differences(saved, wanted):
+        raise UsageError(f"a run goes on as it began; {folder} has\n" + "\n".join(changes))
+    return saved
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [line for key in keys for line in _differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))]
+    return [] if old == new else [f"  {path}: {old}, not {new}"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

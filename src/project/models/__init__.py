@@ -1,0 +1,16 @@
+"""Models: every class here can be named on the command line as ``--model NAME``."""
+
+from project.models.base import Diverged, TableModel, load_model
+from project.models.conv_net import ConvNet
+from project.models.feed_forward import FeedForward
+from project.models.linear import LinearRegression, LogisticRegression
+
+__all__ = [
+    "ConvNet",
+    "Diverged",
+    "FeedForward",
+    "LinearRegression",
+    "LogisticRegression",
+    "TableModel",
+    "load_model",
+]

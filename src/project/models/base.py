@@ -1,0 +1,264 @@
+"""What every model shares: loss, metrics, optimizer, and what is logged."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from project.metrics import class_metrics, number_metrics, two_columns
+from project.names import class_path, find_class
+from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
+from project.schema import Schema
+
+DIVERGED = 1e6
+"""A training loss this many times the first one (or 1, if that is larger) has diverged, though it is still finite."""
+
+
+class Diverged(RuntimeError):
+    """The loss became infinite, not a number, or far larger than it was at the start."""
+
+
+class TableModel(LightningModule):
+    """A model of a table's target.
+
+    A subclass is a constructor, which makes the layers, and a ``forward`` from features, ``(batch, features)``, to
+    ``(batch, outputs)``: logits of classes (a single one for two classes), or a standardised number.
+
+    Args:
+        schema: The table's columns and target, as `TableData.schema` gives it.
+        optimizer: A class of ``torch.optim`` or another: by name, itself, with arguments (`functools.partial`), or as
+            ``{"class_path": ..., "init_args": {...}}``.
+        scheduler: A class of ``torch.optim.lr_scheduler`` in the same forms, or None.
+        decay_biases: Whether weight decay shrinks biases and normalisation weights too, as PyTorch has it.
+        log_grad_norm: Whether to log the length of the gradient as ``grad_norm``.
+
+    Raises:
+        ValueError: If the target is of a kind that this model cannot predict, or the optimizer cannot be used.
+    """
+
+    target_kinds: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "number")
+
+    def __init__(
+        self,
+        schema: Schema | dict[str, Any],
+        optimizer: Spec = "Adam",
+        scheduler: Spec | None = None,
+        decay_biases: bool = True,
+        log_grad_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.schema = schema if isinstance(schema, Schema) else Schema.from_dict(schema)
+        target = self.schema.target
+        if target.kind not in self.target_kinds:
+            wanted, found = ("classes", "a number") if target.kind == "number" else ("a number", "classes")
+            raise ValueError(f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {found}")
+        self.save_hyperparameters(logger=False)
+        # Plain values instead of objects: the checkpoint must load with weights_only=True.
+        self.hparams["schema"] = self.schema.to_dict()
+        self.hparams["optimizer"] = describe(optimizer, Optimizer)
+        self.hparams["scheduler"] = describe(scheduler, LRScheduler) if scheduler else None
+        self._recent: dict[int, tuple[Tensor, int]] = {}  # losses and sizes of the batches since the last reading
+        self._loss_sum, self._num_rows = 0.0, 0  # of the epoch so far
+        self._first_loss: float | None = None
+        self._outputs: list[tuple[Tensor, Tensor]] = []  # outputs and targets of an evaluation
+        self._epoch_start = 0.0
+        self._log_interval = 1
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The mean loss of a batch: binary cross entropy, cross entropy or squared error, after the target's kind.
+
+        Args:
+            outputs: What ``forward`` gave, ``(batch, outputs)``.
+            y: Targets as the data module encodes them, ``(batch,)``.
+        """
+        match self.schema.target.kind:
+            case "binary":
+                return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), y)
+            case "multiclass":
+                return functional.cross_entropy(outputs, y)
+            case _:
+                return functional.mse_loss(outputs.squeeze(1), y)
+
+    def metrics(self, outputs: Tensor, y: Tensor) -> dict[str, float]:
+        """Scores outputs against targets, numbers in the target's own unit; arguments as for `loss`."""
+        target = self.schema.target
+        match target.kind:
+            case "binary":
+                return class_metrics(two_columns(outputs), y)
+            case "multiclass":
+                return class_metrics(outputs.log_softmax(1), y)
+            case _:
+                return number_metrics(
+                    outputs.squeeze(1) * target.scale + target.center, y * target.scale + target.center
+                )
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Returns the batch's loss and remembers it; it is read later, so that a GPU need not wait here."""
+        x, y = batch
+        loss = self.loss(self(x), y)
+        # LBFGS comes here several times a step; the last loss stays.
+        self._recent[batch_idx] = loss.detach(), len(y)
+        return loss
+
+    def on_train_start(self) -> None:
+        """Refuses minibatches for an optimizer that needs the full batch."""
+        self._epoch_start = time.perf_counter()
+        self._log_interval = vars(self.trainer)["log_every_n_steps"]
+        optimizer = self.trainer.optimizers[0]
+        if isinstance(optimizer, FULL_BATCH) and self.trainer.num_training_batches > 1:
+            name = type(optimizer).__name__
+            raise ValueError(f"{name} wants all training rows in every step: set --data.batch_size full")
+
+    def on_train_epoch_start(self) -> None:
+        """Logs the rate of the steps to come."""
+        self._epoch_start = time.perf_counter()
+        self._log_now({"lr": self._lr})
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Reads the losses at the logger's interval and at the end of the epoch."""
+        self._read_losses_if_due()
+
+    def _read_losses_if_due(self) -> None:
+        if not self._recent:
+            return
+        if self.trainer.is_last_batch:
+            self._read_losses()
+        elif (max(self._recent) + 1) % self._log_interval == 0:
+            self._log_now({"loss/train_step": self._read_losses(), "lr": self._lr})
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the mean training loss of the epoch's rows."""
+        self.log("loss/train", self._loss_sum / max(self._num_rows, 1), prog_bar=True)
+        self.log("epoch_seconds", time.perf_counter() - self._epoch_start)
+        self._loss_sum, self._num_rows = 0.0, 0
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Logs the gradient's length at the logger's interval, if asked to."""
+        if self.hparams["log_grad_norm"] and self.global_step % self._log_interval == 0:
+            gradients = [p.grad for p in self.parameters() if p.grad is not None]
+            self._log_now({"grad_norm": float(torch.nn.utils.get_total_norm(gradients))})
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Keeps the outputs; they are scored together at the end."""
+        self._outputs.append((self(batch[0]), batch[1]))
+
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the loss and metrics of all validation rows."""
+        scores = self._score_outputs("val")
+        if not math.isfinite(scores["loss/val"]) and not self.trainer.sanity_checking:
+            raise self._diverged("validation loss", scores["loss/val"], self.global_step)
+        self.log("loss/val", scores.pop("loss/val"), prog_bar=True)
+        self.log_dict(scores)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the loss and metrics of all test rows."""
+        self.log_dict(self._score_outputs("test"))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Makes the optimizer and scheduler that the hyper-parameters name."""
+        groups: list[dict[str, Any]] = [{"params": list(self.parameters())}]
+        if not self.hparams["decay_biases"]:
+            groups = [
+                {"params": [p for p in self.parameters() if p.ndim > 1]},
+                {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+            ]
+        # With 16-bit gradients the trainer unscales them before the step, which fused optimizers do themselves.
+        fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
+        optimizer = build_optimizer(self.hparams["optimizer"], groups, fused)
+        if self.hparams["scheduler"] is None:
+            return optimizer
+        monitor = "loss/val" if self.trainer.enable_validation else "loss/train"
+        scheduler = build_scheduler(self.hparams["scheduler"], optimizer, self.trainer, monitor)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}  # type: ignore[return-value]  # a plain dict will do
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the model's class and the losses of the unfinished epoch; refuses to save a diverged model."""
+        self._read_losses_if_due()  # a checkpoint at the end of a batch comes before `on_train_batch_end`
+        recent = {i: (self._checked(loss.item(), i), rows) for i, (loss, rows) in self._recent.items()}
+        checkpoint["model_class"] = class_path(type(self))
+        checkpoint["losses"] = {
+            "recent": recent,
+            "sum": self._loss_sum,
+            "rows": self._num_rows,
+            "first": self._first_loss,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on with the losses of the unfinished epoch."""
+        losses = checkpoint["losses"]
+        self._recent = {i: (torch.tensor(loss), rows) for i, (loss, rows) in losses["recent"].items()}
+        self._loss_sum, self._num_rows, self._first_loss = losses["sum"], losses["rows"], losses["first"]
+
+    @property
+    def _lr(self) -> float:
+        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def _log_now(self, values: dict[str, float]) -> None:
+        """Sends values straight to the loggers; `log` would prepare for means over epochs and devices, at a cost."""
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values, step=self.global_step)
+
+    def _read_losses(self) -> float:
+        """Adds the losses since the last reading to the epoch's sum and returns their mean over rows."""
+        losses = torch.stack([loss.to(self.device) for loss, _ in self._recent.values()]).tolist()
+        total, num_rows = 0.0, 0
+        for (batch_idx, (_, rows)), loss in zip(self._recent.items(), losses, strict=True):
+            total += self._checked(loss, batch_idx) * rows
+            num_rows += rows
+        self._recent.clear()
+        self._loss_sum += total
+        self._num_rows += num_rows
+        return total / num_rows
+
+    def _checked(self, loss: float, batch_idx: int) -> float:
+        if self._first_loss is None:
+            self._first_loss = loss
+        if not loss <= DIVERGED * max(self._first_loss, 1.0):  # NaN too
+            step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx + 1
+            raise self._diverged("training loss", loss, step)
+        return loss
+
+    def _diverged(self, what: str, loss: float, step: int) -> Diverged:
+        optimizer = self.hparams["optimizer"]["class_path"].rpartition(".")[2]
+        return Diverged(
+            f"the {what} diverged to {loss:g} at step {step} with {optimizer} at a learning rate of {self._lr:g}; "
+            f"try --optimizer.lr {self._lr / 10:g}, --data.scale true or --trainer.gradient_clip_val 1"
+        )
+
+    def _score_outputs(self, split: str) -> dict[str, float]:
+        outputs, y = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
+        self._outputs.clear()
+        outputs = outputs.float()
+        scores = {"loss": float(self.loss(outputs, y)), **self.metrics(outputs, y)}
+        return {f"{name}/{split}": score for name, score in scores.items()}
+
+
+def load_model(path: str | Path) -> TableModel:
+    """Loads a model of any class from a checkpoint, onto the CPU and ready to predict.
+
+    Args:
+        path: A ``.ckpt`` file that a trainer wrote.
+
+    Raises:
+        ValueError: If the file is not such a checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        cls: Any = find_class(checkpoint["model_class"], (), TableModel)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # torch.load fails in many ways on a foreign file
+        raise ValueError(f"{path} is not a checkpoint of this project ({type(error).__name__})") from error
+    model: TableModel = cls(**checkpoint["hyper_parameters"])
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.eval()

@@ -1,0 +1,78 @@
+"""The feed-forward net."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from project.models.base import TableModel
+from project.models.initialize import initialize
+from project.names import nearest
+from project.schema import Schema
+
+
+class FeedForward(TableModel):
+    """A feed-forward net for classes or a number; with no hidden layer, the linear model.
+
+    Args:
+        schema: The table's columns and target.
+        hidden_sizes: Units of each hidden layer.
+        activation: A class of ``torch.nn``: ``ReLU``, ``Tanh``, ``SiLU``, ``LeakyReLU``, ``ELU``, ``Identity``, ...
+        dropout: Probability with which a hidden unit is dropped in training.
+        batch_norm: Whether to normalise over the batch before each activation.
+        init: Initial weights by the name of a function of ``torch.nn.init``, or ``bernoulli`` for random signs; None
+            leaves PyTorch's own.
+        init_settings: Further arguments of that function.
+        options: See `TableModel`.
+
+    Raises:
+        ValueError: If an argument is out of range or no such activation or function exists.
+    """
+
+    def __init__(
+        self,
+        schema: Schema | dict[str, Any],
+        hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "ReLU",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        init: str | None = None,
+        init_settings: Mapping[str, float] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(schema, **options)
+        if min(hidden_sizes, default=1) < 1:
+            raise ValueError(f"hidden_sizes must all be 1 or more, not {list(hidden_sizes)}")
+        layers: list[nn.Module] = []
+        size = self.schema.num_features
+        for hidden_size in hidden_sizes:
+            layers.append(nn.Linear(size, hidden_size))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(hidden_size))
+            layers.append(make_activation(activation))
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            size = hidden_size
+        self.net = nn.Sequential(*layers, nn.Linear(size, self.schema.target.num_outputs))
+        if init is not None:
+            initialize(self, init, init_settings)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps features, ``(batch, features)``, to outputs, ``(batch, outputs)``."""
+        outputs: Tensor = self.net(x)
+        return outputs
+
+
+def make_activation(name: str) -> nn.Module:
+    """Makes an activation from its name in ``torch.nn``.
+
+    Raises:
+        ValueError: If there is none of that name that needs no arguments.
+    """
+    activations = {"Identity": nn.Identity} | {
+        n: getattr(nn, n) for n in nn.modules.activation.__all__ if n not in ("MultiheadAttention", "Threshold")
+    }
+    if name not in activations:
+        raise ValueError(f"there is no activation named '{name}'; {nearest(name, activations)}")
+    made: nn.Module = activations[name]()
+    return made

@@ -1,0 +1,40 @@
+"""Initial weights by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from project.names import nearest
+
+
+def initialize(module: nn.Module, name: str, settings: Mapping[str, Any] | None = None) -> None:
+    """Draws the weights of all linear and convolutional layers anew and sets their biases to 0.
+
+    Args:
+        module: Whose layers to initialize.
+        name: A function of ``torch.nn.init``, such as ``xavier_uniform_``, or ``bernoulli``: signs drawn by a fair
+            coin, times one over the square root of the number of inputs.
+        settings: Further arguments of that function.
+
+    Raises:
+        ValueError: If there is no such function or it does not take the settings.
+    """
+    functions = {n: f for n, f in vars(nn.init).items() if n.endswith("_") and not n.startswith("_")}
+    functions["bernoulli"] = _bernoulli
+    if name not in functions:
+        raise ValueError(f"there are no initial weights named '{name}'; {nearest(name, functions)}")
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            try:
+                functions[name](layer.weight, **(settings or {}))
+            except TypeError as error:
+                raise ValueError(f"initial weights '{name}' with settings {dict(settings or {})}: {error}") from error
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _bernoulli(weight: nn.Parameter) -> None:
+    with torch.no_grad():
+        weight.bernoulli_(0.5).mul_(2).sub_(1).div_(weight[0].numel() ** 0.5)

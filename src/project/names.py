@@ -1,0 +1,68 @@
+"""Classes by name: a short name where it is known, an import path anywhere else."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Iterable
+from types import ModuleType
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of an error message: the most similar name, or all of them if none is similar."""
+    names = sorted(names)
+    if found := difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5):
+        return f"did you mean {next(n for n in names if n.lower() == found[0])}?"
+    return f"there are {', '.join(names)}" if names else "there is nothing to set"
+
+
+def class_names(modules: Iterable[str], base: type) -> dict[str, str]:
+    """Short names of the public subclasses of ``base`` in some modules, with their import paths."""
+    names: dict[str, str] = {}
+    for module in map(importlib.import_module, modules):
+        for name, member in vars(module).items():
+            public = not name.startswith("_") and inspect.isclass(member) and issubclass(member, base)
+            # A module of ours also holds the classes it imports; `torch.optim` holds base classes.
+            if public and member is not base and name in getattr(module, "__all__", [name]):
+                names.setdefault(name, f"{module.__name__}.{name}")
+    return names
+
+
+def find_class(name: str, modules: Iterable[str], base: type) -> type:
+    """Finds a class.
+
+    Args:
+        name: A short name in one of the modules, or an import path (``package.module.Class``).
+        modules: Where short names are looked up.
+        base: What it must be a subclass of.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
+    names = class_names(modules, base)
+    path = names.get(name, name)
+    module_name, _, attribute = path.rpartition(".")
+    if not module_name:
+        raise ValueError(f"there is no {base.__name__} named '{name}'; {nearest(name, names)}")
+    module = _import(module_name, name)
+    found = getattr(module, attribute, None)
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        others = class_names([module_name], base)
+        raise ValueError(f"there is no {base.__name__} '{attribute}' in {module_name}; {nearest(attribute, others)}")
+    return found
+
+
+def _import(module_name: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"'{name}' cannot be imported: {error}") from error
+
+
+def class_path(cls: type) -> str:
+    """The shortest import path of a class: ``torch.optim.Adam`` rather than ``torch.optim.adam.Adam``."""
+    parts = cls.__module__.split(".")
+    for end in range(1, len(parts) + 1):
+        module = ".".join(parts[:end])
+        if getattr(importlib.import_module(module), cls.__name__, None) is cls:
+            return f"{module}.{cls.__name__}"
+    return f"{cls.__module__}.{cls.__qualname__}"

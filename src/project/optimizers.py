@@ -1,0 +1,106 @@
+"""Optimizers and learning-rate schedulers, made from specifications of plain values."""
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+
+from project.muon import MuonWithAdamW
+from project.names import class_path, find_class
+
+OPTIMIZER_MODULES = ("torch.optim",)
+SCHEDULER_MODULES = ("torch.optim.lr_scheduler",)
+
+Spec = str | type | partial[Any] | Mapping[str, Any]
+"""A class by name, itself, with arguments (`functools.partial`), or as ``{"class_path": ..., "init_args": {...}}``."""
+
+FULL_BATCH = (torch.optim.LBFGS, torch.optim.Rprop)
+"""These compare one step's gradient with the last one's, so each must see the same rows."""
+
+UNUSABLE = {
+    "torch.optim.SparseAdam": "takes sparse gradients only and these models have dense ones; use Adam",
+    "torch.optim.lr_scheduler.LambdaLR": "takes a Python function, which no file or checkpoint can hold",
+    "torch.optim.lr_scheduler.MultiplicativeLR": "takes a Python function, which no file or checkpoint can hold",
+    "torch.optim.lr_scheduler.SequentialLR": "takes other scheduler objects, which no file or checkpoint can hold",
+    "torch.optim.lr_scheduler.ChainedScheduler": "takes other scheduler objects, which no file or checkpoint can hold",
+}
+
+
+def describe(spec: Spec, base: type) -> dict[str, Any]:
+    """Brings a specification of an optimizer or scheduler into its plain form, which a checkpoint can hold.
+
+    Args:
+        spec: A class in any of the forms of `Spec`.
+        base: ``Optimizer`` or ``LRScheduler``.
+
+    Returns:
+        ``{"class_path": <import path>, "init_args": {<name>: <value>}}``.
+
+    Raises:
+        ValueError: If there is no such class or it cannot be used.
+    """
+    cls: Any = spec
+    settings: Mapping[str, Any] = {}
+    if isinstance(spec, Mapping):
+        cls, settings = spec["class_path"], spec.get("init_args") or {}
+    elif isinstance(spec, partial):
+        cls, settings = spec.func, spec.keywords
+    modules = OPTIMIZER_MODULES if base is Optimizer else SCHEDULER_MODULES
+    path = class_path(find_class(cls, modules, base) if isinstance(cls, str) else cls)
+    if path in UNUSABLE:
+        raise ValueError(f"{path.rpartition('.')[2]} cannot be used: it {UNUSABLE[path]}")
+    return {"class_path": path, "init_args": dict(settings)}
+
+
+def build_optimizer(spec: Mapping[str, Any], groups: list[dict[str, Any]], fused: bool) -> Optimizer:
+    """Makes an optimizer.
+
+    Args:
+        spec: What `describe` returned.
+        groups: Parameter groups.
+        fused: Whether to use the fused implementation where there is one and the settings name no other.
+    """
+    cls: Any = find_class(spec["class_path"], OPTIMIZER_MODULES, Optimizer)
+    settings = dict(spec["init_args"])
+    if cls is torch.optim.Muon:
+        cls = MuonWithAdamW
+    others = ("fused", "foreach", "capturable", "differentiable")
+    if fused and "fused" in inspect.signature(cls).parameters and not any(settings.get(name) for name in others):
+        settings["fused"] = settings.get("fused") is not False
+    optimizer: Optimizer = cls(groups, **settings)
+    return optimizer
+
+
+def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trainer, monitor: str) -> dict[str, Any]:
+    """Makes a scheduler and says when it is to step, in the form that ``configure_optimizers`` returns.
+
+    ``OneCycleLR`` gets the run's number of steps, and the optimizer's rate as its highest one unless told otherwise;
+    ``CosineAnnealingLR`` ends with the last epoch unless told otherwise. These two and ``CyclicLR`` move with every
+    step or epoch as their formulas count; all others step once an epoch.
+
+    Args:
+        spec: What `describe` returned.
+        optimizer: Whose rate to schedule.
+        trainer: The trainer that is about to fit.
+        monitor: The value that ``ReduceLROnPlateau`` watches.
+    """
+    cls: Any = find_class(spec["class_path"], SCHEDULER_MODULES, LRScheduler)
+    settings = {name: value for name, value in spec["init_args"].items() if value is not None}
+    if cls is OneCycleLR:
+        settings.setdefault("max_lr", [group["lr"] for group in optimizer.param_groups])
+        if not {"total_steps", "epochs"} & settings.keys():
+            # Asking for the steps makes the trainer set up its loader, too early for a checkpoint to restore the
+            # loader's place. A resumed run need not ask: the scheduler's own state brings the number.
+            settings["total_steps"] = 2 if trainer.ckpt_path else int(trainer.estimated_stepping_batches)
+    elif cls is CosineAnnealingLR:
+        settings.setdefault("T_max", trainer.max_epochs)
+    return {
+        "scheduler": cls(optimizer, **settings),
+        "interval": "step" if cls in (OneCycleLR, CyclicLR) else "epoch",
+        **({"monitor": monitor} if cls is ReduceLROnPlateau else {}),
+    }

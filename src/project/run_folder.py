@@ -1,0 +1,84 @@
+"""Where a run's files stand: ``logs/<experiment>/<run>/``."""
+
+import itertools
+import re
+from pathlib import Path
+
+import yaml
+
+from project.config import ROOT, Config, UsageError
+
+
+def create_folder(config: Config) -> Path:
+    """Makes a new folder for a run, under the first name that is not taken.
+
+    Making a folder either succeeds or fails as a whole, so two runs that start together get two folders.
+
+    Raises:
+        UsageError: If the name or the experiment is no name for a folder.
+        OSError: If the folder cannot be made.
+    """
+    experiment = config["experiment"] or _snake_case(_short(config, "data"))
+    name = config["name"] or _run_name(config)
+    for key, value in (("experiment", experiment), ("name", name)):
+        if not re.fullmatch(r"[^/\\\0]+", value) or value.startswith("."):
+            raise UsageError(f"{key} names a folder: '{value}' must not be empty, begin with a dot or have a slash")
+    parent = _logs(config) / experiment
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
+
+
+def find_checkpoint(run: str | Path, names: tuple[str, ...]) -> Path:
+    """The checkpoint of a run.
+
+    Args:
+        run: A run's folder, or a checkpoint itself.
+        names: The files to look for in the folder's ``checkpoints``, the first one that exists.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    run = Path(run)
+    if run.is_file():
+        return run
+    for path in (run / "checkpoints" / name for name in names):
+        if path.is_file():
+            return path
+    what = f"has no checkpoints/{names[0]}" if run.is_dir() else "is no run's folder and no checkpoint"
+    raise UsageError(f"{run} {what}")
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Writes ``config.yaml``, from which the run can be repeated."""
+    path = folder / "config.yaml"
+    text = yaml.safe_dump(config, sort_keys=False)
+    path.write_text(f"# Repeat this run with: python -m project.fit --config {path.name}\n{text}", encoding="utf-8")
+
+
+def _logs(config: Config) -> Path:
+    if config["trainer"]["default_root_dir"]:
+        return Path(config["trainer"]["default_root_dir"])
+    return (ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()) / "logs"
+
+
+def _run_name(config: Config) -> str:
+    parts = [_snake_case(_short(config, "model")), _short(config, "optimizer").lower()]
+    if (rate := config["optimizer"]["init_args"].get("lr")) is not None:
+        parts.append(f"lr{rate:g}")
+    return "-".join([*parts, f"seed{config['seed']}"])
+
+
+def _short(config: Config, section: str) -> str:
+    path: str = config[section]["class_path"]
+    return path.rpartition(".")[2]
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
