@@ -56,8 +56,6 @@ def build_trainer(config: Config, folder: Path, monitor: str, resume_step: int |
         logger = RunLogger(
             folder.parent.parent, folder.parent.name, folder.name, default_hp_metric=False, purge_step=resume_step
         )
-        curves = {"train and validation": ["Multiline", ["loss/train", "loss/val"]]}
-        logger.experiment.add_custom_scalars({"loss": curves})
     changed = {
         "callbacks": callbacks,
         "logger": logger,

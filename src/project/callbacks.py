@@ -46,6 +46,11 @@ class RunBar(ProgressBar):
 class RunLogger(TensorBoardLogger):
     """TensorBoard's logger, with a single event file that stays open and without a ``hparams.yaml``."""
 
+    def add_chart(self) -> None:
+        """Puts training and validation loss into one chart of the custom-scalars page."""
+        chart = ["Multiline", ["loss/train", "loss/val"]]
+        self.experiment.add_custom_scalars({"loss": {"train and validation": chart}})
+
     def save(self) -> None:
         """Makes what was logged visible to TensorBoard."""
         self.experiment.flush()

@@ -1,5 +1,6 @@
 """Checkpoints that a crash cannot break, and runs that can be stopped and go on."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -21,16 +22,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: If the folder cannot be written or the disk is full; the old checkpoint stays.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise OSError(f"the checkpoint {path} cannot be written: {error.strerror}") from error
 
 
 class Stopped(Exception):
@@ -104,6 +107,8 @@ class Resumable(Callback):
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
+        for logger in trainer.loggers:
+            logger.save()  # the curves must reach as far as the checkpoint
         trainer.save_checkpoint(self.path)
         if self._signal is not None:
             raise Stopped(self._signal)

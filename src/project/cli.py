@@ -1,13 +1,17 @@
 """The command line: flags, and errors in one sentence."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from project.config import COMMAND_LINE, RUN_SETTINGS, SECTIONS, Layer, UsageError, read_layer
+from project.config import RUN_SETTINGS, SECTIONS
+from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
 from project.models import Diverged
 from project.names import nearest
 
@@ -60,6 +64,8 @@ def read_flags(args: Sequence[str]) -> Request:
             if not rest or rest[0].startswith("--"):
                 raise UsageError(f"{flag} needs a value")
             value = rest.pop(0)
+        if value.startswith(("[", "{")):
+            value = _parsed(flag, value)
         if name == "config":
             request.layers.append(read_layer(value))
         elif name == "resume":
@@ -75,6 +81,13 @@ def read_flags(args: Sequence[str]) -> Request:
             raise UsageError(f"{flag} is not accepted; {nearest(section, flags).replace('mean ', 'mean --')}")
     request.layers += [layer for layer in (names, settings) if layer.content]
     return request
+
+
+def _parsed(flag: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"{flag} {value} is no valid list or mapping") from None
 
 
 def _path(section: str, key: str) -> list[str]:
@@ -100,6 +113,7 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
         The exit status: 2 for a wrong command line or file, 1 for a run that failed. With ``python -X dev`` errors
         are raised with their traceback.
     """
+    silence()
     try:
         return command(sys.argv[1:] if args is None else args)
     except (ValueError, OSError, Diverged, MisconfigurationException) as error:
@@ -107,3 +121,14 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
             raise
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+
+
+def silence() -> None:
+    """Keeps Lightning's advertisements, and warnings that don't apply here, off the console."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        r".*isinstance\(treespec, LeafSpec\)",  # Lightning calls what torch has deprecated
+        r"The number of training batches",  # losses are logged at each epoch's end, too
+        r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on there
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,20 +1,21 @@
 """A run's configuration: YAML files and flags, laid one over the other, each checked as it is laid."""
 
 import inspect
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.data import TableData
+from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
 from project.models import TableModel
 from project.names import class_path, find_class, nearest
 from project.optimizers import OPTIMIZER_MODULES, SCHEDULER_MODULES, describe
@@ -24,10 +25,6 @@ ROOT = Path(__file__).parents[2]
 
 Config = dict[str, Any]
 """``seed``, ``name`` and the like; ``trainer``; and for each section ``class_path`` and ``init_args``, or None."""
-
-
-class UsageError(ValueError):
-    """A file or a flag says what cannot be; the message names it, where it stands, and what may be meant."""
 
 
 class RunSettings:
@@ -80,18 +77,6 @@ SECTIONS = {
 NESTED_MODULES = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.profilers")
 
 
-COMMAND_LINE = "command line"
-
-
-@dataclass
-class Layer:
-    """One file or the command line: its content, and its name for messages."""
-
-    content: dict[str, Any]
-    source: str
-    folder: Path = field(default_factory=Path)
-
-
 @cache
 def arguments(cls: type, given: frozenset[str] = frozenset()) -> tuple[ArgumentParser, frozenset[str]]:
     """A parser of a class's constructor arguments without those given, and the names of the required ones."""
@@ -103,28 +88,6 @@ def arguments(cls: type, given: frozenset[str] = frozenset()) -> tuple[ArgumentP
     for action in required:
         action.required = False  # a layer need not be complete; the whole configuration is looked at in the end
     return parser, frozenset(action.dest for action in required)
-
-
-def read_layer(path: str | Path) -> Layer:
-    """Reads a YAML file.
-
-    Raises:
-        UsageError: If it is missing, is no YAML, or holds something else than names with values.
-    """
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        hint = f"; in {path.parent} {nearest(path.name, names)}" if names else ""
-        raise UsageError(f"there is no file {path}{hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
-    return Layer(content, str(path), path.parent)
 
 
 def combine(layers: Sequence[Layer]) -> Config:
@@ -174,7 +137,8 @@ def _fill_in(config: Config) -> Config:
 
 def _plain(cls: type, settings: dict[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Any]:
     parser, required = arguments(cls, given)
-    values: dict[str, Any] = yaml.safe_load(parser.dump(parser.parse_object(settings), skip_none=False)) or {}
+    # Through JSON, so that tuples, paths and enumerations become lists and strings.
+    values = json.loads(json.dumps(parser.parse_object(settings).as_dict(), default=str))
     return {name: value for name, value in values.items() if name not in required or value is not None}
 
 
@@ -219,10 +183,6 @@ def _check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]
         path = f"{where}.{name}".lstrip(".")
         if name not in known:
             raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(str(name), known)}")
-        if name == "callbacks":
-            value = [
-                {"class_path": v} if isinstance(v, str) else v for v in (value if isinstance(value, list) else [value])
-            ]
         value = _check_nested(value, path, layer)
         try:
             checked[name] = parser.parse_object({name: value})[name]
@@ -233,6 +193,10 @@ def _check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]
 
 def _check_nested(value: Any, path: str, layer: Layer) -> Any:
     """Checks classes within values, such as callbacks, and their arguments."""
+    if path == "trainer.callbacks" and isinstance(value, str | dict):
+        value = [value]
+    if isinstance(value, str) and re.fullmatch(r"trainer\.callbacks\[\d+\]", path):
+        value = {"class_path": value}
     if isinstance(value, list):
         return [_check_nested(item, f"{path}[{i}]", layer) for i, item in enumerate(value)]
     if isinstance(value, dict) and "class_path" in value:

@@ -9,8 +9,7 @@ import torch
 from project.baselines import baseline_scores
 from project.build import build_data, build_plain_trainer
 from project.cli import run_command
-from project.config import UsageError
-from project.fit import silence
+from project.layers import UsageError
 from project.models import load_model
 from project.report import print_scores
 from project.run_folder import find_checkpoint
@@ -53,7 +52,6 @@ def evaluate(run: str | Path) -> tuple[str, dict[str, float], dict[str, dict[str
     Raises:
         ValueError: If there is no such checkpoint, it was not written by ``project.fit``, or there are no test rows.
     """
-    silence()
     path = find_checkpoint(run, ("best.ckpt", "last.ckpt"))
     model = load_model(path)
     config = torch.load(path, weights_only=True, map_location="cpu").get("config")

@@ -1,11 +1,9 @@
 """``python -m project.fit``: trains a model, tests it, and leaves checkpoints, curves and a report."""
 
-import logging
 import shlex
 import shutil
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,15 @@ from typing import Any
 import torch
 import yaml
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from project.build import build_data, build_model, build_trainer
+from project.callbacks import RunLogger
 from project.checkpoints import Stopped
 from project.cli import Request, read_flags, run_command
-from project.config import Config, UsageError, combine, read_layer
+from project.config import Config, combine
 from project.data import TableData
 from project.help import help_text
+from project.layers import UsageError, read_layer
 from project.models import TableModel
 from project.run_folder import create_folder, find_checkpoint, write_config
 
@@ -58,7 +57,6 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         The exit status: 128 plus the signal's number for a run that was stopped.
     """
     start = time.perf_counter()
-    silence()
     data = build_data(config)
     schema = data.schema
     seed_everything(config["seed"], verbose=False)
@@ -73,15 +71,17 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
     checkpoint = None if resume is None else find_checkpoint(resume, ("last.ckpt",))
     folder = create_folder(config) if resume is None else resume
     try:
-        monitor = "loss/val" if len(data.split("val").x) else "loss/train"
+        validates = len(data.split("val").x) and config["trainer"]["limit_val_batches"] != 0
         step = None if checkpoint is None else torch.load(checkpoint, weights_only=True)["global_step"]
         if resume is None:
             write_config(folder, config)
-        trainer = build_trainer(config, folder, monitor, step)
-        print(f"{_short(model)} with {num_parameters:,} parameters on {num_rows:,} rows of {_short(data)}: {folder}")
+        trainer = build_trainer(config, folder, "loss/val" if validates else "loss/train", step)
+        print(f"Training {_short(model)} ({num_parameters:,} parameters) on {_short(data)} ({num_rows:,} rows)")
+        if isinstance(trainer.logger, RunLogger):
+            trainer.logger.add_chart()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     except Stopped as stopped:
-        print(f"{stopped}; go on with: python -m project.fit --resume {shlex.quote(str(folder))}", file=sys.stderr)
+        print(f"{stopped}; go on with: python -m project.fit --resume {_shown(folder)}", file=sys.stderr)
         return 128 + stopped.signal
     except BaseException:
         if resume is None and not (folder / "checkpoints" / "last.ckpt").exists():
@@ -89,17 +89,6 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         raise
     _finish(trainer, model, data, folder, config, {"command": command, "seconds": time.perf_counter() - start})
     return 0
-
-
-def silence() -> None:
-    """Keeps Lightning's advertisements, and warnings that don't apply here, off the console."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (
-        r".*isinstance\(treespec, LeafSpec\)",  # Lightning calls what torch has deprecated
-        r"The number of training batches",  # losses are logged at each epoch's end, too
-        r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on there
-    ):
-        warnings.filterwarnings("ignore", message=message)
 
 
 def _finish(
@@ -128,7 +117,7 @@ def _finish(
         **facts,
     }
     write_report(folder / "report.json", report)
-    if isinstance(trainer.logger, TensorBoardLogger):
+    if isinstance(trainer.logger, RunLogger):
         log_hparams(trainer.logger, config, {f"{name}/test": value for name, value in metrics.items()})
         if metrics and data.schema.target.kind != "number":
             from project.figures import boundary_figure, confusion_figure
@@ -140,7 +129,14 @@ def _finish(
         trainer.logger.experiment.close()
     if metrics:
         print_scores(_short(model), metrics, baselines)
-    print(f"Run: {folder}\nCurves: tensorboard --logdir {shlex.quote(str(folder.parent.parent))}")
+    print(f"The run is in {_shown(folder)}; next:")
+    print(f"  tensorboard --logdir {_shown(folder.parent.parent)}   # its curves (make curves)")
+    print(f"  python -m project.evaluate {_shown(folder)}   # its test once more")
+
+
+def _shown(folder: Path) -> str:
+    """A folder as it can be typed here."""
+    return shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
 
 
 def _short(thing: object) -> str:

@@ -7,7 +7,8 @@ import re
 from lightning.pytorch import Trainer
 
 from project.cli import Request
-from project.config import SECTIONS, RunSettings, Section, UsageError, arguments, combine
+from project.config import SECTIONS, RunSettings, Section, arguments, combine
+from project.layers import UsageError
 from project.names import class_names, find_class
 from project.optimizers import UNUSABLE
 

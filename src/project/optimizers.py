@@ -64,6 +64,9 @@ def build_optimizer(spec: Mapping[str, Any], groups: list[dict[str, Any]], fused
         spec: What `describe` returned.
         groups: Parameter groups.
         fused: Whether to use the fused implementation where there is one and the settings name no other.
+
+    Raises:
+        ValueError: If the class does not take the settings.
     """
     cls: Any = find_class(spec["class_path"], OPTIMIZER_MODULES, Optimizer)
     settings = dict(spec["init_args"])
@@ -72,7 +75,10 @@ def build_optimizer(spec: Mapping[str, Any], groups: list[dict[str, Any]], fused
     others = ("fused", "foreach", "capturable", "differentiable")
     if fused and "fused" in inspect.signature(cls).parameters and not any(settings.get(name) for name in others):
         settings["fused"] = settings.get("fused") is not False
-    optimizer: Optimizer = cls(groups, **settings)
+    try:
+        optimizer: Optimizer = cls(groups, **settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{cls.__name__} cannot be made from {spec['init_args']}: {error}") from error
     return optimizer
 
 

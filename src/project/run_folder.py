@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from project.config import ROOT, Config, UsageError
+from project.config import ROOT, Config
+from project.layers import UsageError
 
 
 def create_folder(config: Config) -> Path:
@@ -24,13 +25,15 @@ def create_folder(config: Config) -> Path:
         if not re.fullmatch(r"[^/\\\0]+", value) or value.startswith("."):
             raise UsageError(f"{key} names a folder: '{value}' must not be empty, begin with a dot or have a slash")
     parent = _logs(config) / experiment
-    parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         folder = parent / (name if number == 1 else f"{name}-{number}")
         try:
+            parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
-        except FileExistsError:
-            continue
+        except OSError as error:
+            if folder.exists():
+                continue
+            raise OSError(f"the run's folder {folder} cannot be made: {error.strerror}") from error
         return folder
     raise AssertionError
 

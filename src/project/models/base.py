@@ -14,16 +14,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.metrics import class_metrics, number_metrics, two_columns
+from project.models.loss_record import Diverged, LossRecord
 from project.names import class_path, find_class
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema
-
-DIVERGED = 1e6
-"""A training loss this many times the first one (or 1, if that is larger) has diverged, though it is still finite."""
-
-
-class Diverged(RuntimeError):
-    """The loss became infinite, not a number, or far larger than it was at the start."""
 
 
 class TableModel(LightningModule):
@@ -65,9 +59,7 @@ class TableModel(LightningModule):
         self.hparams["schema"] = self.schema.to_dict()
         self.hparams["optimizer"] = describe(optimizer, Optimizer)
         self.hparams["scheduler"] = describe(scheduler, LRScheduler) if scheduler else None
-        self._recent: dict[int, tuple[Tensor, int]] = {}  # losses and sizes of the batches since the last reading
-        self._loss_sum, self._num_rows = 0.0, 0  # of the epoch so far
-        self._first_loss: float | None = None
+        self._losses = LossRecord(self._diverged)
         self._outputs: list[tuple[Tensor, Tensor]] = []  # outputs and targets of an evaluation
         self._epoch_start = 0.0
         self._log_interval = 1
@@ -101,11 +93,10 @@ class TableModel(LightningModule):
                 )
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Returns the batch's loss and remembers it; it is read later, so that a GPU need not wait here."""
+        """Returns the batch's loss and records it."""
         x, y = batch
         loss = self.loss(self(x), y)
-        # LBFGS comes here several times a step; the last loss stays.
-        self._recent[batch_idx] = loss.detach(), len(y)
+        self._losses.add(batch_idx, loss, len(y))
         return loss
 
     def on_train_start(self) -> None:
@@ -124,21 +115,12 @@ class TableModel(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Reads the losses at the logger's interval and at the end of the epoch."""
-        self._read_losses_if_due()
-
-    def _read_losses_if_due(self) -> None:
-        if not self._recent:
-            return
-        if self.trainer.is_last_batch:
-            self._read_losses()
-        elif (max(self._recent) + 1) % self._log_interval == 0:
-            self._log_now({"loss/train_step": self._read_losses(), "lr": self._lr})
+        self._read_losses()
 
     def on_train_epoch_end(self) -> None:
         """Logs the mean training loss of the epoch's rows."""
-        self.log("loss/train", self._loss_sum / max(self._num_rows, 1), prog_bar=True)
+        self.log("loss/train", self._losses.end_epoch())
         self.log("epoch_seconds", time.perf_counter() - self._epoch_start)
-        self._loss_sum, self._num_rows = 0.0, 0
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Logs the gradient's length at the logger's interval, if asked to."""
@@ -156,8 +138,7 @@ class TableModel(LightningModule):
         """Logs the loss and metrics of all validation rows."""
         scores = self._score_outputs("val")
         if not math.isfinite(scores["loss/val"]) and not self.trainer.sanity_checking:
-            raise self._diverged("validation loss", scores["loss/val"], self.global_step)
-        self.log("loss/val", scores.pop("loss/val"), prog_bar=True)
+            raise self._diverged(scores["loss/val"], int(self.trainer.num_training_batches) - 1)
         self.log_dict(scores)
 
     def on_test_epoch_end(self) -> None:
@@ -182,22 +163,14 @@ class TableModel(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}  # type: ignore[return-value]  # a plain dict will do
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the model's class and the losses of the unfinished epoch; refuses to save a diverged model."""
-        self._read_losses_if_due()  # a checkpoint at the end of a batch comes before `on_train_batch_end`
-        recent = {i: (self._checked(loss.item(), i), rows) for i, (loss, rows) in self._recent.items()}
+        """Adds the model's class and the losses of the unfinished epoch; a diverged model is not saved."""
+        self._read_losses()  # a checkpoint at the end of a batch comes before `on_train_batch_end`
         checkpoint["model_class"] = class_path(type(self))
-        checkpoint["losses"] = {
-            "recent": recent,
-            "sum": self._loss_sum,
-            "rows": self._num_rows,
-            "first": self._first_loss,
-        }
+        checkpoint["losses"] = self._losses.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on with the losses of the unfinished epoch."""
-        losses = checkpoint["losses"]
-        self._recent = {i: (torch.tensor(loss), rows) for i, (loss, rows) in losses["recent"].items()}
-        self._loss_sum, self._num_rows, self._first_loss = losses["sum"], losses["rows"], losses["first"]
+        self._losses.load_state_dict(checkpoint["losses"])
 
     @property
     def _lr(self) -> float:
@@ -208,30 +181,21 @@ class TableModel(LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=self.global_step)
 
-    def _read_losses(self) -> float:
-        """Adds the losses since the last reading to the epoch's sum and returns their mean over rows."""
-        losses = torch.stack([loss.to(self.device) for loss, _ in self._recent.values()]).tolist()
-        total, num_rows = 0.0, 0
-        for (batch_idx, (_, rows)), loss in zip(self._recent.items(), losses, strict=True):
-            total += self._checked(loss, batch_idx) * rows
-            num_rows += rows
-        self._recent.clear()
-        self._loss_sum += total
-        self._num_rows += num_rows
-        return total / num_rows
+    def _read_losses(self) -> None:
+        """Reads the losses if it is time to."""
+        batch_idx = self._losses.last_batch
+        if batch_idx is None:
+            return
+        if self.trainer.is_last_batch:
+            self._losses.read()
+        elif (batch_idx + 1) % self._log_interval == 0:
+            self._log_now({"loss/train_step": self._losses.read(), "lr": self._lr})
 
-    def _checked(self, loss: float, batch_idx: int) -> float:
-        if self._first_loss is None:
-            self._first_loss = loss
-        if not loss <= DIVERGED * max(self._first_loss, 1.0):  # NaN too
-            step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx + 1
-            raise self._diverged("training loss", loss, step)
-        return loss
-
-    def _diverged(self, what: str, loss: float, step: int) -> Diverged:
+    def _diverged(self, loss: float, batch_idx: int) -> Diverged:
+        step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx + 1
         optimizer = self.hparams["optimizer"]["class_path"].rpartition(".")[2]
         return Diverged(
-            f"the {what} diverged to {loss:g} at step {step} with {optimizer} at a learning rate of {self._lr:g}; "
+            f"the loss diverged to {loss:g} at step {step} with {optimizer} at a learning rate of {self._lr:g}; "
             f"try --optimizer.lr {self._lr / 10:g}, --data.scale true or --trainer.gradient_clip_val 1"
         )
 

@@ -1,0 +1,202 @@
+"""Bad command lines and files end with status 2 and a few lines that help; help is made from the docstrings."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from project.evaluate import main as evaluate
+from project.fit import main
+
+BAD_FLAGS = [
+    (["--optmizer", "SGD"], ["--optmizer", "--optimizer"]),
+    (["--optimizer", "SDG"], ["SDG", "SGD"]),
+    (["--optimizer.lrr", "1"], ["optimizer.lrr", "lr"]),
+    (["--optimizer.lr", "fast"], ["optimizer.lr", "'fast'", "float"]),
+    (["--trainer.max_epoch", "3"], ["trainer.max_epoch", "max_epochs"]),
+    (["--trainer.max_epochs", "3.5"], ["trainer.max_epochs", "3.5", "int"]),
+    (["--data", "Irs"], ["Irs", "Iris"]),
+    (["--data.batch_sze", "3"], ["data.batch_sze", "batch_size"]),
+    (["--data.batch_size", "ful"], ["data.batch_size", "'ful'", "'full'"]),
+    (["--data", "project.data.Irs"], ["Irs", "Iris"]),
+    (["--data", "no_such_package.Data"], ["no_such_package"]),
+    (["--model", "FedForward"], ["FedForward", "FeedForward"]),
+    (["--model", "null"], ["model", "must name a class"]),
+    (["--model.schema", "{}"], ["model.schema"]),
+    (["--scheduler", "StepLR"], ["StepLR", "--scheduler.step_size"]),
+    (["--scheduler.gamma", "0.5"], ["--scheduler NAME"]),
+    (["--scheduler", "LambdaLR"], ["LambdaLR", "function"]),
+    (["--optimizer", "SparseAdam"], ["SparseAdam", "sparse gradients"]),
+    (["--trainer.callbacks", "[EarlyStoping]"], ["EarlyStoping", "EarlyStopping"]),
+    (
+        ["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitr: loss/val}}]"],
+        ["trainer.callbacks[0].monitr", "monitor"],
+    ),
+    (
+        ["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitor: loss/val, patience: long}}]"],
+        ["trainer.callbacks[0].patience", "'long'", "int"],
+    ),
+    (["--trainer.callbacks", "[oops"], ["--trainer.callbacks"]),
+    (["--seed", "one"], ["seed", "'one'", "int"]),
+    (["--sed", "1"], ["--sed", "--seed"]),
+    (["--seed"], ["--seed needs a value"]),
+    (["--name", "a/b"], ["a/b", "slash"]),
+    (["--config", "configs/fit.yml"], ["configs/fit.yml", "fit.yaml"]),
+    (["fit.yaml"], ["fit.yaml", "--"]),
+    (["--optimizer.help", "SDG"], ["SDG", "SGD"]),
+    (["--resume", "nowhere"], ["nowhere"]),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), BAD_FLAGS, ids=lambda value: " ".join(value))
+def test_bad_flag(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") <= 3
+    for word in words:
+        assert word in err
+    assert not (tmp_path / "logs").exists()
+
+
+BAD_FILES = [
+    ("optmizer: Adam", ["'optmizer'", "optimizer"]),
+    ("optimizer: SDG", ["SDG", "SGD"]),
+    ("optimizer: {class_path: SGD, init_args: {lrr: 1}}", ["optimizer.lrr", "lr"]),
+    ("optimizer: {class_path: SGD, lr: 1}", ["class_path and init_args"]),
+    ("trainer: {max_epoch: 3}", ["trainer.max_epoch", "max_epochs"]),
+    ("trainer: [1]", ["trainer must hold names"]),
+    ("trainer: {callbacks: [{class_path: EarlyStopping, init_args: {monitr: x}}]}", ["callbacks[0].monitr", "monitor"]),
+    ("optimizer: missing.yaml", ["missing.yaml"]),
+    ("[1, 2]", ["names with values"]),
+    ("a: [", ["no valid YAML"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_FILES, ids=lambda value: str(value))
+def test_bad_file(text: str, words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    assert main(["--config", str(path), "--trainer.default_root_dir", str(tmp_path / "logs")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") <= 3
+    for word in [*words, str(tmp_path)]:
+        assert word in err
+
+
+def resolved(capsys: pytest.CaptureFixture[str], *args: str) -> dict:
+    assert main([*args, "--print_config"]) == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+def test_naming_another_optimizer_forgets_the_settings_of_the_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "adamw.yaml"
+    path.write_text("optimizer: {class_path: AdamW, init_args: {weight_decay: 0.3}}")
+    assert resolved(capsys, "--config", str(path))["optimizer"]["init_args"]["weight_decay"] == 0.3
+    optimizer = resolved(capsys, "--config", str(path), "--optimizer.lr", "0.1", "--optimizer", "SGD")["optimizer"]
+    assert optimizer["class_path"] == "torch.optim.SGD"
+    assert optimizer["init_args"]["lr"] == 0.1  # the order of the flags does not matter
+    assert optimizer["init_args"]["weight_decay"] == 0
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "other"),
+    [
+        ("data", "batch_size: 7", "Wine"),
+        ("model", "dropout: 0.3", "LogisticRegression"),
+        ("scheduler", "gamma: 0.3", "LinearLR"),
+    ],
+)
+def test_naming_another_class_replaces_every_section(
+    section: str, setting: str, other: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    first = {"data": "Iris", "model": "FeedForward", "scheduler": "ExponentialLR"}[section]
+    path = tmp_path / "first.yaml"
+    path.write_text(f"{section}: {{class_path: {first}, init_args: {{{setting}}}}}")
+    name, value = setting.split(": ")
+    assert str(resolved(capsys, "--config", str(path))[section]["init_args"][name]) == value
+    default = resolved(capsys, f"--{section}", other)[section]
+    assert resolved(capsys, "--config", str(path), f"--{section}", other)[section] == default
+
+
+def test_later_files_and_flags_go_over_earlier_ones(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("{seed: 1, name: a, trainer: {max_epochs: 1, max_steps: 9}}")
+    (tmp_path / "b.yaml").write_text("{seed: 2, trainer: {max_epochs: 2}}")
+    config = resolved(capsys, "--config", str(tmp_path / "a.yaml"), "--config", str(tmp_path / "b.yaml"), "--seed=3")
+    assert (config["seed"], config["name"]) == (3, "a")
+    assert (config["trainer"]["max_epochs"], config["trainer"]["max_steps"]) == (2, 9)
+
+
+def test_a_spec_may_stand_in_a_file_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "sgd.yaml").write_text("{class_path: SGD, init_args: {momentum: 0.9}}")
+    by_flag = resolved(capsys, "--optimizer", str(tmp_path / "sgd.yaml"), "--optimizer.lr", "0.5")["optimizer"]
+    (tmp_path / "run.yaml").write_text("{optimizer: sgd.yaml}")
+    by_file = resolved(capsys, "--config", str(tmp_path / "run.yaml"), "--optimizer.lr", "0.5")["optimizer"]
+    assert by_flag == by_file
+    assert (by_flag["init_args"]["lr"], by_flag["init_args"]["momentum"]) == (0.5, 0.9)
+
+
+def test_the_printed_configuration_gives_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = resolved(capsys, "--data", "Wine", "--scheduler", "OneCycleLR", "--trainer.callbacks", "[Timer]")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    assert resolved(capsys, "--config", str(path)) == config
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--help"], ["--config", "--resume", "BreastCancer", "FeedForward", "Adam", "OneCycleLR", "--seed"]),
+        (["-h"], ["--config"]),
+        (["--data.help"], ["Blobs", "--data.val_fraction", "validate on"]),
+        (["--data.help", "Blobs"], ["--data.cluster_std", "Standard deviation"]),
+        (["--model", "ConvNet", "--model.help"], ["--model.image_size"]),
+        (["--model.help"], ["--model.hidden_sizes", "--model.decay_biases", "LogisticRegression"]),
+        (["--model.help", "LogisticRegression"], ["--model.bias", "--model.init", "Whether to add a constant"]),
+        (["--optimizer.help", "SGD"], ["--optimizer.momentum", "momentum factor", "AdamW"]),
+        (["--scheduler.help"], ["StepLR", "OneCycleLR"]),
+        (["--scheduler.help", "StepLR"], ["--scheduler.step_size", "required"]),
+        (["--trainer.help"], ["--trainer.max_epochs", "gradient_clip_val"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_help(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(args) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for word in words:
+        assert word in out
+
+
+def test_help_does_not_offer_what_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "SparseAdam" not in out
+    assert "LambdaLR" not in out
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([], ["one argument"]),
+        (["a", "b"], ["one argument"]),
+        (["nowhere"], ["nowhere"]),
+        (["--nowhere"], ["--nowhere"]),
+    ],
+)
+def test_bad_evaluate(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(args) == 2
+    err = capsys.readouterr().err
+    for word in words:
+        assert word in err
+
+
+def test_evaluate_refuses_foreign_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "foreign.ckpt").write_bytes(b"not a checkpoint")
+    assert evaluate([str(tmp_path / "foreign.ckpt")]) == 1
+    assert "foreign.ckpt is not a checkpoint" in capsys.readouterr().err
+    assert evaluate([str(tmp_path)]) == 2
+    assert "best.ckpt" in capsys.readouterr().err

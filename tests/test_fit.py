@@ -1,0 +1,246 @@
+"""What a run does and leaves, through the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from project.config import combine
+from project.fit import main
+from project.run_folder import create_folder
+
+Fit = Callable[..., Path]
+SHORT = ("--trainer.max_epochs", "3")
+
+
+def events(folder: Path) -> EventAccumulator:
+    return EventAccumulator(str(folder)).Reload()
+
+
+def state(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+
+
+def assert_equal_to_the_bit(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_its_files_and_nothing_else(fit: Fit) -> None:
+    folder = fit(*SHORT)
+    assert folder.parts[-2:] == ("breast_cancer", "feed_forward-adam-lr0.001-seed0")
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert [f for f in files if "tfevents" not in f] == [
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "config.yaml",
+        "report.json",
+    ]
+    assert len(files) == 5  # a single event file
+
+
+def test_the_checkpoint_alone_reproduces_the_reported_scores(fit: Fit) -> None:
+    """With scikit-learn's split and scaler and numpy's matrix products in double precision."""
+    folder = fit(*SHORT)
+    x, y = load_breast_cancer(return_X_y=True)
+    rest, test = train_test_split(np.arange(569), test_size=114, random_state=0, stratify=y)
+    train, _ = train_test_split(rest, test_size=114, random_state=0, stratify=y[rest])
+    scaler = StandardScaler().fit(x[train])
+    weights = {name: value.double().numpy() for name, value in state(folder, "best").items()}
+    hidden = scaler.transform(x[test])
+    for layer in (0, 2):
+        hidden = np.maximum(hidden @ weights[f"net.{layer}.weight"].T + weights[f"net.{layer}.bias"], 0)
+    logits = (hidden @ weights["net.4.weight"].T + weights["net.4.bias"]).squeeze(1)
+    report = json.loads((folder / "report.json").read_text())
+    assert report["metrics"]["accuracy"] == pytest.approx(accuracy_score(y[test], logits > 0))
+    assert report["metrics"]["log_loss"] == pytest.approx(log_loss(y[test], 1 / (1 + np.exp(-logits))), rel=1e-5)
+    baseline = LogisticRegression(max_iter=1000).fit(scaler.transform(x[train]), y[train])
+    logistic = report["baselines"]["logistic regression"]
+    assert logistic["accuracy"] == pytest.approx(baseline.score(scaler.transform(x[test]), y[test]))
+    assert report["baselines"]["majority class"]["accuracy"] == pytest.approx(max(y[test].mean(), 1 - y[test].mean()))
+    assert report["num_parameters"] == 30 * 64 + 64 + 64 * 64 + 64 + 64 + 1
+
+
+def test_the_report_says_how_it_came_about(fit: Fit) -> None:
+    folder = fit(*SHORT, "--seed", "5")
+    report = json.loads((folder / "report.json").read_text())
+    assert report["seed"] == 5
+    assert report["epochs"] == 3
+    assert report["command"].startswith("python -m project.fit --trainer.max_epochs 3 --seed 5")
+    assert report["versions"]["torch"] == torch.__version__
+    assert report["seconds"] > 0
+    assert "git_commit" in report
+
+
+def test_the_written_configuration_repeats_the_run_to_the_bit(fit: Fit) -> None:
+    args = ("--data", "Wine", "--model.dropout", "0.2", "--scheduler", "OneCycleLR", *SHORT)
+    first = fit(*args)
+    second = fit("--config", str(first / "config.yaml"))
+    assert second.name == f"{first.name}-2"
+    assert_equal_to_the_bit(state(first), state(second))
+    assert_equal_to_the_bit(state(first, "best"), state(second, "best"))
+    config = yaml.safe_load((first / "config.yaml").read_text())
+    assert config == yaml.safe_load((second / "config.yaml").read_text())
+    assert config["model"]["init_args"]["batch_norm"] is False  # defaults are written out
+
+
+def test_the_seed_changes_weights_and_order_but_not_the_rows(fit: Fit) -> None:
+    zero, one = fit(*SHORT), fit(*SHORT, "--seed", "1")
+    assert not torch.equal(state(zero)["net.0.weight"], state(one)["net.0.weight"])
+    reports = [json.loads((folder / "report.json").read_text()) for folder in (zero, one)]
+    assert reports[0]["baselines"] == reports[1]["baselines"]
+
+
+def test_a_taken_name_gets_a_suffix_and_nothing_is_overwritten(fit: Fit) -> None:
+    first = fit(*SHORT, "--name", "mine", "--experiment", "trial")
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    second = fit(*SHORT, "--name", "mine", "--experiment", "trial")
+    assert (first.parent.name, first.name, second.name) == ("trial", "mine", "mine-2")
+    assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
+
+
+def test_runs_that_start_together_get_folders_of_their_own(tmp_path: Path) -> None:
+    config = combine([])
+    config["trainer"]["default_root_dir"] = str(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: create_folder(config), range(40)))
+    assert len(set(folders)) == 40
+
+
+def test_tags_are_the_same_in_every_run(fit: Fit) -> None:
+    classes = ["accuracy", "auroc", "balanced_accuracy", "calibration_error", "f1", "log_loss", "loss"]
+    numbers = ["loss", "mae", "r2", "rmse"]
+    common = {"epoch", "epoch_seconds", "lr", "loss/train"}
+    for data, metrics in (("BreastCancer", classes), ("Wine", classes), ("Diabetes", numbers)):
+        log = events(fit("--data", data, *SHORT))
+        assert set(log.Tags()["scalars"]) == common | {f"{m}/{split}" for m in metrics for split in ("val", "test")}
+        assert len(log.Scalars("loss/train")) == len(log.Scalars("loss/val")) == 3
+    log = events(fit(*SHORT, "--model.log_grad_norm", "true", "--trainer.log_every_n_steps", "5"))
+    assert {"grad_norm", "loss/train_step"} <= set(log.Tags()["scalars"])
+
+
+def test_both_losses_share_a_chart_and_test_rows_have_pictures(fit: Fit) -> None:
+    log = events(fit("--data", "Moons", *SHORT))
+    chart = log.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    assert b"loss/train" in chart
+    assert b"loss/val" in chart
+    assert log.Tags()["images"] == ["confusion/test", "boundary/test"]
+    assert events(fit("--data", "Iris", *SHORT)).Tags()["images"] == ["confusion/test"]
+
+
+def test_hparams_hold_the_settings_and_real_scores(fit: Fit) -> None:
+    folder = fit(*SHORT, "--optimizer", "SGD", "--optimizer.lr", "0.25")
+    log = events(folder)
+    content = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    hparams = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert hparams["optimizer"].string_value == "SGD"
+    assert hparams["optimizer.lr"].number_value == 0.25
+    content = log.SummaryMetadata("_hparams_/experiment").plugin_data.content
+    metrics = [info.name.tag for info in HParamsPluginData.FromString(content).experiment.metric_infos]
+    assert "accuracy/test" in metrics
+    assert "hp_metric" not in [*metrics, *log.Tags()["scalars"]]
+    report = json.loads((folder / "report.json").read_text())
+    assert log.Scalars("accuracy/test")[-1].value == pytest.approx(report["metrics"]["accuracy"])
+
+
+def test_the_console_is_short_and_names_the_next_command(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fit(*SHORT)
+    out, err = capsys.readouterr()
+    assert err == ""
+    for words in ("logistic regression", "majority class", "accuracy", "log_loss", f"project.evaluate {folder}"):
+        assert words in out
+    assert out.count("\n") < 20
+
+
+def test_a_run_without_test_rows_says_what_it_can(fit: Fit) -> None:
+    folder = fit("--data", "FiveRows", "--model", "LogisticRegression", *SHORT)
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["metrics"], report["baselines"]) == ({}, {})
+    assert (folder / "checkpoints" / "best.ckpt").exists()
+
+
+def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--data", "ThreePoints", "--data.batch_size", "1", "--model", "LinearRegression", "--model.bias", "false"]
+    args += ["--model.init", "ones_", "--optimizer", "SGD", "--optimizer.lr", "0.01", "--checkpoint_every", "1"]
+    assert main([*args, "--trainer.default_root_dir", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    for words in ("diverged", "step 5", "SGD", "0.01", "--optimizer.lr 0.001"):
+        assert words in err
+    (checkpoint,) = tmp_path.rglob("last.ckpt")
+    assert torch.load(checkpoint, weights_only=True)["state_dict"]["linear.weight"].isfinite().all()
+
+
+def test_a_loss_that_is_no_number_is_never_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["--optimizer", "SGD", "--optimizer.lr", "1e30", "--checkpoint_every", "1", *SHORT]
+    assert main([*args, "--trainer.default_root_dir", str(tmp_path)]) == 1
+    assert "nan at step" in capsys.readouterr().err
+    for checkpoint in tmp_path.rglob("*.ckpt"):
+        values = torch.load(checkpoint, weights_only=True)["state_dict"].values()
+        assert all(value.isfinite().all() for value in values)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--optimizer.lr", "-1"], ["Adam", "-1"]),
+        (["--optimizer", "LBFGS"], ["LBFGS", "batch_size full"]),
+        (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], ["val_fraction", "test_fraction"]),
+        (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
+        (["--model.activation", "Relu"], ["Relu", "ReLU"]),
+        (["--model.init", "xavier"], ["xavier", "xavier_"]),
+        (["--model", "ConvNet"], ["ConvNet", "30 columns"]),
+        (["--trainer.accelerator", "gpux"], ["gpux"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_settings_that_cannot_work_leave_nothing_behind(
+    args: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    for word in words:
+        assert word in err
+    assert not list((tmp_path / "logs").glob("*/*"))
+
+
+def test_a_folder_that_cannot_be_written_stops_the_run_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main(["--trainer.default_root_dir", str(tmp_path / "file")]) == 1
+    assert str(tmp_path / "file") in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_the_command_is_quiet_and_works_from_any_folder(tmp_path: Path) -> None:
+    """The real command with every warning an error; torch's own deprecations while Lightning starts are not ours."""
+    args = [*SHORT, "--trainer.default_root_dir", "logs"]
+    command = [sys.executable, "-m", "project.fit", *args]
+    env = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder,) = (tmp_path / "logs").glob("*/*")
+    assert f"logs/breast_cancer/{folder.name}" in done.stdout
+    command = [sys.executable, "-m", "project.evaluate", str(folder)]
+    again = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.strip() in done.stdout  # the same table
