@@ -63,7 +63,10 @@ def build_trainer(config: Config, folder: Path, monitor: str, resume_step: int |
         "default_root_dir": folder,
         "enable_model_summary": bool(settings["enable_model_summary"]),
     }
-    return Trainer(**{**settings, **changed})
+    trainer = Trainer(**{**settings, **changed})
+    if trainer.world_size > 1:
+        raise ValueError("the data modules feed one device: leave trainer.devices and trainer.num_nodes at 1")
+    return trainer
 
 
 def build_plain_trainer(config: Config) -> Trainer:

@@ -14,15 +14,22 @@ class RunBar(ProgressBar):
     def __init__(self) -> None:
         super().__init__()
         self._bar: Any = None
+        self._hidden = False
+
+    def enable(self) -> None:
+        """Shows the bar, where there is a terminal."""
+        self._hidden = False
+
+    def disable(self) -> None:
+        """Hides the bar."""
+        self._hidden = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draws the bar, which begins where the run resumes."""
         done = trainer.current_epoch * int(trainer.num_training_batches) + trainer.fit_loop.batch_idx + 1
         total = int(self.total_train_batches) * (trainer.max_epochs or 0)
-        # `disable=None` hides it where standard error is no terminal.
-        self._bar = tqdm(
-            total=total if total > 0 else None, initial=max(done, 0), disable=None, leave=False, unit="step"
-        )
+        hidden = self._hidden or None  # None hides it where standard error is no terminal
+        self._bar = tqdm(total=total if total > 0 else None, initial=done, disable=hidden, leave=False, unit="step")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -30,8 +37,8 @@ class RunBar(ProgressBar):
         """Moves the bar."""
         self._bar.update()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the epoch and its losses."""
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the epoch, and the losses of the one before."""
         if not self._bar.disable:
             self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
             losses = {k: v for k, v in trainer.callback_metrics.items() if k in ("loss/train", "loss/val")}

@@ -129,6 +129,7 @@ def silence() -> None:
     for message in (
         r".*isinstance\(treespec, LeafSpec\)",  # Lightning calls what torch has deprecated
         r"The number of training batches",  # losses are logged at each epoch's end, too
+        r"`ModelCheckpoint\(monitor=.*could not find the monitored key",  # not before an epoch has ended
         r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on there
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -187,7 +187,8 @@ def _check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]
         try:
             checked[name] = parser.parse_object({name: value})[name]
         except (ArgumentError, ValueError) as error:
-            raise UsageError(f"{layer.source}: {path} cannot be {value!r}{_expected(str(error))}") from None
+            expected = _expected(str(error)) or f"see --{path.partition('.')[0]}.help"
+            raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None
     return checked
 
 
@@ -212,5 +213,5 @@ def _expected(message: str) -> str:
     """What a message of jsonargparse says it expected, in a few words."""
     found = re.findall(r"Expected (?:an? )?(?:<class '([\w.]+)'>|(.+))", message)
     names = [re.sub(r"typing\.Literal\[(.*)\]", r"one of \1", a or b) for a, b in found]
-    names = [name for name in dict.fromkeys(names) if "NoneType" not in name and "import path" not in name]
-    return f"; expected {' or '.join(names)}" if names else f": {' '.join(message.split())}"
+    names = [name for name in dict.fromkeys(names) if not re.search("NoneType|import path", name)]
+    return f"expected {' or '.join(names)}" if names else ""

@@ -40,5 +40,5 @@ def boundary_figure(model: TableModel, data: TableData) -> Figure:
 @torch.no_grad()
 def predict_classes(model: TableModel, x: torch.Tensor) -> torch.Tensor:
     """Indices of the most probable classes, ``(rows,)``, on the CPU."""
-    outputs: torch.Tensor = model.cpu().eval()(x)
+    outputs: torch.Tensor = model.cpu().eval()(x.to(model.dtype))
     return outputs.argmax(1) if outputs.shape[1] > 1 else (outputs.squeeze(1) > 0).long()

@@ -129,14 +129,15 @@ def _finish(
         trainer.logger.experiment.close()
     if metrics:
         print_scores(_short(model), metrics, baselines)
+    python = "python" if shutil.which("python") == sys.executable else _shown(Path(sys.executable))
     print(f"The run is in {_shown(folder)}; next:")
-    print(f"  tensorboard --logdir {_shown(folder.parent.parent)}   # its curves (make curves)")
-    print(f"  python -m project.evaluate {_shown(folder)}   # its test once more")
+    print(f"  {python} -m tensorboard.main --logdir {_shown(folder.parent.parent)}   # look at its curves")
+    print(f"  {python} -m project.evaluate {_shown(folder)}   # test it again")
 
 
-def _shown(folder: Path) -> str:
-    """A folder as it can be typed here."""
-    return shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
+def _shown(path: Path) -> str:
+    """A path as it can be typed here."""
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def _short(thing: object) -> str:

@@ -24,7 +24,7 @@ def class_metrics(log_probabilities: Tensor, y: Tensor) -> dict[str, float]:
         predicted class and its accuracy, in 15 bins (Guo et al. 2017, arXiv:1706.04599).
     """
     num_classes = log_probabilities.shape[1]
-    probabilities, y = log_probabilities.exp(), y.long()
+    probabilities, y = log_probabilities.double().exp(), y.long()
     confusion = multiclass_confusion_matrix(probabilities, y, num_classes, validate_args=False).double()
     correct, true, predicted = confusion.diag(), confusion.sum(1), confusion.sum(0)
     occurs = true > 0

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedulers, made from specifications of plain values."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -50,6 +51,10 @@ def describe(spec: Spec, base: type) -> dict[str, Any]:
         cls, settings = spec["class_path"], spec.get("init_args") or {}
     elif isinstance(spec, partial):
         cls, settings = spec.func, spec.keywords
+    if not isinstance(cls, str | type):
+        raise ValueError(
+            f"the model makes its {base.__name__} itself, from a class such as partial(SGD, lr=0.1), not {spec!r}"
+        )
     modules = OPTIMIZER_MODULES if base is Optimizer else SCHEDULER_MODULES
     path = class_path(find_class(cls, modules, base) if isinstance(cls, str) else cls)
     if path in UNUSABLE:
@@ -102,8 +107,13 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
         if not {"total_steps", "epochs"} & settings.keys():
             # Asking for the steps makes the trainer set up its loader, too early for a checkpoint to restore the
             # loader's place. A resumed run need not ask: the scheduler's own state brings the number.
-            settings["total_steps"] = 2 if trainer.ckpt_path else int(trainer.estimated_stepping_batches)
+            total = 2 if trainer.ckpt_path else trainer.estimated_stepping_batches
+            if total == math.inf:
+                raise ValueError("OneCycleLR needs total_steps where neither trainer.max_epochs nor max_steps is set")
+            settings["total_steps"] = int(total)
     elif cls is CosineAnnealingLR:
+        if "T_max" not in settings and (trainer.max_epochs or -1) < 1:
+            raise ValueError("CosineAnnealingLR needs T_max where trainer.max_epochs is not set")
         settings.setdefault("T_max", trainer.max_epochs)
     return {
         "scheduler": cls(optimizer, **settings),

@@ -96,4 +96,5 @@ def _statistics(x: NDArray[np.float64], scale: bool) -> tuple[list[float], list[
     if not scale:
         return [0.0] * x.shape[1], [1.0] * x.shape[1]
     deviation = np.nanstd(x, axis=0)
-    return np.nanmean(x, axis=0).tolist(), np.where(deviation > 0, deviation, 1.0).tolist()
+    constant = np.nanmin(x, axis=0) == np.nanmax(x, axis=0)  # rounding can make its deviation tiny instead of 0
+    return np.nanmean(x, axis=0).tolist(), np.where(constant, 1.0, deviation).tolist()

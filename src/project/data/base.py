@@ -83,8 +83,8 @@ class TableData(LightningDataModule):
                 f"val_fraction ({val_fraction}) and test_fraction ({test_fraction}) must be 0 or more "
                 "and together below 1"
             )
-        if batch_size != "full" and batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more, or 'full', not {batch_size}")
+        if batch_size != "full" and not (isinstance(batch_size, int) and batch_size >= 1):
+            raise ValueError(f"batch_size must be 1 or more, or 'full', not {batch_size!r}")
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed must be between 0 and {2**32 - 1}, not {seed}")
         self.val_fraction = val_fraction
@@ -159,8 +159,8 @@ class TableData(LightningDataModule):
         x, y = self.split(name)
         if self.trainer is None:
             return Split(x, y)
-        if self.trainer.world_size > 1:
-            raise ValueError("the data modules feed one device; set trainer.devices to 1")
+        if self.trainer.world_size > 1:  # each device would get all rows
+            raise ValueError("the data modules feed one device: set trainer.devices to 1")
         device = self.trainer.strategy.root_device
         if device.type == "cuda" and 2 * x.nbytes > torch.cuda.mem_get_info(device)[0]:
             return Split(x.pin_memory(), y.pin_memory())
@@ -169,6 +169,9 @@ class TableData(LightningDataModule):
     def _split_rows(self, num_rows: int, classes: NDArray[Any] | None) -> dict[str, NDArray[np.int64]]:
         """Row numbers of each split; ``classes``, one for each row, are shared out evenly."""
         num_val, num_test = round(num_rows * self.val_fraction), round(num_rows * self.test_fraction)
+        for name, size in (("val_fraction", num_val), ("test_fraction", num_test)):
+            if getattr(self, name) and not size:
+                raise ValueError(f"{name} {getattr(self, name)} makes no row of {num_rows}; set it to 0 to have none")
         if num_val + num_test >= num_rows:
             raise ValueError(f"no row of {num_rows} is left to train on: lower val_fraction or test_fraction")
         train = np.arange(num_rows)

@@ -52,8 +52,13 @@ class TableModel(LightningModule):
         self.schema = schema if isinstance(schema, Schema) else Schema.from_dict(schema)
         target = self.schema.target
         if target.kind not in self.target_kinds:
-            wanted, found = ("classes", "a number") if target.kind == "number" else ("a number", "classes")
-            raise ValueError(f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {found}")
+            wanted, found, other = "a number", "classes", "LogisticRegression"
+            if target.kind == "number":
+                wanted, found, other = "classes", "a number", "LinearRegression"
+            raise ValueError(
+                f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {found}; "
+                f"use {other} or FeedForward"
+            )
         self.save_hyperparameters(logger=False)
         # Plain values instead of objects: the checkpoint must load with weights_only=True.
         self.hparams["schema"] = self.schema.to_dict()
@@ -79,6 +84,7 @@ class TableModel(LightningModule):
             case _:
                 return functional.mse_loss(outputs.squeeze(1), y)
 
+    @torch.no_grad()
     def metrics(self, outputs: Tensor, y: Tensor) -> dict[str, float]:
         """Scores outputs against targets, numbers in the target's own unit; arguments as for `loss`."""
         target = self.schema.target
@@ -98,6 +104,11 @@ class TableModel(LightningModule):
         loss = self.loss(self(x), y)
         self._losses.add(batch_idx, loss, len(y))
         return loss
+
+    def setup(self, stage: str) -> None:
+        """Forgets what an earlier fit that was cut short left behind."""
+        self._losses = LossRecord(self._diverged)
+        self._outputs.clear()
 
     def on_train_start(self) -> None:
         """Refuses minibatches for an optimizer that needs the full batch."""
@@ -202,7 +213,8 @@ class TableModel(LightningModule):
     def _score_outputs(self, split: str) -> dict[str, float]:
         outputs, y = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
         self._outputs.clear()
-        outputs = outputs.float()
+        # In double precision, in which fewer confident probabilities round to the same 1; not every GPU has it.
+        outputs, y = outputs.cpu().double(), y.cpu().double() if y.is_floating_point() else y.cpu()
         scores = {"loss": float(self.loss(outputs, y)), **self.metrics(outputs, y)}
         return {f"{name}/{split}": score for name, score in scores.items()}
 

@@ -69,9 +69,10 @@ def make_activation(name: str) -> nn.Module:
     Raises:
         ValueError: If there is none of that name that needs no arguments.
     """
-    activations = {"Identity": nn.Identity} | {
-        n: getattr(nn, n) for n in nn.modules.activation.__all__ if n not in ("MultiheadAttention", "Threshold")
-    }
+    # The others need arguments, or do not act on each unit by itself.
+    others = ("GLU", "LogSoftmax", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin", "Threshold")
+    names = {"Identity", *nn.modules.activation.__all__} - set(others)
+    activations = {n: getattr(nn, n) for n in names}
     if name not in activations:
         raise ValueError(f"there is no activation named '{name}'; {nearest(name, activations)}")
     made: nn.Module = activations[name]()

@@ -1,0 +1,218 @@
+"""Splits, scaling and loaders of every data module."""
+
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_blobs
+from sklearn.preprocessing import StandardScaler
+
+from project.data import Blobs, BreastCancer, Digits, Moons, Table, TableData, Wine
+
+SPLITS = ("train", "val", "test")
+
+
+class Rows(TableData):
+    """A table given as arrays; its first column numbers the rows, so that they can be told apart."""
+
+    def __init__(self, x, y, classes=None, **options) -> None:
+        super().__init__(**options)
+        self.table = Table(np.column_stack([np.arange(len(x)), x]), y, ["row", "a", "b"], "y", classes)
+
+    def read(self) -> Table:
+        return self.table
+
+
+RNG = np.random.default_rng(0)
+X = RNG.normal([100.0, -3.0], [7.0, 0.1], (60, 2))
+NUMBERS = RNG.normal(50.0, 20.0, 60)
+CLASSES = {"y": (np.arange(60) % 7 > 4).astype(int), "classes": ["no", "yes"]}
+
+
+def rows(data: TableData, split: str) -> list[int]:
+    """Row numbers of a split that is not scaled."""
+    return data.split(split).x[:, 0].int().tolist()
+
+
+@pytest.mark.parametrize("target", [CLASSES, {"y": NUMBERS}], ids=["classes", "number"])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("fractions", [(0.2, 0.2), (0.0, 0.25), (0.5, 0.0), (0.0, 0.0)])
+def test_every_row_is_in_one_split(target, shuffle, fractions):
+    val, test = fractions
+    data = Rows(X, **target, scale=False, shuffle=shuffle, val_fraction=val, test_fraction=test)
+    assert sorted(chain(*(rows(data, split) for split in SPLITS))) == list(range(60))
+    assert (len(rows(data, "val")), len(rows(data, "test"))) == (60 * val, 60 * test)
+
+
+@pytest.mark.parametrize("data_class", [BreastCancer, Wine, Digits, Moons])
+@pytest.mark.parametrize("seed", [0, 1, 2022])
+def test_every_class_has_its_share_of_every_split_within_one_row(data_class, seed):
+    data = data_class(seed=seed)
+    y = {split: data.split(split).y.long() for split in SPLITS}
+    num_classes = len(data.schema.target.classes)
+    shares = torch.cat(list(y.values())).bincount(minlength=num_classes) / sum(map(len, y.values()))
+    for split in SPLITS:
+        counts = y[split].bincount(minlength=num_classes)
+        assert (counts - shares * len(y[split])).abs().max() <= 1
+
+
+@pytest.mark.parametrize("target", [CLASSES, {"y": NUMBERS}], ids=["classes", "number"])
+def test_the_seed_decides_the_split(target):
+    def split(seed: int) -> list[list[int]]:
+        data = Rows(X, **target, scale=False, seed=seed)
+        return [rows(data, name) for name in SPLITS]
+
+    assert split(3) == split(3)
+    assert all(set(a) != set(b) for a, b in zip(split(3), split(4), strict=True))
+
+
+def test_without_shuffling_rows_keep_their_order_with_test_rows_last():
+    data = Rows(X, **CLASSES, scale=False, shuffle=False, val_fraction=0.1, test_fraction=0.2)
+    assert [rows(data, name) for name in SPLITS] == [list(range(42)), list(range(42, 48)), list(range(48, 60))]
+    batches = [x[:, 0].int().tolist() for x, _ in data.train_dataloader()]
+    assert list(chain(*batches)) == list(range(42))
+
+
+def test_blobs_of_the_reference_run_are_those_of_scikit_learn():
+    """R1: the first 4,000 rows train and the last 1,000 test, as they are."""
+    x, y = make_blobs(n_samples=5000, centers=2, n_features=64, cluster_std=10, random_state=2020)
+    data = Blobs(cluster_std=10, seed=2020, shuffle=False, scale=False, val_fraction=0.0)
+    for split, part in (("train", slice(0, 4000)), ("test", slice(4000, 5000))):
+        assert torch.equal(data.split(split).x, torch.from_numpy(x[part]).float())
+        assert torch.equal(data.split(split).y, torch.from_numpy(y[part]).float())
+    assert not len(data.split("val").x)
+
+
+@pytest.mark.parametrize("kind", ["classes", "number"])
+def test_validation_and_test_rows_change_nothing_in_schema_and_training_rows(kind):
+    target = CLASSES if kind == "classes" else {"y": NUMBERS}
+    plain = Rows(X, **target)
+    other_rows = [r for split in ("val", "test") for r in rows(Rows(X, **target, scale=False), split)]
+    x, changed = X.copy(), dict(target)
+    x[other_rows] = 1e6
+    if kind == "number":  # classes decide the split, so they stay
+        changed["y"] = NUMBERS.copy()
+        changed["y"][other_rows] = -1e6
+    data = Rows(x, **changed)
+    assert data.schema == plain.schema
+    assert torch.equal(data.split("train").x, plain.split("train").x)
+    assert torch.equal(data.split("train").y, plain.split("train").y)
+    assert not torch.equal(data.split("test").x, plain.split("test").x)
+
+
+def test_scaling_is_that_of_a_standard_scaler_fitted_on_the_training_rows():
+    raw, scaled = BreastCancer(scale=False), BreastCancer()
+    scaler = StandardScaler().fit(raw.split("train").x.double())
+    for split in SPLITS:
+        expected = scaler.transform(raw.split(split).x.double())
+        np.testing.assert_allclose(scaled.split(split).x, expected, atol=1e-5)
+
+
+def test_a_number_to_predict_is_standardised_on_the_training_rows():
+    raw, scaled = Rows(X, NUMBERS, scale=False), Rows(X, NUMBERS)
+    y = raw.split("train").y.double()
+    for split in SPLITS:
+        expected = (raw.split(split).y.double() - y.mean()) / y.std(correction=0)
+        np.testing.assert_allclose(scaled.split(split).y, expected, atol=1e-5)
+    assert np.allclose(np.sort(raw.split("train").y), np.sort(NUMBERS[rows(raw, "train")]))
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (Rows(X, **CLASSES), torch.float32),
+        (Rows(X, np.arange(60) % 3, ["a", "b", "c"]), torch.int64),
+        (Rows(X, NUMBERS), torch.float32),
+    ],
+    ids=["binary", "multiclass", "number"],
+)
+def test_targets_have_the_type_that_the_loss_wants(data, dtype):
+    x, y = next(iter(data.train_dataloader()))
+    assert (x.shape, x.dtype) == ((32, 3), torch.float32)
+    assert (y.shape, y.dtype) == ((32,), dtype)
+
+
+def test_missing_numbers_become_the_mean_of_the_training_rows():
+    x = X.copy()
+    x[::4, 0] = np.nan
+    data = Rows(x, NUMBERS, scale=False)
+    mean = np.nanmean(x[rows(data, "train"), 0])
+    for split in SPLITS:
+        missing = np.isnan(x[rows(data, split), 0])
+        assert missing.any()
+        np.testing.assert_allclose(data.split(split).x[missing, 1], mean, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [("full", [36]), (16, [16, 16, 4]), (100, [36])])
+def test_batch_size(batch_size, sizes):
+    loader = Rows(X, **CLASSES, batch_size=batch_size).train_dataloader()
+    assert [len(y) for _, y in loader] == sizes
+    assert len(loader) == len(sizes)
+
+
+def test_evaluation_rows_come_whole_and_in_order():
+    data = Rows(X, **CLASSES, batch_size=5)
+    for loader, split in ((data.val_dataloader(), "val"), (data.test_dataloader(), "test")):
+        assert torch.equal(torch.cat([x for x, _ in loader]), data.split(split).x)
+    assert list(Rows(X, **CLASSES, val_fraction=0).val_dataloader()) == []
+
+
+def test_order_of_batches_has_a_seed_of_its_own():
+    def order(data: TableData) -> list[int]:
+        return torch.cat([x[:, 0] for x, _ in data.train_dataloader()]).int().tolist()
+
+    first, second = (Rows(X, **CLASSES, scale=False) for _ in range(2))
+    assert order(first) == order(second)
+    second.order_seed = 9
+    assert rows(first, "train") == rows(second, "train")
+    assert order(first) != order(second)
+    assert sorted(order(first)) == sorted(order(second))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("val_fraction", -0.1),
+        ("test_fraction", -0.1),
+        ("test_fraction", 1.0),
+        ("val_fraction", 0.8),
+        ("batch_size", 0),
+        ("batch_size", -4),
+        ("seed", -1),
+        ("seed", 2**32),
+    ],
+)
+def test_a_wrong_argument_is_named(name, value):
+    with pytest.raises(ValueError, match=name):
+        Rows(X, **CLASSES, **{name: value})
+
+
+def test_an_unknown_word_for_the_batch_size_is_named():
+    with pytest.raises(ValueError, match=r"batch_size.*ful"):
+        Rows(X, **CLASSES, batch_size="ful")
+
+
+def test_too_few_rows_of_a_class_are_explained():
+    y = np.zeros(60, int)
+    y[5] = 1
+    with pytest.raises(ValueError, match="test_fraction"):
+        _ = Rows(X, y, ["common", "rare"]).schema
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_no_row_left_to_train_on_is_explained(shuffle):
+    with pytest.raises(ValueError, match="no row of 2 is left"):
+        _ = Rows(X[:2], NUMBERS[:2], shuffle=shuffle, val_fraction=0.49, test_fraction=0.49).schema
+
+
+def test_what_is_learned_does_not_depend_on_who_asks_first():
+    schema_first, split_first, set_up = (Rows(X, **CLASSES) for _ in range(3))
+    schema = schema_first.schema
+    split = split_first.split("train")
+    set_up.setup("fit")
+    set_up.setup("test")
+    assert schema == split_first.schema == set_up.schema
+    for other in (schema_first.split("train"), set_up.split("train")):
+        assert torch.equal(other.x, split.x)
+        assert torch.equal(other.y, split.y)

@@ -1,0 +1,84 @@
+"""Initial weights by name."""
+
+import pytest
+import torch
+from torch import nn
+
+from project.models import FeedForward, LogisticRegression
+from project.models.initialize import initialize
+from project.schema import Column, Schema, Target
+
+SETTINGS = {"constant_": {"val": 0.3}, "sparse_": {"sparsity": 0.5}}
+FUNCTIONS = [name for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")]
+SCHEMA = Schema(tuple(Column(f"x{i}") for i in range(12)), Target("y", "binary", ("no", "yes")))
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "dirac_"])
+def test_a_function_of_torch_gives_what_it_gives_when_called_directly(name):
+    layers = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
+    torch.manual_seed(0)
+    initialize(layers, name, SETTINGS.get(name))
+    torch.manual_seed(0)
+    for layer in (layers[0], layers[2]):
+        expected = torch.empty_like(layer.weight)
+        getattr(nn.init, name)(expected, **SETTINGS.get(name, {}))
+        assert torch.equal(layer.weight, expected)
+        assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("name", ["dirac_", "kaiming_normal_"])
+def test_convolutions_are_initialized_too(name):
+    layers = nn.Sequential(nn.Conv2d(2, 4, 3))
+    torch.manual_seed(0)
+    initialize(layers, name)
+    expected = torch.empty(4, 2, 3, 3)
+    torch.manual_seed(0)
+    getattr(nn.init, name)(expected)
+    assert torch.equal(layers[0].weight, expected)
+
+
+def test_settings_reach_the_function():
+    layer = nn.Linear(50, 50)
+    initialize(layer, "normal_", {"mean": 3.0, "std": 0.01})
+    assert layer.weight.mean().item() == pytest.approx(3.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("layer", "fan_in"), [(nn.Linear(16, 30), 16), (nn.Conv2d(4, 30, 3), 36)])
+def test_bernoulli_draws_signs(layer, fan_in):
+    torch.manual_seed(0)
+    initialize(layer, "bernoulli")
+    assert torch.allclose(layer.weight.abs(), torch.tensor(fan_in**-0.5))
+    assert (layer.weight > 0).float().mean().item() == pytest.approx(0.5, abs=0.1)
+    first = layer.weight.detach().clone()
+    initialize(layer, "bernoulli")
+    assert not torch.equal(layer.weight, first)
+
+
+def test_other_layers_and_missing_biases_are_left_alone():
+    layers = nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4))
+    initialize(layers, "ones_")
+    assert layers[0].weight.eq(1).all()
+    assert layers[0].bias is None
+    assert layers[1].weight.eq(1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("xavier_unifrm_", {}, r"xavier_unifrm_.*did you mean xavier_uniform_\?"),
+        ("bernouli", {}, r"did you mean bernoulli\?"),
+        ("normal_", {"sigma": 1.0}, "sigma"),
+        ("constant_", {}, "val"),
+        ("bernoulli", {"p": 0.5}, "p"),
+    ],
+)
+def test_what_cannot_be_is_named(name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        FeedForward(SCHEMA, init=name, init_settings=settings)
+
+
+@pytest.mark.parametrize("model_class", [LogisticRegression, FeedForward])
+def test_models_take_it_by_name(model_class):
+    model = model_class(SCHEMA, init="constant_", init_settings={"val": 0.3})
+    for name, parameter in model.named_parameters():
+        assert parameter.eq(0.0 if name.endswith("bias") else 0.3).all()

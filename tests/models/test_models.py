@@ -1,0 +1,400 @@
+"""Every model: shapes, losses, what it refuses, and its use without the command line."""
+
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import nn
+from torch.nn import functional
+
+from project.data import Blobs, BreastCancer, Diabetes, Digits, Iris, RandomNumbers, ThreePoints
+from project.models import ConvNet, Diverged, FeedForward, LinearRegression, LogisticRegression, TableModel, load_model
+from project.schema import Column, Schema, Target
+
+TARGETS = {
+    "binary": Target("y", "binary", ("no", "yes")),
+    "multiclass": Target("y", "multiclass", ("a", "b", "c")),
+    "number": Target("y", "number", (), 150.0, 70.0),
+}
+NUM_OUTPUTS = {"binary": 1, "multiclass": 3, "number": 1}
+KINDS = {
+    LogisticRegression: ("binary", "multiclass"),
+    LinearRegression: ("number",),
+    FeedForward: ("binary", "multiclass", "number"),
+    ConvNet: ("binary", "multiclass", "number"),
+}
+
+ACTIVATIONS = [
+    *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU"),
+    *("LogSigmoid", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus"),
+    *("Softshrink", "Softsign", "Tanh", "Tanhshrink"),
+]
+NO_ACTIVATIONS = ["GLU", "LogSoftmax", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin", "Threshold"]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """More would only slow these small nets down."""
+    torch.set_num_threads(1)
+
+
+def schema(kind: str = "binary", num_features: int = 16) -> Schema:
+    return Schema(tuple(Column(f"x{i}") for i in range(num_features)), TARGETS[kind])
+
+
+def trainer(**settings) -> Trainer:
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return Trainer(**{"max_epochs": 2, "accelerator": "cpu", **quiet, **settings})
+
+
+def sizes(model: TableModel) -> list[tuple[int, int]]:
+    return [(m.in_features, m.out_features) for m in model.modules() if isinstance(m, nn.Linear)]
+
+
+@pytest.mark.parametrize(("model_class", "kind"), [(m, k) for m, kinds in KINDS.items() for k in kinds])
+def test_gives_an_output_for_each_class_but_one_for_two_classes_or_a_number(model_class, kind):
+    outputs = model_class(schema(kind))(torch.randn(5, 16))
+    assert (outputs.shape, outputs.dtype) == ((5, NUM_OUTPUTS[kind]), torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("model_class", "kind", "message"),
+    [
+        (LogisticRegression, "number", "LogisticRegression predicts classes, and the target 'y' is a number"),
+        (LinearRegression, "binary", "LinearRegression predicts a number, and the target 'y' is classes"),
+        (LinearRegression, "multiclass", "LinearRegression predicts a number, and the target 'y' is classes"),
+    ],
+)
+def test_a_wrong_kind_of_target_is_explained(model_class, kind, message):
+    with pytest.raises(ValueError, match=message):
+        model_class(schema(kind))
+
+
+@pytest.mark.parametrize(
+    ("model_class", "kind", "way_out"),
+    [(LogisticRegression, "number", "LinearRegression"), (LinearRegression, "binary", "LogisticRegression")],
+)
+def test_a_wrong_kind_of_target_names_a_model_that_fits(model_class, kind, way_out):
+    with pytest.raises(ValueError, match=rf"(try|use) .*({way_out}|FeedForward)"):
+        model_class(schema(kind))
+
+
+def test_hidden_sizes_make_the_layers():
+    assert sizes(FeedForward(schema("multiclass"), hidden_sizes=(256, 8, 40))) == [
+        (16, 256),
+        (256, 8),
+        (8, 40),
+        (40, 3),
+    ]
+
+
+def test_no_hidden_layer_is_the_linear_model():
+    net, linear = FeedForward(schema("multiclass"), hidden_sizes=()), LogisticRegression(schema("multiclass"))
+    assert sizes(net) == sizes(linear)
+    linear.linear.load_state_dict(net.net[0].state_dict())
+    x = torch.randn(7, 16)
+    assert torch.equal(net(x), linear(x))
+
+
+def test_is_a_chain_of_linear_layers_and_activations():
+    model = FeedForward(schema(), hidden_sizes=(5, 6), activation="Tanh").double()
+    (w1, b1), (w2, b2), (w3, b3) = (
+        (m.weight.detach().numpy(), m.bias.detach().numpy()) for m in model.modules() if isinstance(m, nn.Linear)
+    )
+    x = np.random.default_rng(0).normal(size=(9, 16))
+    expected = np.tanh(np.tanh(x @ w1.T + b1) @ w2.T + b2) @ w3.T + b3
+    np.testing.assert_allclose(model(torch.from_numpy(x)).detach(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_by_name(name):
+    model, x = FeedForward(schema(), hidden_sizes=(4,), activation=name).eval(), torch.randn(3, 16)
+    hidden, _, output = model.net
+    assert torch.equal(model(x), output(getattr(nn, name)().eval()(hidden(x))))
+
+
+@pytest.mark.parametrize("name", NO_ACTIVATIONS)
+def test_what_does_not_act_on_each_unit_alone_is_refused(name):
+    """And not when the first batch comes, in the words of a matrix product."""
+    with pytest.raises(ValueError, match=f"no activation named '{name}'"):
+        FeedForward(schema(), hidden_sizes=(4,), activation=name)
+
+
+def test_every_activation_of_torch_is_tried_here():
+    assert {*ACTIVATIONS, *NO_ACTIVATIONS} == {"Identity", *nn.modules.activation.__all__}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("Relu", r"did you mean ReLU\?"), ("swish", "Hardswish"), ("Linear", "Linear")]
+)
+def test_an_unknown_activation_names_the_nearest(name, message):
+    with pytest.raises(ValueError, match=message):
+        FeedForward(schema(), activation=name)
+
+
+def test_dropout_drops_hidden_units_in_training_only():
+    model = FeedForward(schema(), hidden_sizes=(1000,), activation="Identity", dropout=0.3)
+    with torch.no_grad():
+        model.net[0].weight.zero_()
+        model.net[0].bias.fill_(1.0)
+    hidden = model.net[:-1]
+    x = torch.zeros(50, 16)
+    dropped = hidden.train()(x)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert hidden.eval()(x).eq(1).all()
+
+
+def test_batch_norm_normalises_before_the_activation():
+    model = FeedForward(schema(), hidden_sizes=(8, 8), batch_norm=True)
+    names = [type(layer).__name__ for layer in model.net]
+    assert names == ["Linear", "BatchNorm1d", "ReLU"] * 2 + ["Linear"]
+    normalised = model.net[:2].train()(torch.randn(200, 16) * 40 + 5)
+    assert torch.allclose(normalised.mean(0), torch.tensor(0.0), atol=1e-4)
+    assert torch.allclose(normalised.std(0, correction=0), torch.tensor(1.0), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"hidden_sizes": (8, 0)}, "hidden_sizes"), ({"hidden_sizes": (-3,)}, "hidden_sizes"), ({"dropout": 1.5}, "1.5")],
+)
+def test_a_setting_out_of_range_is_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        FeedForward(schema(), **settings)
+
+
+def test_conv_net_is_that_of_the_reference_run():
+    """R13, written out with PyTorch's functions; the digits of 8 by 8 pixels are enlarged four times."""
+    data = Digits(scale=False)
+    model, x = ConvNet(data.schema), data.split("test").x[:20]
+    (k1, c1), (k2, c2) = ((m.weight, m.bias) for m in model.modules() if isinstance(m, nn.Conv2d))
+    assert (k1.shape, k2.shape) == ((6, 1, 3, 3), (16, 6, 3, 3))
+    assert sizes(model) == [(576, 120), (120, 84), (84, 10)]
+    images = torch.from_numpy(np.kron(x.reshape(20, 1, 8, 8).numpy(), np.ones((1, 1, 4, 4), np.float32)))
+    h = functional.max_pool2d(functional.conv2d(images, k1, c1).relu(), 2)
+    h = functional.max_pool2d(functional.conv2d(h, k2, c2).relu(), 2).flatten(1)
+    for layer in [m for m in model.modules() if isinstance(m, nn.Linear)]:
+        h = functional.linear(h, layer.weight, layer.bias)
+        h = h.relu() if layer.out_features != 10 else h
+    assert torch.allclose(model(x), h, atol=1e-5)
+
+
+@pytest.mark.parametrize("image_size", [16, 32, 64])
+def test_conv_net_takes_other_sizes(image_size):
+    assert ConvNet(schema("multiclass"), image_size=image_size)(torch.randn(2, 16)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("num_features", "image_size", "message"), [(15, 32, "15 columns"), (16, 30, "multiple of 4"), (16, 8, "10 or")]
+)
+def test_conv_net_says_which_images_it_takes(num_features, image_size, message):
+    with pytest.raises(ValueError, match=message):
+        ConvNet(schema(num_features=num_features), image_size=image_size)
+
+
+def test_loss_of_two_classes_is_binary_cross_entropy():
+    model, rng = LogisticRegression(schema("binary")), np.random.default_rng(0)
+    z, y = rng.normal(0, 3, (50, 1)), rng.integers(0, 2, 50).astype(float)
+    p = 1 / (1 + np.exp(-z[:, 0]))
+    expected = -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+    assert model.loss(torch.from_numpy(z), torch.from_numpy(y)).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_loss_of_more_classes_is_cross_entropy():
+    model, rng = LogisticRegression(schema("multiclass")), np.random.default_rng(0)
+    z, y = rng.normal(0, 3, (50, 3)), rng.integers(0, 3, 50)
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    expected = -np.mean(np.log(p[np.arange(50), y]))
+    assert model.loss(torch.from_numpy(z), torch.from_numpy(y)).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_loss_of_a_number_is_the_mean_squared_error():
+    model, rng = LinearRegression(schema("number")), np.random.default_rng(0)
+    z, y = rng.normal(0, 3, (50, 1)), rng.normal(0, 3, 50)
+    expected = np.mean((z[:, 0] - y) ** 2)
+    assert model.loss(torch.from_numpy(z), torch.from_numpy(y)).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_metrics_of_a_number_are_in_its_own_unit():
+    """The target has mean 150 and deviation 70; an output that is off by 0.5 is off by 35."""
+    model = LinearRegression(schema("number"))
+    y = torch.tensor([0.0, 1.0, -1.0])
+    scores = model.metrics(y[:, None] + 0.5, y)
+    assert (scores["mae"], scores["rmse"]) == pytest.approx((35, 35), rel=1e-5)
+
+
+def test_the_same_seed_draws_the_same_weights():
+    def draw(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return FeedForward(schema()).net[0].weight
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+
+
+@pytest.mark.parametrize(
+    "model_class",
+    [
+        partial(LogisticRegression),
+        partial(FeedForward, hidden_sizes=(8,), batch_norm=True, dropout=0.1, init="xavier_normal_"),
+    ],
+)
+def test_in_a_notebook(model_class, tmp_path):
+    """Made, trained and loaded in plain PyTorch Lightning, with a learning-rate schedule."""
+    data = BreastCancer()
+    scheduler = partial(torch.optim.lr_scheduler.StepLR, step_size=1)
+    model = model_class(data.schema, optimizer=partial(torch.optim.SGD, lr=0.1), scheduler=scheduler)
+    run = trainer()
+    run.fit(model, BreastCancer())
+    path = tmp_path / "model.ckpt"
+    run.save_checkpoint(path)
+    assert torch.load(path, weights_only=True)["hyper_parameters"]["schema"] == data.schema.to_dict()
+    x = data.split("test").x
+    expected = model.eval()(x)
+    loaded = type(model).load_from_checkpoint(path, weights_only=True)
+    for other in (loaded.eval(), load_model(path)):
+        assert type(other) is type(model)
+        assert torch.equal(other(x), expected)
+        assert other.schema == data.schema
+        assert other.hparams == model.hparams
+    resumed = trainer(max_epochs=3)
+    resumed.fit(loaded.train(), data, ckpt_path=path, weights_only=True)
+    assert resumed.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-4)  # after three epochs, once each
+
+
+@pytest.mark.parametrize(
+    ("model_class", "data"),
+    [
+        (LogisticRegression, Iris()),
+        (LinearRegression, Diabetes()),
+        (FeedForward, Diabetes()),
+        (ConvNet, Digits(batch_size=256)),
+    ],
+    ids=["LogisticRegression", "LinearRegression", "FeedForward", "ConvNet"],
+)
+def test_training_lowers_the_loss_and_validates_and_tests(model_class, data):
+    torch.manual_seed(0)
+    model, run = model_class(data.schema, optimizer=partial(torch.optim.Adam, lr=0.01)), trainer()
+
+    @torch.no_grad()
+    def scores(split: str) -> dict[str, float]:
+        x, y = data.split(split)
+        outputs = model.eval()(x)
+        return {"loss": model.loss(outputs, y).item(), **model.metrics(outputs, y)}
+
+    before = scores("train")["loss"]
+    run.fit(model.train(), data)
+    assert scores("train")["loss"] < before
+    val = {name: run.callback_metrics[f"{name}/val"].item() for name in scores("val")}
+    assert val == pytest.approx(scores("val"), rel=1e-5)
+    (test,) = run.test(model, data, verbose=False)
+    assert test == pytest.approx({f"{name}/test": score for name, score in scores("test").items()}, rel=1e-5)
+
+
+def test_the_logged_training_loss_is_the_mean_over_the_rows_of_the_epoch():
+    """With a rate of 0 the model stays, and the smaller last batch must count for as little as it has rows."""
+    data = BreastCancer(batch_size=100)
+    model = LogisticRegression(data.schema, optimizer=partial(torch.optim.SGD, lr=0.0))
+    run = trainer(max_epochs=1)
+    run.fit(model, data)
+    x, y = data.split("train")
+    assert run.callback_metrics["loss/train"].item() == pytest.approx(model.loss(model(x), y).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_end"])
+def test_fitting_again_counts_nothing_of_a_fit_that_was_cut_short(hook):
+    """As when a cell of a notebook is interrupted and run again, with other batches."""
+
+    class Interrupt(Callback):
+        pass
+
+    def interrupt(callback, trainer, *args) -> None:
+        if not trainer.sanity_checking and trainer.fit_loop.batch_idx >= 3:
+            raise RuntimeError("interrupted")
+
+    setattr(Interrupt, hook, interrupt)
+    first, second = BreastCancer(batch_size=50), BreastCancer(batch_size="full", val_fraction=0.1)
+    model = LogisticRegression(first.schema, optimizer=partial(torch.optim.SGD, lr=0.0))
+    with pytest.raises(RuntimeError, match="interrupted"):
+        trainer(callbacks=[Interrupt()]).fit(model, first)
+    run = trainer(max_epochs=1, num_sanity_val_steps=0)
+    run.fit(model.train(), second)
+    for split in ("train", "val"):
+        x, y = second.split(split)
+        assert run.callback_metrics[f"loss/{split}"].item() == pytest.approx(model.loss(model(x), y).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("optimizer_class", "settings"), [(torch.optim.SGD, {"momentum": 0.9}), (torch.optim.Adam, {"weight_decay": 0.01})]
+)
+@pytest.mark.parametrize(("fused", "tolerance"), [(False, 0.0), (None, 1e-6)])
+def test_training_equals_a_plain_pytorch_loop(optimizer_class, settings, fused, tolerance):
+    """Weight for weight, to the bit, after two epochs; the fused optimizer, the default, to rounding."""
+    torch.manual_seed(0)
+    data = Blobs(200, 5, batch_size=16)
+    optimizer = partial(optimizer_class, lr=0.01, **settings, **({} if fused is None else {"fused": fused}))
+    model = FeedForward(data.schema, hidden_sizes=(12, 7), optimizer=optimizer)
+    net = nn.Sequential(nn.Linear(5, 12), nn.ReLU(), nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 1))
+    net.load_state_dict(model.net.state_dict())
+    trainer().fit(model, data)
+
+    plain, loader = optimizer_class(net.parameters(), lr=0.01, fused=False, **settings), data.train_dataloader()
+    for epoch in range(2):
+        loader.sampler.set_epoch(epoch)
+        for x, y in loader:
+            plain.zero_grad()
+            functional.binary_cross_entropy_with_logits(net(x)[:, 0], y).backward()
+            plain.step()
+    for ours, expected in zip(model.net.parameters(), net.parameters(), strict=True):
+        assert torch.allclose(ours, expected, rtol=0, atol=tolerance)
+
+
+def test_a_loss_that_diverges_stops_the_training():
+    """R12: the losses 100, 3180.96, 604238.8, 28994192, 2.33e8 pass a million times the first one at step 5."""
+    data = ThreePoints(batch_size=1)
+    sgd = partial(torch.optim.SGD, lr=0.01)
+    model = LinearRegression(data.schema, bias=False, init="ones_", optimizer=sgd)
+    with pytest.raises(Diverged, match=r"at step 5 with SGD at a learning rate of 0\.01"):
+        trainer(max_epochs=10).fit(model, data)
+
+
+def test_a_net_on_numbers_by_chance_learns_their_mean():
+    """R10: the loss falls toward the variance of the targets, 1/12."""
+    torch.manual_seed(0)
+    data = RandomNumbers(batch_size=32, shuffle=True)
+    sgd = partial(torch.optim.SGD, lr=0.01, momentum=0.9)
+    model = FeedForward(data.schema, hidden_sizes=(32, 64, 32), activation="Identity", optimizer=sgd)
+    trainer(max_epochs=4).fit(model, data)
+    x, y = data.split("train")
+    assert model.loss(model(x), y).item() == pytest.approx(1 / 12, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [(None, FileNotFoundError), (b"", ValueError), (b"no checkpoint", ValueError), ({"a": 1}, ValueError)],
+)
+def test_a_file_that_is_no_checkpoint_is_named(content, error, tmp_path: Path):
+    path = tmp_path / "model.ckpt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(error, match=r"model\.ckpt"):
+        load_model(path)
+
+
+def test_weights_of_a_run_do_not_depend_on_who_else_draws_random_numbers():
+    """The order of the batches has random numbers of its own."""
+    data, states = BreastCancer(), []
+    for draws in (0, 5):
+        torch.manual_seed(0)
+        model = LogisticRegression(data.schema)
+        torch.rand(draws)
+        trainer(max_epochs=1).fit(model, data)
+        states.append(model.state_dict())
+    for first, second in pairwise(states):
+        assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,82 @@
+"""Imports run one way."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import project
+
+SOURCE = Path(project.__file__).parent
+PARTS = sorted({path.relative_to(SOURCE).parts[0].removesuffix(".py") for path in SOURCE.rglob("*.py")} - {"__init__"})
+
+ALLOWED = {
+    "schema": set(),
+    "names": set(),
+    "metrics": set(),
+    "muon": set(),
+    "encoder": {"schema"},
+    "optimizers": {"muon", "names"},
+    "data": {"schema", "encoder", "names"},
+    "models": {"schema", "encoder", "metrics", "names", "optimizers"},
+    "callbacks": {"schema", "data", "models", "names"},
+    "checkpoints": {"names"},
+}
+"""What the lower parts may import of the project; a part is a file or a folder in it."""
+
+VERBS = {"fit", "evaluate", "predict", "export", "compare", "tune"}
+
+
+def imported(path: Path) -> set[str]:
+    """Parts of the project that a file imports, anywhere in it."""
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative imports are not used here"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        parts |= {name.split(".")[1] for name in names if name.startswith("project.")}
+    return parts
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+GRAPH: dict[str, set[str]] = {part: set() for part in PARTS}
+for _path in SOURCE.rglob("*.py"):
+    if part_of(_path) in GRAPH:
+        GRAPH[part_of(_path)] |= imported(_path) - {part_of(_path)}
+
+
+def reach(part: str) -> set[str]:
+    """All that comes along when a part is imported."""
+    return {part}.union(*map(reach, GRAPH[part]))
+
+
+def test_every_import_names_a_part():
+    """Or else the other tests here would look at nothing."""
+    assert set().union(*GRAPH.values()) <= set(PARTS)
+    assert "schema" in GRAPH["data"] & GRAPH["models"]
+
+
+def test_there_is_no_circle():
+    assert set(TopologicalSorter(GRAPH).static_order()) == set(PARTS)
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_lower_parts_import_lower_parts_only(part):
+    assert GRAPH[part] <= ALLOWED[part]
+
+
+def test_data_and_models_know_each_other_through_the_schema_only():
+    assert "models" not in reach("data")
+    assert "data" not in reach("models")
+
+
+def test_nothing_but_a_verb_imports_a_verb():
+    assert {part for part in PARTS if GRAPH[part] & VERBS} <= VERBS

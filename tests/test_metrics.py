@@ -1,0 +1,128 @@
+"""Metrics against scikit-learn."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from project.metrics import class_metrics, number_metrics, two_columns
+
+
+def draw(num_classes: int, num_rows: int = 300, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits with some truth in them, and classes."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(num_classes, num_rows, p=np.arange(1, num_classes + 1) / np.arange(1, num_classes + 1).sum())
+    logits = rng.normal(size=(num_rows, num_classes)) * 2 + 1.5 * np.eye(num_classes)[y]
+    return torch.from_numpy(logits).float(), torch.from_numpy(y)
+
+
+def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
+    """Guo et al. 2017, equation 3, with 15 equal bins."""
+    confidence, correct = probabilities.max(1), probabilities.argmax(1) == y
+    edges, total = np.linspace(0, 1, 16), 0.0
+    for low, high in pairwise(edges):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            total += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
+    return total
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("num_classes", [2, 3, 10])
+def test_scores_of_classes_equal_those_of_scikit_learn(num_classes, seed):
+    logits, y = draw(num_classes, seed=seed)
+    log_probabilities = logits.log_softmax(1)
+    p, true = log_probabilities.double().exp().numpy(), y.numpy()
+    p /= p.sum(1, keepdims=True)
+    predicted = p.argmax(1)
+    scores = p[:, 1] if num_classes == 2 else p
+    expected = {
+        "accuracy": sk.accuracy_score(true, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(true, predicted),
+        "f1": sk.f1_score(true, predicted, average="binary" if num_classes == 2 else "macro"),
+        "auroc": sk.roc_auc_score(true, scores, multi_class="ovr", average="macro"),
+        "log_loss": sk.log_loss(true, p),
+        "calibration_error": calibration_error(p, true),
+    }
+    assert class_metrics(log_probabilities, y) == pytest.approx(expected, abs=1e-6)
+
+
+def test_targets_of_two_classes_may_be_floats():
+    """As a data module encodes them."""
+    logits, y = draw(2)
+    assert class_metrics(logits.log_softmax(1), y.float()) == class_metrics(logits.log_softmax(1), y)
+
+
+@pytest.mark.parametrize("kind", ["all right", "all wrong"])
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_extremes(kind, num_classes):
+    y = torch.arange(40) % num_classes
+    guess = y if kind == "all right" else (y + 1) % num_classes
+    scores = class_metrics((20.0 * torch.nn.functional.one_hot(guess)).log_softmax(1), y)
+    right = float(kind == "all right")
+    assert [scores[name] for name in ("accuracy", "balanced_accuracy", "f1")] == [right] * 3
+    assert scores["log_loss"] == pytest.approx(20.0 * (1 - right), abs=1e-5)
+    assert scores["calibration_error"] == pytest.approx(1 - right, abs=1e-6)
+
+
+@pytest.mark.parametrize("logit", [50.0, 200.0, 1e4])
+def test_saturated_logits_give_a_finite_log_loss(logit):
+    """A single wrong row of four; in probabilities it would cost minus the logarithm of 0."""
+    logits, y = torch.tensor([[logit], [-logit], [logit], [-logit]]), torch.tensor([1.0, 0.0, 1.0, 1.0])
+    assert class_metrics(two_columns(logits), y)["log_loss"] == pytest.approx(logit / 4)
+
+
+def test_the_ranks_of_confident_predictions_count():
+    """A sigmoid in single precision rounds every logit above 17 to 1; the AUROC must still tell them apart."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    logits = 25 + 4 * y + rng.normal(0, 2, 200)
+    scores = class_metrics(two_columns(torch.from_numpy(logits).float()[:, None]), torch.from_numpy(y))
+    assert scores["auroc"] == pytest.approx(sk.roc_auc_score(y, logits), abs=1e-6)
+
+
+def test_two_columns_are_the_logarithms_of_both_probabilities():
+    p = np.array([0.001, 0.3, 0.5, 0.999])
+    logits = torch.from_numpy(np.log(p / (1 - p)))[:, None]
+    np.testing.assert_allclose(two_columns(logits), np.log(np.column_stack([1 - p, p])))
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_missing_class_leaves_auroc_out_and_the_rest_as_in_scikit_learn(num_classes):
+    """Warnings are errors here, so that none is given is held too."""
+    logits, y = draw(num_classes)
+    logits, y = logits[y > 0], y[y > 0]
+    scores, predicted = class_metrics(logits.log_softmax(1), y), logits.argmax(1)
+    assert "auroc" not in scores
+    assert scores["accuracy"] == pytest.approx(sk.accuracy_score(y, predicted))
+    recalls = sk.recall_score(y, predicted, labels=range(1, num_classes), average="macro")
+    assert scores["balanced_accuracy"] == pytest.approx(recalls)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_scores_of_numbers_equal_those_of_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(150, 70, 200)
+    predictions = y + rng.normal(10, 40, 200)
+    expected = {
+        "mae": sk.mean_absolute_error(y, predictions),
+        "rmse": sk.root_mean_squared_error(y, predictions),
+        "r2": sk.r2_score(y, predictions),
+    }
+    scores = number_metrics(torch.from_numpy(predictions).float(), torch.from_numpy(y).float())
+    assert scores == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("y", [[3.0], [3.0, 3.0]])
+def test_r2_is_left_out_where_it_has_no_meaning(y):
+    assert number_metrics(torch.tensor(y) + 1, torch.tensor(y)) == {"mae": 1.0, "rmse": 1.0}
+
+
+def test_r2_of_large_numbers_with_small_differences():
+    """Years, say: single precision must not eat the variance."""
+    y = torch.arange(1900.0, 2000.0)
+    predictions = y + 5 * torch.sin(y)
+    expected = sk.r2_score(y.double(), predictions.double())
+    assert number_metrics(predictions, y)["r2"] == pytest.approx(expected, abs=1e-3)

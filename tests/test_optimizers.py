@@ -1,0 +1,400 @@
+"""Every optimizer and every learning-rate schedule of PyTorch."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import nn
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
+
+from project.data import BreastCancer, Digits
+from project.models import ConvNet, FeedForward, LogisticRegression, TableModel
+from project.muon import MuonWithAdamW
+from project.optimizers import describe
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """More would only slow these small nets down."""
+    torch.set_num_threads(1)
+
+
+def classes(module: Any, base: type) -> set[str]:
+    """Public subclasses in a module of torch."""
+    members = inspect.getmembers(module, lambda m: inspect.isclass(m) and issubclass(m, base) and m is not base)
+    return {name for name, _ in members if not name.startswith("_")}
+
+
+def trainer(**settings) -> Trainer:
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return Trainer(**{"max_epochs": 2, "accelerator": "cpu", **quiet, **settings})
+
+
+def training_loss(model: TableModel, data: BreastCancer) -> float:
+    with torch.no_grad():
+        x, y = data.split("train")
+        return model.loss(model(x), y).item()
+
+
+# --- optimizers ---
+
+MINIBATCH = {
+    *("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "RAdam", "RMSprop"),
+    "SGD",
+}
+FULL_BATCH = {"LBFGS", "Rprop"}
+UNUSABLE = {"SparseAdam"}
+
+
+def test_every_optimizer_of_torch_is_tried_here():
+    assert classes(torch.optim, Optimizer) == MINIBATCH | FULL_BATCH | UNUSABLE
+
+
+@pytest.mark.parametrize("name", sorted(MINIBATCH | FULL_BATCH))
+def test_trains_with_its_default_settings(name):
+    torch.manual_seed(0)
+    data = BreastCancer(batch_size="full" if name in FULL_BATCH else 32)
+    model = LogisticRegression(data.schema, optimizer=name)
+    before = training_loss(model, data)
+    trainer(max_epochs=3).fit(model, data)
+    assert training_loss(model, data) < before - 0.001
+
+
+@pytest.mark.parametrize("name", sorted(FULL_BATCH))
+def test_wants_the_full_batch(name):
+    data = BreastCancer()
+    with pytest.raises(ValueError, match=f"{name} .*batch_size full"):
+        trainer().fit(LogisticRegression(data.schema, optimizer=name), data)
+
+
+@pytest.mark.parametrize("spec", ["SparseAdam", "torch.optim.SparseAdam", torch.optim.SparseAdam])
+def test_sparse_adam_says_why_not(spec):
+    with pytest.raises(ValueError, match="SparseAdam cannot be used: it takes sparse gradients"):
+        LogisticRegression(BreastCancer().schema, optimizer=spec)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        partial(torch.optim.SGD, lr=0.1),
+        {"class_path": "SGD", "init_args": {"lr": 0.1}},
+        {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
+        {"class_path": "torch.optim.sgd.SGD", "init_args": {"lr": 0.1}},
+    ],
+)
+def test_every_way_to_name_an_optimizer_means_the_same(spec):
+    assert describe(spec, Optimizer) == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+
+
+@pytest.mark.parametrize("spec", ["Adam", torch.optim.Adam, {"class_path": "Adam"}])
+def test_an_optimizer_may_come_without_settings(spec):
+    assert describe(spec, Optimizer) == {"class_path": "torch.optim.Adam", "init_args": {}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("Adm", r"did you mean Adam\?"),
+        ("torch.optim.Adm", r"torch\.optim.*did you mean Adam\?"),
+        ("nowhere.Adam", "nowhere"),
+        ("StepLR", "Optimizer"),
+        ("torch.nn.Linear", "Optimizer"),
+    ],
+)
+def test_an_unknown_optimizer_is_named(spec, message):
+    with pytest.raises(ValueError, match=message):
+        LogisticRegression(BreastCancer().schema, optimizer=spec)
+
+
+class Halving(Optimizer):
+    """An optimizer of the reader's own: it halves every weight."""
+
+    def __init__(self, params, lr: float = 0.5) -> None:
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure: Callable[[], Any]) -> Any:
+        loss = closure()
+        with torch.no_grad():
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p.mul_(group["lr"])
+        return loss
+
+
+def test_any_other_class_will_do():
+    data = BreastCancer(batch_size="full")
+    model = LogisticRegression(data.schema, optimizer=Halving)
+    start = model.linear.weight.detach().clone()
+    trainer(max_epochs=2).fit(model, data)
+    assert torch.equal(model.linear.weight, start / 4)
+
+
+@pytest.mark.parametrize("decay_biases", [True, False])
+def test_weight_decay_spares_nothing_unless_asked(decay_biases):
+    """A step of SGD by hand: biases and normalisation weights shrink too, or do not."""
+    data = BreastCancer(batch_size="full")
+    sgd = partial(torch.optim.SGD, lr=0.1, weight_decay=0.5)
+    model = FeedForward(data.schema, hidden_sizes=(8,), batch_norm=True, optimizer=sgd, decay_biases=decay_biases)
+    with torch.no_grad():
+        model.net[1].bias.fill_(0.3)
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    (x, y), expected = next(iter(data.train_dataloader())), {}
+    gradients = torch.autograd.grad(model.loss(model(x), y), list(model.parameters()))
+    for (name, p), gradient in zip(start.items(), gradients, strict=True):
+        decay = 0.5 if decay_biases or p.ndim > 1 else 0.0
+        expected[name] = p - 0.1 * (gradient + decay * p)
+    trainer(max_epochs=1).fit(model, data)
+    for name, p in model.named_parameters():
+        assert torch.allclose(p, expected[name], atol=1e-6), name
+
+
+def test_the_fused_implementation_is_the_default_and_can_be_refused():
+    data = BreastCancer(batch_size="full")
+    for settings, fused in (({}, True), ({"fused": False}, False), ({"foreach": True}, None)):
+        run = trainer(max_epochs=1)
+        run.fit(LogisticRegression(data.schema, optimizer=partial(torch.optim.Adam, **settings)), data)
+        assert run.optimizers[0].param_groups[0]["fused"] is fused
+
+
+# --- Muon ---
+
+
+def small_net() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(12, 7), nn.BatchNorm1d(7), nn.Linear(7, 2))
+
+
+def take_steps(net: nn.Module, optimizers: list[Optimizer], num_steps: int) -> None:
+    """Steps on random rows; the random numbers go on from call to call."""
+    for _ in range(num_steps):
+        net.zero_grad()
+        net(torch.randn(20, 1, 4, 4)).square().mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+
+
+def both_parts(net: nn.Module, lr: float, weight_decay: float) -> list[Optimizer]:
+    """What a step is held against: torch's Muon on the matrices, its AdamW on all else."""
+    matrices = [p for p in net.parameters() if p.ndim == 2]
+    rest = [p for p in net.parameters() if p.ndim != 2]
+    return [
+        torch.optim.Muon(matrices, lr, weight_decay, momentum=0.9),
+        torch.optim.AdamW(rest, lr, weight_decay=weight_decay),
+    ]
+
+
+def assert_equal_weights(first: nn.Module, second: nn.Module) -> None:
+    for (name, p), (_, q) in zip(first.named_parameters(), second.named_parameters(), strict=True):
+        assert torch.equal(p, q), name
+
+
+def test_muon_moves_the_matrices_and_adamw_the_rest():
+    """To the bit; also when the state goes through a checkpoint in between."""
+    ours, theirs = small_net(), small_net()
+    optimizer, parts = MuonWithAdamW(ours.parameters(), 0.02, 0.1, momentum=0.9), both_parts(theirs, 0.02, 0.1)
+    torch.manual_seed(1)
+    take_steps(ours, [optimizer], 3)
+    torch.manual_seed(1)
+    take_steps(theirs, parts, 3)
+    assert_equal_weights(ours, theirs)
+
+    resumed = MuonWithAdamW(ours.parameters(), 0.5, 0.0, momentum=0.1)
+    resumed.load_state_dict(optimizer.state_dict())
+    torch.manual_seed(2)
+    take_steps(ours, [resumed], 3)
+    torch.manual_seed(2)
+    take_steps(theirs, parts, 3)
+    assert_equal_weights(ours, theirs)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_schedule_reaches_both_parts_of_muon(resume):
+    ours, theirs = small_net(), small_net()
+    optimizer, parts = MuonWithAdamW(ours.parameters(), 0.02, 0.1, momentum=0.9), both_parts(theirs, 0.02, 0.1)
+    if resume:
+        optimizer.load_state_dict(optimizer.state_dict())
+    schedules = [lr_scheduler.StepLR(o, step_size=1, gamma=0.5) for o in (optimizer, *parts)]
+    for step in range(3):
+        torch.manual_seed(step)
+        take_steps(ours, [optimizer], 1)
+        torch.manual_seed(step)
+        take_steps(theirs, parts, 1)
+        for schedule in schedules:
+            schedule.step()
+    assert_equal_weights(ours, theirs)
+
+
+def test_muon_runs_the_closure_with_gradients():
+    net = nn.Linear(3, 2)
+    optimizer, start = MuonWithAdamW(net.parameters(), 0.02), net.weight.detach().clone()
+
+    def closure() -> float:
+        loss = net(torch.ones(1, 3)).square().sum()
+        loss.backward()
+        return loss.item()
+
+    assert optimizer.step(closure) > 0
+    assert not torch.equal(net.weight, start)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_muon_trains_nets_of_all_shapes(bias):
+    """Matrices alone, and convolutions, which AdamW takes."""
+    data = Digits(batch_size="full")
+    models = [LogisticRegression(data.schema, bias=bias, optimizer="Muon"), ConvNet(data.schema, optimizer="Muon")]
+    for model in models:
+        start = [p.detach().clone() for p in model.parameters()]
+        trainer(max_epochs=1, limit_val_batches=0).fit(model, data)
+        assert not any(torch.equal(p, q) for p, q in zip(model.parameters(), start, strict=True))
+
+
+def test_muon_spares_biases_from_weight_decay_if_asked():
+    data, runs = BreastCancer(batch_size="full"), []
+    for decay_biases in (True, False):
+        torch.manual_seed(0)
+        muon = partial(torch.optim.Muon, lr=0.1, weight_decay=0.9)
+        model = FeedForward(data.schema, hidden_sizes=(8,), optimizer=muon, decay_biases=decay_biases)
+        trainer(max_epochs=1).fit(model, data)
+        runs.append(model.net[0])
+    assert torch.equal(runs[0].weight, runs[1].weight)
+    assert not torch.equal(runs[0].bias, runs[1].bias)
+
+
+# --- schedules ---
+
+EPOCH_SCHEDULES: dict[str, dict[str, Any]] = {
+    "ConstantLR": {"factor": 0.3, "total_iters": 1},
+    "CosineAnnealingLR": {"T_max": 2},
+    "CosineAnnealingWarmRestarts": {"T_0": 3},
+    "ExponentialLR": {"gamma": 0.5},
+    "LinearLR": {"start_factor": 0.1, "total_iters": 2},
+    "MultiStepLR": {"milestones": [1], "gamma": 0.2},
+    "PolynomialLR": {"total_iters": 2, "power": 2.0},
+    "StepLR": {"step_size": 1, "gamma": 0.4},
+}
+STEP_SCHEDULES: dict[str, dict[str, Any]] = {
+    "CyclicLR": {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 5},
+    "OneCycleLR": {"max_lr": 0.2, "total_steps": 8},
+}
+CODE_SCHEDULES = {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"}
+BATCHES = 4
+
+
+class Rates(Callback):
+    """Notes the learning rate of every step, and the losses by which ReduceLROnPlateau decides."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.losses: list[float] = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        (rate,) = {group["lr"] for group in trainer.optimizers[0].param_groups}
+        self.rates.append(rate)
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.losses.append(trainer.callback_metrics.get("loss/val", torch.tensor(torch.nan)).item())
+
+
+def rates_of(scheduler: Any, max_epochs: int = 2, optimizer: Any = None, **options) -> Rates:
+    """Trains for some epochs of four steps."""
+    data, rates = BreastCancer(batch_size=100, **options), Rates()
+    assert len(data.train_dataloader()) == BATCHES
+    optimizer = optimizer or partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+    model = LogisticRegression(data.schema, optimizer=optimizer, scheduler=scheduler)
+    trainer(max_epochs=max_epochs, callbacks=[rates]).fit(model, data)
+    return rates
+
+
+def by_hand(name: str, settings: dict[str, Any], per_step: bool, num_steps: int) -> list[float]:
+    """The rates of a schedule that is stepped after each step or each fourth."""
+    sgd = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
+    schedule, rates = getattr(lr_scheduler, name)(sgd, **settings), []
+    for step in range(num_steps):
+        rates.append(sgd.param_groups[0]["lr"])
+        sgd.step()
+        if per_step or step % BATCHES == BATCHES - 1:
+            schedule.step()
+    return rates
+
+
+def test_every_schedule_of_torch_is_tried_here():
+    tried = {*EPOCH_SCHEDULES, *STEP_SCHEDULES, "ReduceLROnPlateau"} | CODE_SCHEDULES
+    assert classes(lr_scheduler, LRScheduler) == tried
+
+
+@pytest.mark.parametrize("name", EPOCH_SCHEDULES | STEP_SCHEDULES)
+def test_learning_rates_follow_the_schedule(name):
+    settings = (EPOCH_SCHEDULES | STEP_SCHEDULES)[name]
+    expected = by_hand(name, settings, name in STEP_SCHEDULES, 8)
+    assert len(set(expected)) > 1
+    assert rates_of({"class_path": name, "init_args": settings}).rates == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_cycle_gets_its_steps_and_its_highest_rate_by_itself():
+    expected = by_hand("OneCycleLR", {"max_lr": 0.1, "total_steps": 3 * BATCHES}, True, 3 * BATCHES)
+    rates = rates_of("OneCycleLR", max_epochs=3).rates
+    assert rates == pytest.approx(expected, rel=1e-12)
+    assert max(rates) == pytest.approx(0.1, rel=0.05)
+    assert rates[-1] < 0.001
+
+
+def test_cosine_ends_with_the_last_epoch_by_itself():
+    expected = by_hand("CosineAnnealingLR", {"T_max": 3}, False, 3 * BATCHES)
+    assert rates_of("CosineAnnealingLR", max_epochs=3).rates == pytest.approx(expected, rel=1e-12)
+
+
+def test_cosine_needs_its_length_where_the_run_has_no_last_epoch():
+    """With ``max_steps`` alone; its own guess would be a rate of 0 in every second epoch."""
+    model = LogisticRegression(BreastCancer().schema, optimizer="SGD", scheduler="CosineAnnealingLR")
+    with pytest.raises(ValueError, match="T_max"):
+        trainer(max_epochs=None, max_steps=10).fit(model, BreastCancer())
+
+
+def test_a_learning_rate_that_cycles_suits_muon_too():
+    """Both parts of it."""
+    settings = {"max_lr": 0.2, "total_steps": 8}
+    expected = by_hand("OneCycleLR", settings, True, 8)
+    spec = {"class_path": "OneCycleLR", "init_args": settings}
+    assert rates_of(spec, optimizer=partial(torch.optim.Muon, lr=0.1)).rates == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("val_fraction", [0.2, 0.0])
+def test_a_plateau_lowers_the_rate_without_being_told_what_to_watch(val_fraction):
+    """So small a rate leaves the losses where they are; without validation rows the training loss is watched."""
+    plateau = partial(lr_scheduler.ReduceLROnPlateau, factor=0.1, patience=0)
+    options = {"val_fraction": val_fraction, "test_fraction": 0.4 - val_fraction}
+    rates = rates_of(plateau, 3, partial(torch.optim.SGD, lr=1e-6), **options).rates
+    assert rates == pytest.approx([1e-6] * 2 * BATCHES + [1e-7] * BATCHES)
+
+
+def test_a_plateau_follows_the_validation_loss():
+    """Held against the schedule stepped by hand with the losses that were logged."""
+    noted = rates_of(
+        partial(lr_scheduler.ReduceLROnPlateau, factor=0.5, patience=0),
+        max_epochs=12,
+        optimizer=partial(torch.optim.SGD, lr=5.0),
+    )
+    sgd = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=5.0)
+    schedule, expected = lr_scheduler.ReduceLROnPlateau(sgd, factor=0.5, patience=0), []
+    for loss in noted.losses:
+        expected.append(sgd.param_groups[0]["lr"])
+        schedule.step(loss)
+    assert noted.rates[::BATCHES] == expected
+    assert len(set(expected)) > 2
+
+
+@pytest.mark.parametrize("name", sorted(CODE_SCHEDULES))
+def test_a_schedule_made_of_code_says_why_not(name):
+    with pytest.raises(ValueError, match=f"{name} cannot be used: .*no file or checkpoint can hold"):
+        LogisticRegression(BreastCancer().schema, scheduler=name)
+
+
+@pytest.mark.parametrize(("spec", "message"), [("StpLR", r"did you mean StepLR\?"), ("Adam", "LRScheduler")])
+def test_an_unknown_schedule_is_named(spec, message):
+    with pytest.raises(ValueError, match=message):
+        LogisticRegression(BreastCancer().schema, scheduler=spec)

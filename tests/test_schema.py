@@ -1,0 +1,85 @@
+"""What training rows teach."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.preprocessing import StandardScaler
+
+from project.schema import Schema, learn_schema
+
+RNG = np.random.default_rng(0)
+X = RNG.normal([3.0, -200.0, 0.0], [0.01, 50.0, 1.0], (40, 3))
+Y = RNG.normal(7.0, 3.0, 40)
+NAMES = ["length", "weight", "age"]
+
+
+def learn(x=X, y=Y, classes=None, scale=True) -> Schema:
+    return learn_schema(x, y, [f"x{i}" for i in range(x.shape[1])], "target", classes, scale)
+
+
+def with_holes() -> np.ndarray:
+    x = X.copy()
+    x[RNG.random(x.shape) < 0.2] = np.nan
+    return x
+
+
+@pytest.mark.parametrize("x", [X, with_holes()], ids=["whole", "with holes"])
+def test_center_and_scale_are_those_of_the_standard_scaler(x):
+    scaler, schema = StandardScaler().fit(x), learn(x)
+    np.testing.assert_allclose([c.center for c in schema.columns], scaler.mean_, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose([c.scale for c in schema.columns], scaler.scale_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_a_missing_value_counts_as_the_mean_of_the_others(scale):
+    schema = learn(np.array([[1.0, 5.0], [np.nan, 6.0], [4.0, 10.0]]), Y[:3], scale=scale)
+    assert [c.fill for c in schema.columns] == [2.5, 7.0]
+
+
+def test_without_scaling_numbers_stay_as_they_are():
+    schema = learn(scale=False)
+    assert {(c.center, c.scale) for c in schema.columns} == {(0.0, 1.0)}
+    assert (schema.target.center, schema.target.scale) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, 0.1, 1e9 + 0.1])
+def test_a_constant_column_is_only_centred(value):
+    """Also where rounding makes the computed deviation of equal numbers a tiny positive one."""
+    (column,) = learn(np.full((341, 1), value), np.zeros(341)).columns
+    assert column.scale == 1.0
+    assert column.center == pytest.approx(value)
+
+
+def test_a_number_to_predict_is_standardised():
+    target = learn().target
+    assert (target.kind, target.classes, target.num_outputs) == ("number", (), 1)
+    assert target.center == pytest.approx(Y.mean())
+    assert target.scale == pytest.approx(Y.std())
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind", "num_outputs"), [(["no", "yes"], "binary", 1), (["a", "b", "c"], "multiclass", 3)]
+)
+def test_classes_are_named_and_not_scaled(classes, kind, num_outputs):
+    target = learn(y=np.arange(40) % len(classes), classes=classes).target
+    assert (target.kind, target.classes, target.num_outputs) == (kind, tuple(classes), num_outputs)
+    assert (target.center, target.scale) == (0.0, 1.0)
+
+
+def test_columns_keep_their_names_and_order():
+    schema = learn_schema(X, Y, NAMES, "height", None, True)
+    assert [c.name for c in schema.columns] == NAMES
+    assert (schema.num_features, schema.target.name) == (3, "height")
+
+
+def test_goes_through_plain_values_unchanged():
+    """Through JSON, and through a file that PyTorch loads with ``weights_only=True``."""
+    schema = learn(with_holes(), np.arange(40) % 3, ["a", "b", "c"])
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+    file = io.BytesIO()
+    torch.save(schema.to_dict(), file)
+    file.seek(0)
+    assert Schema.from_dict(torch.load(file, weights_only=True)) == schema
