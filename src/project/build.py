@@ -1,5 +1,6 @@
 """Objects from a configuration."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from project.callbacks import RunBar, RunLogger
+from project.callbacks import NoProfiler, RunBar, RunLogger
 from project.checkpoints import AtomicCheckpointIO, Resumable
 from project.config import SECTIONS, Config, arguments
 from project.data import TableData
@@ -31,13 +32,13 @@ def build_model(config: Config, schema: Schema) -> TableModel:
     return model
 
 
-def build_trainer(config: Config, folder: Path, monitor: str, resume_step: int | None = None) -> Trainer:
+def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step: int | None = None) -> Trainer:
     """Makes a trainer that logs and saves into a run's folder.
 
     Args:
         config: The run's configuration; its own callbacks, plugins and logger are respected.
         folder: The run's folder.
-        monitor: The value by which the best checkpoint is chosen.
+        monitor: The value by which the best checkpoint is chosen; None takes the last one.
         resume_step: The step from which a stopped run goes on; TensorBoard forgets what came after.
     """
     settings = _settings(Trainer, config["trainer"])
@@ -61,6 +62,7 @@ def build_trainer(config: Config, folder: Path, monitor: str, resume_step: int |
         "logger": logger,
         "plugins": [*_listed(settings["plugins"]), AtomicCheckpointIO()],
         "default_root_dir": folder,
+        "profiler": settings["profiler"] or NoProfiler(),
         "enable_model_summary": bool(settings["enable_model_summary"]),
     }
     trainer = Trainer(**{**settings, **changed})
@@ -85,7 +87,8 @@ def _build(name: str, config: Config, **given: Any) -> Any:
 def _settings(cls: type, settings: dict[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Constructor arguments in their types, with the objects among them made."""
     parser, _ = arguments(cls, given)
-    return dict(vars(parser.instantiate(parser.parse_object(settings))))
+    # A copy, because the parser turns dictionaries within into its own namespaces.
+    return dict(vars(parser.instantiate(parser.parse_object(deepcopy(settings)))))
 
 
 def _listed(value: Any) -> list[Any]:

@@ -24,7 +24,10 @@ from project.models import TableModel
 from project.run_folder import create_folder, find_checkpoint, write_config
 
 SMALL = 2**24
-"""Up to this many multiplications a step (parameters times rows), a second thread costs more than it gives."""
+"""Up to this many multiplications a step (parameters times rows) one thread does the work.
+
+There a second one gains a third at most on an idle machine, and makes a step many times slower on a busy one.
+"""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -57,6 +60,8 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         The exit status: 128 plus the signal's number for a run that was stopped.
     """
     start = time.perf_counter()
+    # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
+    torch.set_flush_denormal(True)
     data = build_data(config)
     schema = data.schema
     seed_everything(config["seed"], verbose=False)
@@ -66,7 +71,6 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
     batch_size = num_rows if data.batch_size == "full" else min(data.batch_size, num_rows)
     if num_parameters * batch_size <= SMALL:
         torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # numbers below 1e-38, which a converged net is full of, are slow on a CPU
 
     checkpoint = None if resume is None else find_checkpoint(resume, ("last.ckpt",))
     folder = create_folder(config) if resume is None else resume
@@ -75,8 +79,8 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         step = None if checkpoint is None else torch.load(checkpoint, weights_only=True)["global_step"]
         if resume is None:
             write_config(folder, config)
-        trainer = build_trainer(config, folder, "loss/val" if validates else "loss/train", step)
-        print(f"Training {_short(model)} ({num_parameters:,} parameters) on {_short(data)} ({num_rows:,} rows)")
+        trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
+        print(f"Training {_short(model)} on {num_rows:,} rows of {_short(data)}; parameters: {num_parameters:,}")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)

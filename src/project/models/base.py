@@ -69,6 +69,13 @@ class TableModel(LightningModule):
         self._epoch_start = 0.0
         self._log_interval = 1
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute; Lightning notes the running hook in one of them, some 40 times a step."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value  # `nn.Module` would look each time whether it is a parameter or a layer
+        else:
+            super().__setattr__(name, value)
+
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The mean loss of a batch: binary cross entropy, cross entropy or squared error, after the target's kind.
 
