@@ -37,6 +37,14 @@ BAD_FLAGS = [
         ["trainer.callbacks[0].patience", "'long'", "int"],
     ),
     (["--trainer.callbacks", "[oops"], ["--trainer.callbacks"]),
+    (["--trainer.callbacks", "[EarlyStopping]"], ["trainer.callbacks[0]", "EarlyStopping needs monitor"]),
+    (
+        ["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitor: loss/val}, patience: 3}]"],
+        ["trainer.callbacks[0].patience"],
+    ),
+    (["--data", "./mine.csv"], ["./mine.csv"]),
+    (["--data.init_args", "3", "--data.batch_size", "3"], ["data.init_args"]),
+    (["--model.activation", "Relu"], ["Relu", "ReLU"]),
     (["--seed", "one"], ["seed", "'one'", "int"]),
     (["--sed", "1"], ["--sed", "--seed"]),
     (["--seed"], ["--seed needs a value"]),
@@ -70,6 +78,7 @@ BAD_FILES = [
     ("trainer: {callbacks: [{class_path: EarlyStopping, init_args: {monitr: x}}]}", ["callbacks[0].monitr", "monitor"]),
     ("optimizer: missing.yaml", ["missing.yaml"]),
     ("[1, 2]", ["names with values"]),
+    ("1: 2", ["'1'"]),
     ("a: [", ["no valid YAML"]),
 ]
 
@@ -120,6 +129,11 @@ def test_naming_another_class_replaces_every_section(
     assert str(resolved(capsys, "--config", str(path))[section]["init_args"][name]) == value
     default = resolved(capsys, f"--{section}", other)[section]
     assert resolved(capsys, "--config", str(path), f"--{section}", other)[section] == default
+
+
+def test_a_file_need_not_name_an_optimizer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("{data: Iris, model: LogisticRegression}")
+    assert resolved(capsys, "--config", str(tmp_path / "run.yaml"))["optimizer"]["class_path"] == "torch.optim.Adam"
 
 
 def test_later_files_and_flags_go_over_earlier_ones(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,106 +1,76 @@
 """A stopped run goes on to the same bits and one unbroken curve."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from project.checkpoints import AtomicCheckpointIO, Resumable, Stopped
-from project.data import Moons
+from project.checkpoints import AtomicCheckpointIO
 from project.fit import main
-from project.models import FeedForward
 
-EPOCHS, BATCHES = 3, 6
-
-
-class SignalAt(Callback):
-    """Sends the signal with which an operating system stops a process, at the start of a step."""
-
-    def __init__(self, step: int) -> None:
-        self.steps_left = step
-
-    def on_train_batch_start(self, trainer: Trainer, *args: Any) -> None:
-        self.steps_left -= 1
-        if self.steps_left == 0:
-            os.kill(os.getpid(), signal.SIGTERM)
+# Six batches an epoch.
+SMALL = [
+    *("--data", "Moons", "--data.num_samples", "160", "--data.batch_size", "16", "--trainer.max_epochs", "3"),
+    *("--model.hidden_sizes", "[8]", "--model.dropout", "0.3", "--model.batch_norm", "true"),
+    *("--trainer.log_every_n_steps", "2"),
+]
 
 
-class Recorder(Logger):
-    """Keeps what is logged, by step and tag."""
-
-    name, version = "recorder", 0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.values: dict[tuple[int | None, str], float] = {}
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self.values |= {(step, tag): value for tag, value in metrics.items() if tag != "epoch_seconds"}
-
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None: ...
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    log = EventAccumulator(str(folder)).Reload()
+    tags = [tag for tag in log.Tags()["scalars"] if tag != "epoch_seconds"]
+    return {tag: [(event.step, event.value) for event in log.Scalars(tag)] for tag in tags}
 
 
-def train(
-    folder: Path, recorder: Recorder, resume: bool = False, stop_at: int | None = None, **model: Any
-) -> dict[str, torch.Tensor]:
-    data = Moons(num_samples=160, batch_size=16)
-    torch.manual_seed(0)
-    net = FeedForward(data.schema, hidden_sizes=(8,), dropout=0.3, batch_norm=True, **model)
-    best = ModelCheckpoint(folder, "best", "loss/val", enable_version_counter=False)
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=EPOCHS,
-        logger=recorder,
-        log_every_n_steps=2,
-        callbacks=[Resumable(folder, {}), best, *([SignalAt(stop_at)] if stop_at else [])],
-        plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(net, data, ckpt_path=folder / "last.ckpt" if resume else None, weights_only=True)
-    best_state = torch.load(folder / "best.ckpt", weights_only=True)["state_dict"]
-    return {**net.state_dict(), **{f"best.{name}": value for name, value in best_state.items()}}
+def assert_same_run(a: Path, b: Path) -> None:
+    for name in ("last", "best"):
+        states = [torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"] for run in (a, b)]
+        assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+    assert curves(a) == curves(b)
+    metrics = [json.loads((run / "report.json").read_text())["metrics"] for run in (a, b)]
+    assert metrics[0] == metrics[1]
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # a resumed run goes on where it was
-@pytest.mark.filterwarnings("ignore:The `srun` command")
 @pytest.mark.parametrize(
-    "model",
+    "args",
     [
-        {"optimizer": "Adam"},
-        {"optimizer": "Muon", "scheduler": {"class_path": "StepLR", "init_args": {"step_size": 1, "gamma": 0.5}}},
-        {"optimizer": "AdamW", "scheduler": "OneCycleLR"},
-        {
-            "optimizer": {"class_path": "SGD", "init_args": {"lr": 0.1, "momentum": 0.9}},
-            "scheduler": {"class_path": "ReduceLROnPlateau", "init_args": {"patience": 0, "threshold": 0.5}},
-        },
+        "--optimizer Adam",
+        "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5",
+        "--optimizer AdamW --scheduler OneCycleLR",
+        "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
+        "--trainer.accumulate_grad_batches 4",
+        "--trainer.val_check_interval 0.5",
+        "--trainer.max_epochs -1 --trainer.max_steps 15",
+        "--data.val_fraction 0 --checkpoint_every 3",
+        "--data.batch_size full --optimizer LBFGS --trainer.max_epochs 9",
     ],
-    ids=["adam", "muon-step", "adamw-one_cycle", "sgd-plateau"],
 )
-def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(model: dict[str, Any], tmp_path: Path) -> None:
-    whole_curve = Recorder()
-    whole = train(tmp_path / "whole", whole_curve, **model)
-    assert len(Moons(num_samples=160, batch_size=16).train_dataloader()) == BATCHES
-    for step in range(1, EPOCHS * BATCHES):
-        folder, curve = tmp_path / str(step), Recorder()
-        with pytest.raises(Stopped) as stopped:
-            train(folder, curve, stop_at=step, **model)
-        assert stopped.value.signal == signal.SIGTERM
-        assert torch.load(folder / "last.ckpt", weights_only=True)["global_step"] == step
-        resumed = train(folder, curve, resume=True, **model)
-        assert all(torch.equal(whole[name], resumed[name]) for name in whole), f"stopped at step {step}"
-        assert curve.values == whole_curve.values, f"stopped at step {step}"
+def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
+    args: str, tmp_path: Path, fit: Callable[..., Path]
+) -> None:
+    def callback(batch: int) -> list[str]:
+        return ["--trainer.callbacks", f"[{{class_path: signals.SignalAt, init_args: {{batch: {batch}}}}}]"]
+
+    whole = fit(*SMALL, *args.split(), *callback(0))
+    resumed = 0
+    for batch in (1, 4, 6, 8, 11, 12):
+        logs = tmp_path / str(batch)
+        flags = [*SMALL, *args.split(), *callback(batch), "--trainer.default_root_dir", str(logs)]
+        status = main(flags)
+        (run,) = logs.glob("*/*")
+        if status == 143:
+            resumed += 1
+            assert not (run / "report.json").exists()
+            assert main(["--resume", str(run)]) == 0
+        assert_same_run(whole, run)
+    assert resumed >= 4
 
 
 LONG = ("--data", "Blobs", "--data.num_samples", "10000", "--data.batch_size", "16", "--model.dropout", "0.2")
@@ -120,12 +90,6 @@ def wait_for_step(checkpoint: Path, step: int) -> None:
             return
         time.sleep(0.02)
     raise TimeoutError(checkpoint)
-
-
-def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    log = EventAccumulator(str(folder)).Reload()
-    tags = [tag for tag in log.Tags()["scalars"] if tag != "epoch_seconds"]
-    return {tag: [(event.step, event.value) for event in log.Scalars(tag)] for tag in tags}
 
 
 @pytest.mark.parametrize(
@@ -156,10 +120,7 @@ def test_a_stopped_process_goes_on_in_its_own_folder(
     assert (folder / "report.json").exists()
 
     whole = fit(*LONG, "--trainer.max_epochs", "6", *every)
-    states = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (whole, folder)]
-    assert states[0]["global_step"] == states[1]["global_step"] == 6 * 375
-    assert all(torch.equal(value, states[1]["state_dict"][name]) for name, value in states[0]["state_dict"].items())
-    assert curves(folder) == curves(whole)
+    assert_same_run(whole, folder)
 
 
 def test_a_changed_configuration_is_refused_with_the_difference(
@@ -172,6 +133,10 @@ def test_a_changed_configuration_is_refused_with_the_difference(
     err = capsys.readouterr().err
     assert "optimizer.init_args.lr: 0.001, not 0.5" in err
     assert "data.class_path: project.data.BreastCancer, not project.data.Wine" in err
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 0.001", "lr: 0.5"))
+    assert main(["--resume", str(folder)]) == 2
+    assert "optimizer.init_args.lr: 0.001, not 0.5" in capsys.readouterr().err
 
 
 def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(

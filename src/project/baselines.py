@@ -38,6 +38,8 @@ def baseline_scores(data: TableData) -> dict[str, dict[str, float]]:
         "majority class": DummyClassifier(strategy="prior"),
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
     }
+    if len(set(y.tolist())) == 1:
+        del classifiers["logistic regression"]  # there is nothing to tell apart
     num_classes = len(target.classes)
     for name, model in classifiers.items():
         model.fit(x, y)

@@ -12,9 +12,12 @@ from project.callbacks import NoProfiler, RunBar, RunLogger
 from project.checkpoints import AtomicCheckpointIO, Resumable
 from project.config import SECTIONS, Config, arguments
 from project.data import TableData
+from project.layers import UsageError
 from project.models import TableModel
 from project.names import find_class
 from project.schema import Schema
+
+TEST_SETTINGS = ("accelerator", "devices", "precision", "limit_test_batches")
 
 
 def build_data(config: Config) -> TableData:
@@ -57,10 +60,11 @@ def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step
         logger = RunLogger(
             folder.parent.parent, folder.parent.name, folder.name, default_hp_metric=False, purge_step=resume_step
         )
+    plugins = settings["plugins"] or []
     changed = {
         "callbacks": callbacks,
         "logger": logger,
-        "plugins": [*_listed(settings["plugins"]), AtomicCheckpointIO()],
+        "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()],
         "default_root_dir": folder,
         "profiler": settings["profiler"] or NoProfiler(),
         "enable_model_summary": bool(settings["enable_model_summary"]),
@@ -73,7 +77,7 @@ def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step
 
 def build_plain_trainer(config: Config) -> Trainer:
     """Makes a trainer that writes nothing, for testing on the device and in the precision of the run."""
-    settings = _settings(Trainer, {name: config["trainer"][name] for name in ("accelerator", "devices", "precision")})
+    settings = _settings(Trainer, {name: config["trainer"][name] for name in TEST_SETTINGS})
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     return Trainer(**{**settings, **quiet})
 
@@ -81,7 +85,10 @@ def build_plain_trainer(config: Config) -> Trainer:
 def _build(name: str, config: Config, **given: Any) -> Any:
     section = SECTIONS[name]
     cls = find_class(config[name]["class_path"], section.modules, section.base)
-    return cls(**_settings(cls, config[name]["init_args"], section.given), **given)
+    try:
+        return cls(**_settings(cls, config[name]["init_args"], section.given), **given)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
 
 
 def _settings(cls: type, settings: dict[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -89,7 +96,3 @@ def _settings(cls: type, settings: dict[str, Any], given: frozenset[str] = froze
     parser, _ = arguments(cls, given)
     # A copy, because the parser turns dictionaries within into its own namespaces.
     return dict(vars(parser.instantiate(parser.parse_object(deepcopy(settings)))))
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else value if isinstance(value, list) else [value]

@@ -1,6 +1,7 @@
 """Checkpoints that a crash cannot break, and runs that can be stopped and go on."""
 
 import contextlib
+import io
 import os
 import signal
 import threading
@@ -23,10 +24,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         path = Path(path)
         temporary = path.with_name(path.name + ".tmp")
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
+                file.write(content.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -62,20 +65,30 @@ class Resumable(Callback):
     """
 
     def __init__(self, folder: Path, config: dict[str, Any], every_n_steps: int | None = None) -> None:
+        if every_n_steps is not None and every_n_steps < 1:
+            raise ValueError(f"checkpoint_every must be 1 or more, not {every_n_steps}")
         self.path = folder / "last.ckpt"
         self.config = config
         self.every_n_steps = every_n_steps
         self._signal: int | None = None
-        self._between_epochs = False
         self._handlers: dict[int, Any] = {}
-        self._random_state: dict[str, Any] | None = None
+        self._step = 0  # the last one seen to its end
+        self._due = False
+        self._between_epochs = False
+        self._resumes: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restores the random state, and listens to signals, after Lightning has set its own handlers."""
-        if self._random_state is not None:
-            torch.set_rng_state(self._random_state["cpu"])
-            if torch.cuda.is_available() and self._random_state["cuda"]:
-                torch.cuda.set_rng_state_all(self._random_state["cuda"])
+        self._step = trainer.global_step
+        if self._resumes is not None:
+            set_random_state(self._resumes["random_state"])
+            if self._resumes["between_epochs"]:
+                # With `max_steps` Lightning 2.6 always takes a resumed run to be within an epoch.
+                trainer.fit_loop._restarting = False
+                trainer.fit_loop.epoch_loop.restarting = False
+            self._resumes = None
+        if trainer.received_sigterm:
+            self._signal = signal.SIGTERM
         if threading.current_thread() is threading.main_thread():
             self._handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
 
@@ -97,13 +110,25 @@ class Resumable(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves within an epoch. Not after its last batch: a trainer that resumes there would skip the validation."""
-        due = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
-        if (due or self._signal is not None) and not trainer.is_last_batch:
+        """Saves within an epoch, if it is due or a signal has come.
+
+        Not while gradients accumulate, which no checkpoint holds, nor before a validation, which a trainer that
+        resumes there would skip: then it waits for a later batch or the end of the epoch.
+        """
+        if trainer.global_step == self._step:
+            return
+        self._step = trainer.global_step
+        self._due |= self.every_n_steps is not None and self._step % self.every_n_steps == 0
+        batches = 1 + (batch_idx if trainer.check_val_every_n_epoch else trainer.fit_loop.total_batch_idx)
+        validates = trainer.val_check_batch is not None and batches % trainer.val_check_batch == 0
+        ends = trainer.is_last_batch or self._step == trainer.max_steps
+        if (self._due or self._signal is not None) and not validates and not ends:
+            self._due = False
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves the final state."""
+        """Saves the final state; a signal that comes so late does not stop the test."""
+        self._signal = None
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
@@ -116,20 +141,40 @@ class Resumable(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Adds the configuration and the random state."""
         if self._between_epochs:
-            # The trainer has already counted the coming epoch as ready, and would not begin it when it resumes.
-            progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
-            progress["total"]["ready"] -= 1
-            progress["current"]["ready"] -= 1
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+            # Lightning has already counted the coming epoch as ready, and would not begin it when it resumes; nor
+            # is the loader, which gave out all batches of the last epoch, to go on from there.
+            loop = checkpoint["loops"]["fit_loop"]
+            for count in ("total", "current"):
+                loop["epoch_progress"][count]["ready"] -= 1
+            loop["state_dict"] = {}
+        checkpoint["between_epochs"] = self._between_epochs
         checkpoint["config"] = self.config
-        checkpoint["random_state"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        checkpoint["random_state"] = random_state()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Takes the random state, to restore it when training starts."""
-        self._random_state = checkpoint["random_state"]
+        """Takes what is to be restored when training starts."""
+        self._resumes = {name: checkpoint[name] for name in ("between_epochs", "random_state")}
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Gives the signals back to whoever had them."""
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
         self._handlers = {}
+
+
+def random_state() -> dict[str, Any]:
+    """The state of PyTorch's random numbers on every device."""
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Restores what `random_state` gave, on the devices that are there."""
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available() and state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if torch.backends.mps.is_available() and state["mps"] is not None:
+        torch.mps.set_rng_state(state["mps"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from project.config import RUN_SETTINGS, SECTIONS
 from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
@@ -49,7 +50,7 @@ def read_flags(args: Sequence[str]) -> Request:
         if flag in ("-h", "--help"):
             request.help = ""
             continue
-        if flag == "--print_config":
+        if flag == "--print_config" and not has_value:
             request.print_config = True
             continue
         if not flag.startswith("--"):
@@ -64,6 +65,8 @@ def read_flags(args: Sequence[str]) -> Request:
             if not rest or rest[0].startswith("--"):
                 raise UsageError(f"{flag} needs a value")
             value = rest.pop(0)
+        if not value:
+            raise UsageError(f"{flag} needs a value")
         if value.startswith(("[", "{")):
             value = _parsed(flag, value)
         if name == "config":
@@ -99,6 +102,8 @@ def _path(section: str, key: str) -> list[str]:
 def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         content = content.setdefault(key, {})
+        if not isinstance(content, dict):
+            raise UsageError(f"--{'.'.join(path)} goes into what another flag set to {content}")
     content[path[-1]] = value
 
 
@@ -116,11 +121,15 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
     silence()
     try:
         return command(sys.argv[1:] if args is None else args)
-    except (ValueError, OSError, Diverged, MisconfigurationException) as error:
+    except (ValueError, OSError, RuntimeError, ImportError, MisconfigurationException) as error:
         if sys.flags.dev_mode:
             raise
         print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, RuntimeError | ImportError) and not isinstance(error, Diverged):
+            print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit
+        return 143 if isinstance(stop, SIGTERMException) else 130
 
 
 def silence() -> None:

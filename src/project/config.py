@@ -28,7 +28,7 @@ Config = dict[str, Any]
 
 
 class RunSettings:
-    """What a run is called and what its chances are.
+    """The run's seed and name.
 
     Args:
         seed: Decides initial weights, dropout and the order of the batches.
@@ -57,7 +57,7 @@ class Section:
         base: What the class must be a subclass of.
         modules: Where short names are looked up.
         given: Constructor arguments that are not settings: the program supplies them.
-        deduced: Required constructor arguments that the program supplies where no setting does.
+        deduced: Required constructor arguments that `build_scheduler` supplies for some classes.
     """
 
     base: type
@@ -105,6 +105,7 @@ def combine(layers: Sequence[Layer]) -> Config:
     if not all(any(section in file for file in files) for section in ("data", "model")):
         layers = [read_layer(ROOT / "configs" / "fit.yaml"), *layers]
     config: Config = {"trainer": {}, **dict.fromkeys(SECTIONS)}
+    config["optimizer"] = {"class_path": "torch.optim.Adam", "init_args": {}}
     names = [*RUN_SETTINGS, *config]
     for layer in layers:
         for name, value in layer.content.items():
@@ -182,7 +183,7 @@ def _check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]
     for name, value in settings.items():
         path = f"{where}.{name}".lstrip(".")
         if name not in known:
-            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(str(name), known)}")
+            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
         value = _check_nested(value, path, layer)
         try:
             checked[name] = parser.parse_object({name: value})[name]
@@ -201,11 +202,17 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
     if isinstance(value, list):
         return [_check_nested(item, f"{path}[{i}]", layer) for i, item in enumerate(value)]
     if isinstance(value, dict) and "class_path" in value:
+        known = ("class_path", "init_args")
+        for name in value.keys() - known:
+            raise UsageError(f"{layer.source}: '{path}.{name}' is not accepted; {nearest(name, known)}")
         try:
             cls = find_class(str(value["class_path"]), NESTED_MODULES, object)
         except ValueError as error:
             raise UsageError(f"{layer.source}: {path}: {error}") from None
-        return {"class_path": class_path(cls), "init_args": _check(cls, value.get("init_args") or {}, path, layer)}
+        settings = _check(cls, value.get("init_args") or {}, path, layer)
+        if missing := sorted(arguments(cls)[1] - settings.keys()):
+            raise UsageError(f"{layer.source}: {path}: {cls.__name__} needs {missing[0]}")
+        return {"class_path": class_path(cls), "init_args": settings}
     return value
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from project.baselines import baseline_scores
 from project.build import build_data, build_plain_trainer
 from project.cli import run_command
+from project.fit import score
 from project.layers import UsageError
-from project.models import load_model
+from project.models import load_checkpoint, load_model
 from project.report import print_scores
 from project.run_folder import find_checkpoint
 
@@ -18,7 +18,7 @@ USAGE = """\
 usage: python -m project.evaluate RUN [--help]
 
 Tests the best checkpoint of a run again, on the rows that were its test rows, and prints its scores beside the
-baselines'. Everything comes from the checkpoint: the weights, the data set and how it was split and scaled.
+baselines'. The checkpoint says everything: the weights, the data set, its split and its scaling.
 
   RUN    the folder of a run, or a checkpoint
 """
@@ -53,17 +53,16 @@ def evaluate(run: str | Path) -> tuple[str, dict[str, float], dict[str, dict[str
         ValueError: If there is no such checkpoint, it was not written by ``project.fit``, or there are no test rows.
     """
     path = find_checkpoint(run, ("best.ckpt", "last.ckpt"))
-    model = load_model(path)
-    config = torch.load(path, weights_only=True, map_location="cpu").get("config")
+    config = load_checkpoint(path).get("config")
     if config is None:
         raise ValueError(f"{path} was not written by project.fit and does not say what to test on")
-    data = build_data(config)
-    if not len(data.split("test").x):
-        raise ValueError(f"{path}: the run kept no rows to test on (data.test_fraction is 0)")
+    model, data = load_model(path), build_data(config)
+    data.schema = model.schema  # what the run learned, not what the data would teach today
     torch.set_flush_denormal(True)
-    (scores,) = build_plain_trainer(config).test(model, data, verbose=False)
-    metrics = {name.removesuffix("/test"): value for name, value in scores.items()}
-    return type(model).__name__, metrics, baseline_scores(data)
+    metrics, baselines = score(build_plain_trainer(config), model, data)
+    if not metrics:
+        raise ValueError(f"{path}: the run kept no rows to test on (data.test_fraction is 0)")
+    return type(model).__name__, metrics, baselines
 
 
 if __name__ == "__main__":

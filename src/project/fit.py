@@ -12,6 +12,7 @@ import torch
 import yaml
 from lightning.pytorch import Trainer, seed_everything
 
+from project.baselines import baseline_scores
 from project.build import build_data, build_model, build_trainer
 from project.callbacks import RunLogger
 from project.checkpoints import Stopped
@@ -20,7 +21,8 @@ from project.config import Config, combine
 from project.data import TableData
 from project.help import help_text
 from project.layers import UsageError, read_layer
-from project.models import TableModel
+from project.models import TableModel, load_checkpoint
+from project.report import log_hparams, print_scores, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 
 SMALL = 2**24
@@ -40,7 +42,7 @@ def _main(args: Sequence[str]) -> int:
     if request.help is not None:
         print(help_text(request), end="")
         return 0
-    folder = None if request.resume is None else Path(request.resume)
+    folder = None if request.resume is None else Path(request.resume).resolve()
     config = combine(request.layers) if folder is None else _resumed_config(folder, request)
     if request.print_config:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
@@ -72,11 +74,15 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
     if num_parameters * batch_size <= SMALL:
         torch.set_num_threads(1)
 
-    checkpoint = None if resume is None else find_checkpoint(resume, ("last.ckpt",))
-    folder = create_folder(config) if resume is None else resume
+    checkpoint = step = trainer = None
+    if resume is None:
+        folder = create_folder(config)
+    else:
+        folder, checkpoint = resume, find_checkpoint(resume, ("last.ckpt",))
+        saved = load_checkpoint(checkpoint)
+        step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
     try:
         validates = len(data.split("val").x) and config["trainer"]["limit_val_batches"] != 0
-        step = None if checkpoint is None else torch.load(checkpoint, weights_only=True)["global_step"]
         if resume is None:
             write_config(folder, config)
         trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
@@ -88,7 +94,7 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         print(f"{stopped}; go on with: python -m project.fit --resume {_shown(folder)}", file=sys.stderr)
         return 128 + stopped.signal
     except BaseException:
-        if resume is None and not (folder / "checkpoints" / "last.ckpt").exists():
+        if resume is None and not (trainer and trainer.global_step):
             shutil.rmtree(folder)  # nothing was trained yet
         raise
     _finish(trainer, model, data, folder, config, {"command": command, "seconds": time.perf_counter() - start})
@@ -99,16 +105,8 @@ def _finish(
     trainer: Trainer, model: TableModel, data: TableData, folder: Path, config: Config, facts: dict[str, Any]
 ) -> None:
     """Tests the best checkpoint and writes the report, the figures and the table."""
-    from project.baselines import baseline_scores
-    from project.report import log_hparams, print_scores, write_report
-
     best = folder / "checkpoints" / "best.ckpt"
-    metrics: dict[str, float] = {}
-    baselines: dict[str, dict[str, float]] = {}
-    if len(data.split("test").x):
-        (scores,) = trainer.test(model, data, str(best) if best.exists() else None, verbose=False, weights_only=True)
-        metrics = {name.removesuffix("/test"): value for name, value in scores.items()}
-        baselines = baseline_scores(data)
+    metrics, baselines = score(trainer, model, data, best if best.exists() else None)
     report = {
         "run": folder.name,
         "experiment": folder.parent.name,
@@ -144,6 +142,20 @@ def _shown(path: Path) -> str:
     return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
+def score(
+    trainer: Trainer, model: TableModel, data: TableData, checkpoint: Path | None = None
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Tests a model, as it is or from a checkpoint, on the test rows.
+
+    Returns:
+        The model's metrics and, by name, the baselines'; both empty if there is nothing to test on.
+    """
+    if not len(data.split("test").x) or trainer.limit_test_batches == 0:
+        return {}, {}
+    (scores,) = trainer.test(model, data, checkpoint, verbose=False, weights_only=True)
+    return {name.removesuffix("/test"): value for name, value in scores.items()}, baseline_scores(data)
+
+
 def _short(thing: object) -> str:
     return type(thing).__name__
 
@@ -155,7 +167,7 @@ def _resumed_config(folder: Path, request: Request) -> Config:
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
     if (folder / "report.json").exists():
         raise UsageError(f"{folder} is finished; test it again with: python -m project.evaluate {folder}")
-    saved = combine([read_layer(path)])
+    saved: Config = load_checkpoint(find_checkpoint(folder, ("last.ckpt",)))["config"]
     wanted = combine([read_layer(path), *request.layers])
     if changes := _differences(saved, wanted):
         raise UsageError(f"a run goes on as it began; {folder} has\n" + "\n".join(changes))

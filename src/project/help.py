@@ -60,7 +60,7 @@ def help_text(request: Request) -> str:
         cls = find_class(name, section.modules, section.base)
     except ValueError as error:
         raise UsageError(f"--{request.help}.help: {error}") from None
-    return f"{text}\n{cls.__name__}: {_settings(cls, request.help + '.', section.given)}"
+    return f"{text}\n{cls.__name__}: {_settings(cls, request.help + '.', section.given, section.deduced)}"
 
 
 def _usable(section: Section) -> dict[str, str]:
@@ -76,7 +76,9 @@ def _listing(section: Section) -> str:
     return "".join(lines)
 
 
-def _settings(cls: type, prefix: str, given: frozenset[str] = frozenset()) -> str:
+def _settings(
+    cls: type, prefix: str, given: frozenset[str] = frozenset(), deduced: frozenset[str] = frozenset()
+) -> str:
     """A class's summary and its constructor's arguments as flags."""
     parser, required = arguments(cls, given)
     defaults = parser.get_defaults()
@@ -84,7 +86,7 @@ def _settings(cls: type, prefix: str, given: frozenset[str] = frozenset()) -> st
     group = shown.add_argument_group((inspect.getdoc(cls) or cls.__name__).partition("\n\n")[0].rstrip("."))
     for action in parser._actions:
         if action.dest in defaults:
-            default = "required" if action.dest in required else f"default: {defaults[action.dest]}"
-            text = re.sub(r" \(default: [^)]*\)", "", str(action.help or "")).replace("%", "%%")
+            default = "required" if action.dest in required - deduced else f"default: {defaults[action.dest]}"
+            text = re.sub(r" \(default: [^)]*\)|\s*Default: \S+$", "", str(action.help or "")).replace("%", "%%")
             group.add_argument(f"--{prefix}{action.dest}", metavar="VALUE", help=f"{text} [{default}]")
     return shown.format_help()

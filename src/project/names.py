@@ -4,13 +4,12 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Iterable
-from types import ModuleType
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: object, names: Iterable[str]) -> str:
     """The end of an error message: the most similar name, or all of them if none is similar."""
     names = sorted(names)
-    if found := difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5):
+    if found := difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.5):
         return f"did you mean {next(n for n in names if n.lower() == found[0])}?"
     return f"there are {', '.join(names)}" if names else "there is nothing to set"
 
@@ -43,19 +42,15 @@ def find_class(name: str, modules: Iterable[str], base: type) -> type:
     module_name, _, attribute = path.rpartition(".")
     if not module_name:
         raise ValueError(f"there is no {base.__name__} named '{name}'; {nearest(name, names)}")
-    module = _import(module_name, name)
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, TypeError) as error:  # TypeError for what begins with a dot
+        raise ValueError(f"'{name}' cannot be imported: {error}") from error
     found = getattr(module, attribute, None)
     if not (inspect.isclass(found) and issubclass(found, base)):
         others = class_names([module_name], base)
         raise ValueError(f"there is no {base.__name__} '{attribute}' in {module_name}; {nearest(attribute, others)}")
     return found
-
-
-def _import(module_name: str, name: str) -> ModuleType:
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"'{name}' cannot be imported: {error}") from error
 
 
 def class_path(cls: type) -> str:

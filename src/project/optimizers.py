@@ -91,14 +91,17 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
     """Makes a scheduler and says when it is to step, in the form that ``configure_optimizers`` returns.
 
     ``OneCycleLR`` gets the run's number of steps, and the optimizer's rate as its highest one unless told otherwise;
-    ``CosineAnnealingLR`` ends with the last epoch unless told otherwise. These two and ``CyclicLR`` move with every
-    step or epoch as their formulas count; all others step once an epoch.
+    ``CosineAnnealingLR`` ends with the last epoch unless told otherwise. ``OneCycleLR`` and ``CyclicLR`` move with
+    every step, all others once an epoch.
 
     Args:
         spec: What `describe` returned.
         optimizer: Whose rate to schedule.
         trainer: The trainer that is about to fit.
         monitor: The value that ``ReduceLROnPlateau`` watches.
+
+    Raises:
+        ValueError: If the class does not take the settings, or needs the length of a run that has none.
     """
     cls: Any = find_class(spec["class_path"], SCHEDULER_MODULES, LRScheduler)
     settings = {name: value for name, value in spec["init_args"].items() if value is not None}
@@ -115,8 +118,14 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
         if "T_max" not in settings and (trainer.max_epochs or -1) < 1:
             raise ValueError("CosineAnnealingLR needs T_max where trainer.max_epochs is not set")
         settings.setdefault("T_max", trainer.max_epochs)
+    try:
+        scheduler = cls(optimizer, **settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{cls.__name__} cannot be made from {settings}: {error}") from error
+    # A validation loss is there only after the epochs that validate.
+    plateau = {"monitor": monitor, "frequency": trainer.check_val_every_n_epoch or 1}
     return {
-        "scheduler": cls(optimizer, **settings),
+        "scheduler": scheduler,
         "interval": "step" if cls in (OneCycleLR, CyclicLR) else "epoch",
-        **({"monitor": monitor} if cls is ReduceLROnPlateau else {}),
+        **(plateau if cls is ReduceLROnPlateau else {}),
     }

@@ -48,7 +48,7 @@ def print_scores(model: str, metrics: Mapping[str, float], baselines: Mapping[st
 def log_hparams(logger: TensorBoardLogger, config: Config, metrics: Mapping[str, float]) -> None:
     """Adds a run to TensorBoard's HParams tab, with its settings and final scores.
 
-    `TensorBoardLogger.log_hyperparams` would also write a ``hparams.yaml``, beside the ``config.yaml`` that says it.
+    Not with `TensorBoardLogger.log_hyperparams`, which would log the scores a second time.
     """
     from torch.utils.tensorboard.summary import hparams
 

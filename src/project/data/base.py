@@ -58,8 +58,7 @@ class TableData(LightningDataModule):
         test_fraction: The part of all rows to test on at the end; 0 for none.
         shuffle: Whether rows are drawn at random: for the splits, in which each class then has its share, and for
             the batches of every epoch. Otherwise both keep the order of the rows, the test rows last.
-        seed: Decides the splits, and the data itself where it is made. The order of the batches follows it too,
-            unless `order_seed` is set.
+        seed: Decides the splits, and the data itself where it is made.
         scale: Whether to standardise the columns, and a target that is a number, to mean 0 and deviation 1, both
             taken from the training rows alone.
         batch_size: Rows in a training batch, or ``full`` for all of them.
@@ -94,7 +93,7 @@ class TableData(LightningDataModule):
         self.scale = scale
         self.batch_size = batch_size
         self.order_seed = seed
-        """Decides the order of the batches together with the epoch; ``project.fit`` sets it to the run's seed."""
+        """Decides the order of the batches, together with the epoch; ``project.fit`` sets it to the run's seed."""
         self._schema: Schema | None = None
         self._splits: dict[str, Split] = {}
 
@@ -104,35 +103,42 @@ class TableData(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Reads, splits and encodes the table, once."""
-        if self._schema is None:
-            self._read_and_encode()
-        if self.trainer is not None and not len(self._splits["val"].x):
+        num_val_rows = len(self.split("val").x)
+        if self.trainer is not None and not num_val_rows:
             self.trainer.limit_val_batches = 0  # an empty loader would make it warn
 
-    def _read_and_encode(self) -> None:
+    @property
+    def schema(self) -> Schema:
+        """What the training rows taught; reads the table if that has not happened yet.
+
+        A schema that is set before encodes the rows in its place.
+        """
+        self._encode()
+        assert self._schema is not None
+        return self._schema
+
+    @schema.setter
+    def schema(self, schema: Schema) -> None:
+        self._schema = schema
+
+    def split(self, name: Literal["train", "val", "test"]) -> Split:
+        """The encoded rows of a split, in the order of the table where rows are not shuffled."""
+        self._encode()
+        return self._splits[name]
+
+    def _encode(self) -> None:
+        if self._splits:
+            return
         table = self.read()
         rows = self._split_rows(len(table.x), None if table.classes is None else table.y)
-        x = np.asarray(table.x, dtype=np.float64)
-        train = rows["train"]
-        self._schema = learn_schema(x[train], table.y[train], table.columns, table.target, table.classes, self.scale)
+        x, train = np.asarray(table.x, dtype=np.float64), rows["train"]
+        if self._schema is None:
+            names = table.columns, table.target, table.classes
+            self._schema = learn_schema(x[train], table.y[train], *names, scale=self.scale)
         encoder, target = Encoder(self._schema), self._schema.target
         y = torch.as_tensor(table.y)
         y = y.long() if target.kind == "multiclass" else ((y.double() - target.center) / target.scale).float()
         self._splits = {name: Split(encoder(torch.from_numpy(x[row])), y[row]) for name, row in rows.items()}
-
-    @property
-    def schema(self) -> Schema:
-        """What the training rows taught; reads the table if that has not happened yet."""
-        if self._schema is None:
-            self._read_and_encode()
-        assert self._schema is not None
-        return self._schema
-
-    def split(self, name: Literal["train", "val", "test"]) -> Split:
-        """The encoded rows of a split, in the order of the table where rows are not shuffled."""
-        if self._schema is None:
-            self._read_and_encode()
-        return self._splits[name]
 
     def train_dataloader(self) -> TensorLoader:
         """Batches of training rows, in an order of their own in each epoch."""
@@ -163,7 +169,7 @@ class TableData(LightningDataModule):
             raise ValueError("the data modules feed one device: set trainer.devices to 1")
         device = self.trainer.strategy.root_device
         if device.type == "cuda" and 2 * x.nbytes > torch.cuda.mem_get_info(device)[0]:
-            return Split(x.pin_memory(), y.pin_memory())
+            return Split(x, y)  # the trainer moves it batch by batch
         return Split(x.to(device), y.to(device))
 
     def _split_rows(self, num_rows: int, classes: NDArray[Any] | None) -> dict[str, NDArray[np.int64]]:
@@ -191,6 +197,7 @@ class TableData(LightningDataModule):
                     )
                 except ValueError as error:
                     raise ValueError(
-                        f"{name}_fraction makes {size} of {num_rows} rows, too few to give each class a share: {error}"
+                        f"{name}_fraction makes {size} of {num_rows} rows, which cannot give each class its share: "
+                        f"{str(error)[:200]}"
                     ) from error
         return {"train": train, **splits}

@@ -1,6 +1,6 @@
 """Models: every class here can be named on the command line as ``--model NAME``."""
 
-from project.models.base import TableModel, load_model
+from project.models.base import TableModel, load_checkpoint, load_model
 from project.models.conv_net import ConvNet
 from project.models.feed_forward import FeedForward
 from project.models.linear import LinearRegression, LogisticRegression
@@ -13,5 +13,6 @@ __all__ = [
     "LinearRegression",
     "LogisticRegression",
     "TableModel",
+    "load_checkpoint",
     "load_model",
 ]

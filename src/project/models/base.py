@@ -120,7 +120,7 @@ class TableModel(LightningModule):
     def on_train_start(self) -> None:
         """Refuses minibatches for an optimizer that needs the full batch."""
         self._epoch_start = time.perf_counter()
-        self._log_interval = vars(self.trainer)["log_every_n_steps"]
+        self._log_interval = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by its connectors
         optimizer = self.trainer.optimizers[0]
         if isinstance(optimizer, FULL_BATCH) and self.trainer.num_training_batches > 1:
             name = type(optimizer).__name__
@@ -133,16 +133,17 @@ class TableModel(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Reads the losses at the logger's interval and at the end of the epoch."""
-        self._read_losses()
+        self._log_losses()
 
     def on_train_epoch_end(self) -> None:
         """Logs the mean training loss of the epoch's rows."""
-        self.log("loss/train", self._losses.end_epoch())
+        self._losses.mean("interval")
+        self.log("loss/train", self._losses.mean("epoch") or 0.0)
         self.log("epoch_seconds", time.perf_counter() - self._epoch_start)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Logs the gradient's length at the logger's interval, if asked to."""
-        if self.hparams["log_grad_norm"] and self.global_step % self._log_interval == 0:
+        if self.hparams["log_grad_norm"] and self._log_interval and self.global_step % self._log_interval == 0:
             gradients = [p.grad for p in self.parameters() if p.grad is not None]
             self._log_now({"grad_norm": float(torch.nn.utils.get_total_norm(gradients))})
 
@@ -182,7 +183,7 @@ class TableModel(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the model's class and the losses of the unfinished epoch; a diverged model is not saved."""
-        self._read_losses()  # a checkpoint at the end of a batch comes before `on_train_batch_end`
+        self._log_losses()  # a checkpoint at the end of a batch comes before `on_train_batch_end`
         checkpoint["model_class"] = class_path(type(self))
         checkpoint["losses"] = self._losses.state_dict()
 
@@ -199,18 +200,18 @@ class TableModel(LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=self.global_step)
 
-    def _read_losses(self) -> None:
-        """Reads the losses if it is time to."""
-        batch_idx = self._losses.last_batch
-        if batch_idx is None:
-            return
+    def _log_losses(self) -> None:
+        """Logs the interval's mean loss if its last batch has come and it is not logged yet."""
         if self.trainer.is_last_batch:
             self._losses.read()
-        elif (batch_idx + 1) % self._log_interval == 0:
-            self._log_now({"loss/train_step": self._losses.read(), "lr": self._lr})
+        elif self._log_interval and (self.trainer.fit_loop.batch_idx + 1) % self._log_interval == 0:
+            loss = self._losses.mean("interval")
+            if loss is not None:
+                self._log_now({"loss/train_step": loss, "lr": self._lr})
 
     def _diverged(self, loss: float, batch_idx: int) -> Diverged:
-        step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx + 1
+        batches = self.trainer.accumulate_grad_batches
+        step = self.current_epoch * math.ceil(self.trainer.num_training_batches / batches) + batch_idx // batches + 1
         optimizer = self.hparams["optimizer"]["class_path"].rpartition(".")[2]
         return Diverged(
             f"the loss diverged to {loss:g} at step {step} with {optimizer} at a learning rate of {self._lr:g}; "
@@ -220,10 +221,27 @@ class TableModel(LightningModule):
     def _score_outputs(self, split: str) -> dict[str, float]:
         outputs, y = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
         self._outputs.clear()
-        # In double precision, in which fewer confident probabilities round to the same 1; not every GPU has it.
-        outputs, y = outputs.cpu().double(), y.cpu().double() if y.is_floating_point() else y.cpu()
-        scores = {"loss": float(self.loss(outputs, y)), **self.metrics(outputs, y)}
+        loss = float(self.loss(outputs.to(y.dtype) if y.is_floating_point() else outputs.float(), y))
+        # In double precision fewer confident probabilities round to the same 1. Not every GPU has it.
+        scores = {"loss": loss, **self.metrics(outputs.cpu().double(), y.cpu())}
         return {f"{name}/{split}": score for name, score in scores.items()}
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint, onto the CPU and plain values and tensors only.
+
+    Raises:
+        ValueError: If the file is no checkpoint of this project.
+        OSError: If it cannot be read.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["model_class"]
+    except OSError:
+        raise
+    except Exception as error:  # torch.load fails in many ways on a foreign file
+        raise ValueError(f"{path} is not a checkpoint of this project ({type(error).__name__})") from error
+    return checkpoint
 
 
 def load_model(path: str | Path) -> TableModel:
@@ -233,15 +251,11 @@ def load_model(path: str | Path) -> TableModel:
         path: A ``.ckpt`` file that a trainer wrote.
 
     Raises:
-        ValueError: If the file is not such a checkpoint.
+        ValueError: If the file is no checkpoint of this project.
+        OSError: If it cannot be read.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        cls: Any = find_class(checkpoint["model_class"], (), TableModel)
-    except (OSError, ValueError):
-        raise
-    except Exception as error:  # torch.load fails in many ways on a foreign file
-        raise ValueError(f"{path} is not a checkpoint of this project ({type(error).__name__})") from error
+    checkpoint = load_checkpoint(path)
+    cls: Any = find_class(checkpoint["model_class"], (), TableModel)
     model: TableModel = cls(**checkpoint["hyper_parameters"])
     model.load_state_dict(checkpoint["state_dict"])
     return model.eval()

@@ -24,37 +24,35 @@ class LossRecord:
     def __init__(self, diverged: Callable[[float, int], Diverged]) -> None:
         self._diverged = diverged
         self._unread: dict[int, tuple[Tensor, int]] = {}
-        self._sum, self._num_rows = 0.0, 0
+        self._sums = {"epoch": (0.0, 0), "interval": (0.0, 0)}  # of losses times rows, and of rows
         self._first: float | None = None
 
     def add(self, batch_idx: int, loss: Tensor, num_rows: int) -> None:
         """Adds a batch's mean loss; LBFGS, which computes several in a step, ends with the last one."""
         self._unread[batch_idx] = loss.detach(), num_rows
 
-    @property
-    def last_batch(self) -> int | None:
-        """The index of the last batch that was not read yet."""
-        return next(reversed(self._unread), None)
-
-    def read(self) -> float:
-        """Moves what was added to the epoch's sum and returns its mean over rows.
+    def read(self) -> None:
+        """Reads what was added.
 
         Raises:
             Diverged: If one of the losses has diverged.
         """
-        losses = self._checked()
-        total = sum(loss * num_rows for loss, num_rows in losses.values())
-        num_rows = sum(num_rows for _, num_rows in losses.values())
+        losses = torch.stack([loss for loss, _ in self._unread.values()]).tolist() if self._unread else []
+        for (batch_idx, (_, num_rows)), loss in zip(self._unread.items(), losses, strict=True):
+            if self._first is None:
+                self._first = loss
+            if not loss <= DIVERGED * max(self._first, 1.0):  # so written, it holds for NaN too
+                raise self._diverged(loss, batch_idx)
+            for name, (total, rows) in self._sums.items():
+                self._sums[name] = total + loss * num_rows, rows + num_rows
         self._unread.clear()
-        self._sum += total
-        self._num_rows += num_rows
-        return total / num_rows
 
-    def end_epoch(self) -> float:
-        """The mean loss of the epoch's rows so far; the next epoch begins with none."""
-        mean = self._sum / max(self._num_rows, 1)
-        self._sum, self._num_rows = 0.0, 0
-        return mean
+    def mean(self, name: str) -> float | None:
+        """The mean loss over the rows of the ``epoch`` or the ``interval``, which begins anew; None for no rows."""
+        self.read()
+        total, num_rows = self._sums[name]
+        self._sums[name] = 0.0, 0
+        return total / num_rows if num_rows else None
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values, from which an unfinished epoch goes on.
@@ -62,21 +60,9 @@ class LossRecord:
         Raises:
             Diverged: If a loss has diverged; such a state is not worth saving.
         """
-        return {"unread": self._checked(), "sum": self._sum, "num_rows": self._num_rows, "first": self._first}
+        self.read()
+        return {"sums": dict(self._sums), "first": self._first}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` gave."""
-        self._unread = {i: (torch.tensor(loss), num_rows) for i, (loss, num_rows) in state["unread"].items()}
-        self._sum, self._num_rows, self._first = state["sum"], state["num_rows"], state["first"]
-
-    def _checked(self) -> dict[int, tuple[float, int]]:
-        if not self._unread:
-            return {}
-        device = next(reversed(self._unread.values()))[0].device  # restored losses come from the CPU
-        losses = torch.stack([loss.to(device) for loss, _ in self._unread.values()]).tolist()
-        if self._first is None:
-            self._first = losses[0]
-        for batch_idx, loss in zip(self._unread, losses, strict=True):
-            if not loss <= DIVERGED * max(self._first, 1.0):  # so written, it holds for NaN too
-                raise self._diverged(loss, batch_idx)
-        return {i: (loss, self._unread[i][1]) for i, loss in zip(self._unread, losses, strict=True)}
+        self._sums, self._first = dict(state["sums"]), state["first"]
