@@ -21,6 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from project.config import combine
+from project.evaluate import evaluate
 from project.fit import main
 from project.run_folder import create_folder
 
@@ -120,6 +121,53 @@ def test_runs_that_start_together_get_folders_of_their_own(tmp_path: Path) -> No
     with ThreadPoolExecutor(8) as pool:
         folders = list(pool.map(lambda _: create_folder(config), range(40)))
     assert len(set(folders)) == 40
+
+
+OWN = """
+import numpy as np
+import torch
+from project.data import Table, TableData
+from project.models import TableModel
+
+class Sums(TableData):
+    def __init__(self, num_samples: int = 200, **options):
+        super().__init__(**options)
+        self.num_samples = num_samples
+    def read(self):
+        x = np.random.default_rng(self.seed).normal(size=(self.num_samples, 3))
+        return Table(x, x.sum(1), ["a", "b", "c"], "sum")
+
+class Wide(TableModel):
+    def __init__(self, schema, width: int = 5, **options):
+        super().__init__(schema, **options)
+        self.net = torch.nn.Sequential(torch.nn.Linear(self.schema.num_features, width), torch.nn.Linear(width, 1))
+    def forward(self, x):
+        return self.net(x)
+
+class Signs(torch.optim.SGD):
+    def step(self, closure=None):
+        loss = closure()
+        with torch.no_grad():
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p -= group["lr"] * p.grad.sign()
+        return loss
+"""
+
+
+def test_data_model_and_optimizer_of_ones_own(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a class somewhere on the import path; nothing of the project is edited."""
+    (tmp_path / "own_classes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    args = ["--data", "own_classes.Sums", "--data.num_samples", "300", "--model", "own_classes.Wide"]
+    args += ["--model.width", "7", "--optimizer", "own_classes.Signs", "--optimizer.lr", "0.01"]
+    folder = fit(*args, "--trainer.max_epochs", "30")
+    assert folder.parts[-2:] == ("sums", "wide-signs-lr0.01-seed0")
+    report = json.loads((folder / "report.json").read_text())
+    assert report["metrics"]["r2"] > 0.95
+    assert report["num_parameters"] == 3 * 7 + 7 + 7 + 1
+    _, metrics, _ = evaluate(folder)
+    assert metrics == report["metrics"]
 
 
 def test_tags_are_the_same_in_every_run(fit: Fit) -> None:
@@ -222,7 +270,6 @@ def test_a_loss_that_is_no_number_is_never_saved(tmp_path: Path, capsys: pytest.
         (["--checkpoint_every", "0"], ["checkpoint_every", "0"]),
         (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], ["CyclicLR", "max_lr"]),
         (["--trainer.devices", "2"], ["one device"]),
-        (["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitor: nope}}]"], ["nope", "loss/val"]),
         (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], ["val_fraction", "test_fraction"]),
         (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
         (["--model.activation", "Relu"], ["Relu", "ReLU"]),
@@ -241,6 +288,14 @@ def test_settings_that_cannot_work_leave_nothing_behind(
     for word in words:
         assert word in err
     assert not list((tmp_path / "logs").glob("*/*"))
+
+
+def test_a_failure_in_training_is_told_in_a_few_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    callback = "[{class_path: EarlyStopping, init_args: {monitor: nope}}]"
+    assert main(["--trainer.callbacks", callback, "--trainer.default_root_dir", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: Early stopping conditioned on metric `nope`")
+    assert "python -X dev" in err
 
 
 def test_a_folder_that_cannot_be_written_stops_the_run_at_once(

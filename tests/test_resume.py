@@ -26,7 +26,8 @@ SMALL = [
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     log = EventAccumulator(str(folder)).Reload()
     tags = [tag for tag in log.Tags()["scalars"] if tag != "epoch_seconds"]
-    return {tag: [(event.step, event.value) for event in log.Scalars(tag)] for tag in tags}
+    # Sorted, because two files that one process begins in the same second are read in any order.
+    return {tag: sorted((event.step, event.value) for event in log.Scalars(tag)) for tag in tags}
 
 
 def assert_same_run(a: Path, b: Path) -> None:
