@@ -28,7 +28,7 @@ curves: install ## Show the curves of all runs in TensorBoard and print its addr
 test: install ## Run the tests; ARGS="-m slow" runs the slow ones
 	@$(BIN)/pytest $(ARGS)
 
-bench: install ## Measure speed, side by side with plain PyTorch and stock Lightning
+bench: install ## Measure speed, side by side with plain PyTorch and stock Lightning (some minutes)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 format: install ## Format the code

@@ -43,6 +43,16 @@ BAD_FLAGS = [
         ["trainer.callbacks[0].patience"],
     ),
     (["--data", "./mine.csv"], ["./mine.csv"]),
+    (["--optimizer.lr", "-1"], ["Adam", "-1"]),
+    (["--seed", "-1"], ["seed", "-1"]),
+    (["--trainer", "3"], ["--trainer", "KEY"]),
+    (["--trainer.accelerator", "gpux"], ["trainer", "gpux"]),
+    (["--model.hidden_sizes", "64"], ["model.hidden_sizes", "[1, 2]"]),
+    (["--model.init_settings", "{std: 1}"], ["init_settings"]),
+    (["--model.batch_norm", "true", "--data.batch_size", "340"], ["batch norm", "batch_size"]),
+    (["--config", "configs/optimizers/sgd.yaml"], ["--optimizer"]),
+    (["--optimizer", "configs/experiments/blobs_sgd.yaml"], ["--config"]),
+    (["--name", "-x"], ["-x", "dash"]),
     (["--data.init_args", "3", "--data.batch_size", "3"], ["data.init_args"]),
     (["--model.activation", "Relu"], ["Relu", "ReLU"]),
     (["--seed", "one"], ["seed", "'one'", "int"]),
@@ -57,7 +67,14 @@ BAD_FLAGS = [
 
 
 @pytest.mark.parametrize(("args", "words"), BAD_FLAGS, ids=lambda value: " ".join(value))
-def test_bad_flag(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_flag(
+    args: list[str],
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
     assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -65,7 +82,7 @@ def test_bad_flag(args: list[str], words: list[str], capsys: pytest.CaptureFixtu
     assert err.count("\n") <= 3
     for word in words:
         assert word in err
-    assert not (tmp_path / "logs").exists()
+    assert not list((tmp_path / "logs").glob("*/*"))
 
 
 BAD_FILES = [

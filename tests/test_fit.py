@@ -215,8 +215,9 @@ def test_the_console_is_short_and_names_the_next_command(fit: Fit, capsys: pytes
     assert out.count("\n") < 20
 
 
-def test_a_run_without_test_rows_says_what_it_can(fit: Fit) -> None:
+def test_a_run_without_test_rows_says_what_it_can(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fit("--data", "FiveRows", "--model", "LogisticRegression", *SHORT)
+    assert "evaluate" not in capsys.readouterr().out  # it would have nothing to test on
     report = json.loads((folder / "report.json").read_text())
     assert (report["metrics"], report["baselines"]) == ({}, {})
     assert (folder / "checkpoints" / "best.ckpt").exists()

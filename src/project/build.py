@@ -4,6 +4,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
@@ -15,6 +16,7 @@ from project.data import TableData
 from project.layers import UsageError
 from project.models import TableModel
 from project.names import find_class
+from project.optimizers import build_optimizer
 from project.schema import Schema
 
 TEST_SETTINGS = ("accelerator", "devices", "precision", "limit_test_batches")
@@ -22,6 +24,8 @@ TEST_SETTINGS = ("accelerator", "devices", "precision", "limit_test_batches")
 
 def build_data(config: Config) -> TableData:
     """Makes the data module, its batches in the order of the run's seed."""
+    if not 0 <= config["seed"] < 2**32:
+        raise UsageError(f"seed must be between 0 and {2**32 - 1}, not {config['seed']}")
     data: TableData = _build("data", config)
     data.order_seed = config["seed"]
     return data
@@ -32,6 +36,10 @@ def build_model(config: Config, schema: Schema) -> TableModel:
     model: TableModel = _build(
         "model", config, schema=schema, optimizer=config["optimizer"], scheduler=config["scheduler"]
     )
+    try:  # now rather than when the run has begun
+        build_optimizer(model.hparams["optimizer"], [{"params": list(model.parameters())}], fused=False)
+    except ValueError as error:
+        raise UsageError(f"optimizer: {error}") from error
     return model
 
 
@@ -69,9 +77,12 @@ def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step
         "profiler": settings["profiler"] or NoProfiler(),
         "enable_model_summary": bool(settings["enable_model_summary"]),
     }
-    trainer = Trainer(**{**settings, **changed})
+    try:
+        trainer = Trainer(**{**settings, **changed})
+    except (ValueError, MisconfigurationException) as error:
+        raise UsageError(f"trainer: {error}") from error
     if trainer.world_size > 1:
-        raise ValueError("the data modules feed one device: leave trainer.devices and trainer.num_nodes at 1")
+        raise UsageError("trainer: the data modules feed one device: leave devices and num_nodes at 1")
     return trainer
 
 

@@ -49,7 +49,7 @@ def read_flags(args: Sequence[str]) -> Request:
         flag, has_value, value = rest.pop(0).partition("=")
         if flag in ("-h", "--help"):
             request.help = ""
-            continue
+            return request
         if flag == "--print_config" and not has_value:
             request.print_config = True
             continue
@@ -67,26 +67,27 @@ def read_flags(args: Sequence[str]) -> Request:
             value = rest.pop(0)
         if not value:
             raise UsageError(f"{flag} needs a value")
-        if value.startswith(("[", "{")):
-            value = _parsed(flag, value)
         if name == "config":
             request.layers.append(read_layer(value))
         elif name == "resume":
             request.resume = value
         elif section in SECTIONS and not key:
-            names.content[section] = value
-        elif section in SECTIONS or section == "trainer":
-            _set(settings.content, _path(section, key), value)
+            names.content[section] = _parsed(flag, value)
+        elif key and (section in SECTIONS or section == "trainer"):
+            _set(settings.content, _path(section, key), _parsed(flag, value))
         elif section in RUN_SETTINGS and not key:
             settings.content[section] = value
         else:
-            flags = ["config", "resume", "print_config", "help", *SECTIONS, "trainer", *RUN_SETTINGS]
+            flags = ["config", "resume", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
             raise UsageError(f"{flag} is not accepted; {nearest(section, flags).replace('mean ', 'mean --')}")
     request.layers += [layer for layer in (names, settings) if layer.content]
     return request
 
 
 def _parsed(flag: str, value: str) -> Any:
+    """A list or mapping from its text; anything else is left to the type of the setting."""
+    if not value.startswith(("[", "{")):
+        return value
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError:
@@ -121,14 +122,15 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
     silence()
     try:
         return command(sys.argv[1:] if args is None else args)
-    except (ValueError, OSError, RuntimeError, ImportError, MisconfigurationException) as error:
+    except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
         if sys.flags.dev_mode:
             raise
         print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, RuntimeError | ImportError) and not isinstance(error, Diverged):
+        if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
             print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit
+        print("stopped", file=sys.stderr)
         return 143 if isinstance(stop, SIGTERMException) else 130
 
 

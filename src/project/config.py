@@ -115,6 +115,8 @@ def combine(layers: Sequence[Layer]) -> Config:
                 config[name] = config[name] | _check(Trainer, value or {}, name, layer)
             elif name in names:
                 config |= _check(RunSettings, {name: value}, "", layer)
+            elif name == "class_path":
+                raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
             else:
                 raise UsageError(f"{layer.source}: '{name}' is not accepted; {nearest(name, names)}")
     return _fill_in(config)
@@ -155,8 +157,10 @@ def _lay_section(name: str, current: Config | None, value: Any, layer: Layer) ->
     if isinstance(value, str):
         value = {"class_path": value}
     if not isinstance(value, dict) or value.keys() - {"class_path", "init_args"}:
+        found = ", ".join(map(str, value)) if isinstance(value, dict) else value
         raise UsageError(
-            f"{layer.source}: {name} must be the name of a class, or class_path and init_args, not {value}"
+            f"{layer.source}: {name} must be the name of a class, or class_path and init_args, not {found} "
+            "(a file for a whole run goes with --config)"
         )
     if "class_path" in value:
         try:
@@ -216,9 +220,14 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
     return value
 
 
+_LIST = "a list such as [1, 2]"
+_EXAMPLES = {"Sequence": _LIST, "Iterable": _LIST, "list": _LIST, "tuple": _LIST, "Mapping": "a mapping such as {a: 1}"}
+
+
 def _expected(message: str) -> str:
     """What a message of jsonargparse says it expected, in a few words."""
     found = re.findall(r"Expected (?:an? )?(?:<class '([\w.]+)'>|(.+))", message)
     names = [re.sub(r"typing\.Literal\[(.*)\]", r"one of \1", a or b) for a, b in found]
+    names = [_EXAMPLES.get(name.rpartition(".")[2], name) for name in names]
     names = [name for name in dict.fromkeys(names) if not re.search("NoneType|import path", name)]
     return f"expected {' or '.join(names)}" if names else ""

@@ -65,12 +65,14 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
     # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
     torch.set_flush_denormal(True)
     data = build_data(config)
-    schema = data.schema
+    schema = data.schema  # read before seeding: the seed is for the model
     seed_everything(config["seed"], verbose=False)
     model = build_model(config, schema)
     num_rows = len(data.split("train").x)
     num_parameters = sum(p.numel() for p in model.parameters())
     batch_size = num_rows if data.batch_size == "full" else min(data.batch_size, num_rows)
+    if num_rows % batch_size == 1 and any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules()):
+        raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
     if num_parameters * batch_size <= SMALL:
         torch.set_num_threads(1)
 
@@ -91,7 +93,7 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
             trainer.logger.add_chart()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     except Stopped as stopped:
-        print(f"{stopped}; go on with: python -m project.fit --resume {_shown(folder)}", file=sys.stderr)
+        print(f"{stopped}; go on with: {_command('project.fit --resume', folder)}", file=sys.stderr)
         return 128 + stopped.signal
     except BaseException:
         if resume is None and not (trainer and trainer.global_step):
@@ -131,14 +133,19 @@ def _finish(
         trainer.logger.experiment.close()
     if metrics:
         print_scores(_short(model), metrics, baselines)
-    python = "python" if shutil.which("python") == sys.executable else _shown(Path(sys.executable))
     print(f"The run is in {_shown(folder)}; next:")
-    print(f"  {python} -m tensorboard.main --logdir {_shown(folder.parent.parent)}   # look at its curves")
-    print(f"  {python} -m project.evaluate {_shown(folder)}   # test it again")
+    print(f"  {_command('tensorboard.main --logdir', folder.parent.parent)}   # look at its curves")
+    if metrics and (folder / "checkpoints").exists():
+        print(f"  {_command('project.evaluate', folder)}   # test it again")
+
+
+def _command(module: str, path: Path) -> str:
+    """A command as it can be typed here, with or without the virtual environment activated."""
+    python = "python" if shutil.which("python") == sys.executable else _shown(Path(sys.executable))
+    return f"{python} -m {module} {_shown(path)}"
 
 
 def _shown(path: Path) -> str:
-    """A path as it can be typed here."""
     return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
@@ -166,11 +173,12 @@ def _resumed_config(folder: Path, request: Request) -> Config:
     if not path.is_file():
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
     if (folder / "report.json").exists():
-        raise UsageError(f"{folder} is finished; test it again with: python -m project.evaluate {folder}")
+        raise UsageError(f"{folder} is finished; test it again with: {_command('project.evaluate', folder)}")
     saved: Config = load_checkpoint(find_checkpoint(folder, ("last.ckpt",)))["config"]
     wanted = combine([read_layer(path), *request.layers])
     if changes := _differences(saved, wanted):
-        raise UsageError(f"a run goes on as it began; {folder} has\n" + "\n".join(changes))
+        new = _command("project.fit --config", path)
+        raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {new} ..."]))
     return saved
 
 

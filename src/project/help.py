@@ -17,8 +17,8 @@ usage: python -m project.fit [--config FILE]... [--data NAME|FILE] [--data.KEY V
                              [--model NAME|FILE] [--model.KEY VALUE]...
                              [--optimizer NAME|FILE] [--optimizer.KEY VALUE]...
                              [--scheduler NAME|FILE] [--scheduler.KEY VALUE]...
-                             [--trainer.KEY VALUE]... [--seed N] [--name RUN]
-                             [--resume RUN] [--print_config] [--help]
+                             [--trainer.KEY VALUE]... [--seed N] [--name RUN] [--experiment NAME]
+                             [--checkpoint_every N] [--resume RUN] [--print_config] [--help]
 
 Trains a model, tests it, and leaves checkpoints, curves and a report in logs/EXPERIMENT/RUN.
 Without arguments it does what configs/fit.yaml says.
@@ -60,7 +60,8 @@ def help_text(request: Request) -> str:
         cls = find_class(name, section.modules, section.base)
     except ValueError as error:
         raise UsageError(f"--{request.help}.help: {error}") from None
-    return f"{text}\n{cls.__name__}: {_settings(cls, request.help + '.', section.given, section.deduced)}"
+    settings = _settings(cls, f"{request.help}.", section.given, section.deduced)
+    return f"{cls.__name__}: {settings}\n{text}"
 
 
 def _usable(section: Section) -> dict[str, str]:
@@ -88,5 +89,6 @@ def _settings(
         if action.dest in defaults:
             default = "required" if action.dest in required - deduced else f"default: {defaults[action.dest]}"
             text = re.sub(r" \(default: [^)]*\)|\s*Default: \S+$", "", str(action.help or "")).replace("%", "%%")
-            group.add_argument(f"--{prefix}{action.dest}", metavar="VALUE", help=f"{text} [{default}]")
+            default = "" if default == "default: None" else f" [{default}]"
+            group.add_argument(f"--{prefix}{action.dest}", metavar="VALUE", help=f"{text}{default}")
     return shown.format_help()

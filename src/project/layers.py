@@ -36,7 +36,7 @@ def read_layer(path: str | Path) -> Layer:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        hint = f"; in {path.parent} {nearest(path.name, names)}" if names else ""
+        hint = f"; in {path.parent} {nearest(path.name, names)}" if names else f"; you are in {Path.cwd()}"
         raise UsageError(f"there is no file {path}{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None

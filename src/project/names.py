@@ -9,7 +9,7 @@ from collections.abc import Iterable
 def nearest(name: object, names: Iterable[str]) -> str:
     """The end of an error message: the most similar name, or all of them if none is similar."""
     names = sorted(names)
-    if found := difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.5):
+    if found := difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.6):
         return f"did you mean {next(n for n in names if n.lower() == found[0])}?"
     return f"there are {', '.join(names)}" if names else "there is nothing to set"
 

@@ -83,7 +83,7 @@ def build_optimizer(spec: Mapping[str, Any], groups: list[dict[str, Any]], fused
     try:
         optimizer: Optimizer = cls(groups, **settings)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{cls.__name__} cannot be made from {spec['init_args']}: {error}") from error
+        raise ValueError(f"{cls.__name__} does not take these settings: {error}") from error
     return optimizer
 
 
@@ -121,7 +121,7 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
     try:
         scheduler = cls(optimizer, **settings)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{cls.__name__} cannot be made from {settings}: {error}") from error
+        raise ValueError(f"{cls.__name__} does not take these settings: {error}") from error
     # A validation loss is there only after the epochs that validate.
     plateau = {"monitor": monitor, "frequency": trainer.check_val_every_n_epoch or 1}
     return {

@@ -22,8 +22,8 @@ def create_folder(config: Config) -> Path:
     experiment = config["experiment"] or _snake_case(_short(config, "data"))
     name = config["name"] or _run_name(config)
     for key, value in (("experiment", experiment), ("name", name)):
-        if not re.fullmatch(r"[^/\\\0]+", value) or value.startswith("."):
-            raise UsageError(f"{key} names a folder: '{value}' must not be empty, begin with a dot or have a slash")
+        if not re.fullmatch(r"[^/\\\0]+", value) or value[0] in ".-":
+            raise UsageError(f"{key} names a folder: '{value}' must not begin with a dot or dash, nor have a slash")
     parent = _logs(config) / experiment
     for number in itertools.count(1):
         folder = parent / (name if number == 1 else f"{name}-{number}")
@@ -54,7 +54,7 @@ def find_checkpoint(run: str | Path, names: tuple[str, ...]) -> Path:
     for path in (run / "checkpoints" / name for name in names):
         if path.is_file():
             return path
-    what = f"has no checkpoints/{names[0]}" if run.is_dir() else "is no run's folder and no checkpoint"
+    what = f"has no checkpoints/{names[0]}: start it anew" if run.is_dir() else "is no run's folder and no checkpoint"
     raise UsageError(f"{run} {what}")
 
 

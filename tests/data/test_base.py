@@ -216,3 +216,10 @@ def test_what_is_learned_does_not_depend_on_who_asks_first():
     for other in (schema_first.split("train"), set_up.split("train")):
         assert torch.equal(other.x, split.x)
         assert torch.equal(other.y, split.y)
+
+
+def test_a_data_module_can_be_printed():
+    data = BreastCancer()
+    assert str(data) == "BreastCancer (not read yet)"
+    assert data.schema.num_features == 30
+    assert str(data) == "BreastCancer (341 train, 114 val, 114 test)"

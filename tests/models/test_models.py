@@ -189,7 +189,8 @@ def test_conv_net_takes_other_sizes(image_size):
 
 
 @pytest.mark.parametrize(
-    ("num_features", "image_size", "message"), [(15, 32, "15 columns"), (16, 30, "multiple of 4"), (16, 8, "10 or")]
+    ("num_features", "image_size", "message"),
+    [(15, 32, "15 columns"), (16, 30, "multiple of 4"), (16, 8, "at least 10")],
 )
 def test_conv_net_says_which_images_it_takes(num_features, image_size, message):
     with pytest.raises(ValueError, match=message):

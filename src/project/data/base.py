@@ -97,6 +97,10 @@ class TableData(LightningDataModule):
         self._schema: Schema | None = None
         self._splits: dict[str, Split] = {}
 
+    def __str__(self) -> str:
+        rows = ", ".join(f"{len(split.x):,} {name}" for name, split in self._splits.items()) or "not read yet"
+        return f"{type(self).__name__} ({rows})"
+
     def read(self) -> Table:
         """Makes or reads the whole table; for a subclass to write."""
         raise NotImplementedError
@@ -200,4 +204,4 @@ class TableData(LightningDataModule):
                         f"{name}_fraction makes {size} of {num_rows} rows, which cannot give each class its share: "
                         f"{str(error)[:200]}"
                     ) from error
-        return {"train": train, **splits}
+        return {"train": train, "val": splits["val"], "test": splits["test"]}

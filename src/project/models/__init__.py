@@ -1,9 +1,10 @@
 """Models: every class here can be named on the command line as ``--model NAME``."""
 
-from project.models.base import TableModel, load_checkpoint, load_model
+from project.models.base import TableModel
 from project.models.conv_net import ConvNet
 from project.models.feed_forward import FeedForward
 from project.models.linear import LinearRegression, LogisticRegression
+from project.models.load import load_checkpoint, load_model
 from project.models.loss_record import Diverged
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 import math
 import time
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from project.metrics import class_metrics, number_metrics, two_columns
 from project.models.loss_record import Diverged, LossRecord
-from project.names import class_path, find_class
+from project.names import class_path
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema
 
@@ -212,10 +211,16 @@ class TableModel(LightningModule):
     def _diverged(self, loss: float, batch_idx: int) -> Diverged:
         batches = self.trainer.accumulate_grad_batches
         step = self.current_epoch * math.ceil(self.trainer.num_training_batches / batches) + batch_idx // batches + 1
-        optimizer = self.hparams["optimizer"]["class_path"].rpartition(".")[2]
+        optimizer = self.hparams["optimizer"]
+        hints = [f"--optimizer.lr {optimizer['init_args'].get('lr', self._lr) / 10:g}"]
+        if all(column.scale == 1 for column in self.schema.columns):
+            hints.append("--data.scale true")
+        if not self.trainer.gradient_clip_val:
+            hints.append("--trainer.gradient_clip_val 1")
+        name = optimizer["class_path"].rpartition(".")[2]
         return Diverged(
-            f"the loss diverged to {loss:g} at step {step} with {optimizer} at a learning rate of {self._lr:g}; "
-            f"try --optimizer.lr {self._lr / 10:g}, --data.scale true or --trainer.gradient_clip_val 1"
+            f"the loss diverged to {loss:g} at step {step} with {name} at a learning rate of {self._lr:g}; "
+            f"try {', '.join(hints)}"
         )
 
     def _score_outputs(self, split: str) -> dict[str, float]:
@@ -225,37 +230,3 @@ class TableModel(LightningModule):
         # In double precision fewer confident probabilities round to the same 1. Not every GPU has it.
         scores = {"loss": loss, **self.metrics(outputs.cpu().double(), y.cpu())}
         return {f"{name}/{split}": score for name, score in scores.items()}
-
-
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads a checkpoint, onto the CPU and plain values and tensors only.
-
-    Raises:
-        ValueError: If the file is no checkpoint of this project.
-        OSError: If it cannot be read.
-    """
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["model_class"]
-    except OSError:
-        raise
-    except Exception as error:  # torch.load fails in many ways on a foreign file
-        raise ValueError(f"{path} is not a checkpoint of this project ({type(error).__name__})") from error
-    return checkpoint
-
-
-def load_model(path: str | Path) -> TableModel:
-    """Loads a model of any class from a checkpoint, onto the CPU and ready to predict.
-
-    Args:
-        path: A ``.ckpt`` file that a trainer wrote.
-
-    Raises:
-        ValueError: If the file is no checkpoint of this project.
-        OSError: If it cannot be read.
-    """
-    checkpoint = load_checkpoint(path)
-    cls: Any = find_class(checkpoint["model_class"], (), TableModel)
-    model: TableModel = cls(**checkpoint["hyper_parameters"])
-    model.load_state_dict(checkpoint["state_dict"])
-    return model.eval()

@@ -27,7 +27,7 @@ class ConvNet(TableModel):
         if side**2 != self.schema.num_features:
             raise ValueError(f"ConvNet takes square images, and {self.schema.num_features} columns make none")
         if image_size % side or image_size < 10:
-            raise ValueError(f"image_size must be a multiple of {side}, 10 or more, not {image_size}")
+            raise ValueError(f"image_size must be a multiple of {side} and at least 10, not {image_size}")
         size = ((image_size - 2) // 2 - 2) // 2  # each 3x3 convolution takes 2 pixels, each pooling halves
         self.net = nn.Sequential(
             nn.Unflatten(1, (1, side, side)),

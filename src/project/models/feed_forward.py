@@ -54,8 +54,7 @@ class FeedForward(TableModel):
                 layers.append(nn.Dropout(dropout))
             size = hidden_size
         self.net = nn.Sequential(*layers, nn.Linear(size, self.schema.target.num_outputs))
-        if init is not None:
-            initialize(self, init, init_settings)
+        initialize(self, init, init_settings)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps features, ``(batch, features)``, to outputs, ``(batch, outputs)``."""

@@ -9,18 +9,22 @@ from torch import nn
 from project.names import nearest
 
 
-def initialize(module: nn.Module, name: str, settings: Mapping[str, Any] | None = None) -> None:
+def initialize(module: nn.Module, name: str | None, settings: Mapping[str, Any] | None = None) -> None:
     """Draws the weights of all linear and convolutional layers anew and sets their biases to 0.
 
     Args:
         module: Whose layers to initialize.
         name: A function of ``torch.nn.init``, such as ``xavier_uniform_``, or ``bernoulli``: signs drawn by a fair
-            coin, times one over the square root of the number of inputs.
+            coin, times one over the square root of the number of inputs. None changes nothing.
         settings: Further arguments of that function.
 
     Raises:
         ValueError: If there is no such function or it does not take the settings.
     """
+    if name is None:
+        if settings:
+            raise ValueError("init_settings are for the function that init names, and it names none")
+        return
     functions = {n: f for n, f in vars(nn.init).items() if n.endswith("_") and not n.startswith("_")}
     functions["bernoulli"] = _bernoulli
     if name not in functions:

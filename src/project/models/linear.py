@@ -32,8 +32,7 @@ class _Linear(TableModel):
     ) -> None:
         super().__init__(schema, **options)
         self.linear = nn.Linear(self.schema.num_features, self.schema.target.num_outputs, bias)
-        if init is not None:
-            initialize(self, init, init_settings)
+        initialize(self, init, init_settings)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps features, ``(batch, features)``, to outputs, ``(batch, outputs)``."""

@@ -1,0 +1,43 @@
+"""Models from checkpoints."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from project.models.base import TableModel
+from project.names import find_class
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint, onto the CPU and plain values and tensors only.
+
+    Raises:
+        ValueError: If the file is no checkpoint of this project.
+        OSError: If it cannot be read.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["model_class"]
+    except OSError:
+        raise
+    except Exception as error:  # torch.load fails in many ways on a foreign file
+        raise ValueError(f"{path} is not a checkpoint of this project, or is damaged") from error
+    return checkpoint
+
+
+def load_model(path: str | Path) -> TableModel:
+    """Loads a model of any class from a checkpoint, onto the CPU and ready to predict.
+
+    Args:
+        path: A ``.ckpt`` file that a trainer wrote.
+
+    Raises:
+        ValueError: If the file is no checkpoint of this project.
+        OSError: If it cannot be read.
+    """
+    checkpoint = load_checkpoint(path)
+    cls: Any = find_class(checkpoint["model_class"], (), TableModel)
+    model: TableModel = cls(**checkpoint["hyper_parameters"])
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.eval()
