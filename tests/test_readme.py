@@ -108,6 +108,12 @@ def make(*args: str, folder: Path) -> list[str]:
     return ["make", "-C", str(folder), *args]
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """This environment for a ``make`` in a folder, without what a ``make`` that runs the tests hands down."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "ARGS"}
+    return {**kept, "PYTHONPATH": str(folder / "src")}
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns(".git", ".venv", "logs", "__pycache__", ".*_cache", "*.egg-info")
@@ -118,10 +124,8 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("command", ["make train", 'make train ARGS="--optimizer SGD --optimizer.lr 0.1"', "make help"])
 def test_make_command(command: str, copy: Path) -> None:
     assert command in TEXT
-    env = {**os.environ, "PYTHONPATH": str(copy / "src")}
-    done = subprocess.run(
-        make(*shlex.split(command)[1:], folder=copy), env=env, capture_output=True, text=True, check=False
-    )
+    arguments = make(*shlex.split(command)[1:], folder=copy)
+    done = subprocess.run(arguments, env=environment(copy), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     if "train" in command:
         (report,) = (copy / "logs").rglob("report.json")
@@ -132,7 +136,11 @@ def test_make_command(command: str, copy: Path) -> None:
 def test_make_curves_serves_the_runs(copy: Path) -> None:
     (copy / "logs").mkdir()
     with subprocess.Popen(
-        make("curves", "ARGS=--port 0", folder=copy), stderr=subprocess.PIPE, text=True, start_new_session=True
+        make("curves", "ARGS=--port 0", folder=copy),
+        env=environment(copy),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as server:
         assert server.stderr is not None
         deadline = time.monotonic() + 60
