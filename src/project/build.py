@@ -4,6 +4,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
@@ -18,6 +19,13 @@ from project.models import TableModel
 from project.names import find_class
 from project.optimizers import build_optimizer
 from project.schema import Schema
+
+THREADS = torch.get_num_threads()
+SMALL = 2**24
+"""Up to this many multiplications a step (parameters times rows) one thread does the work.
+
+There a second one gains a third at most on an idle machine, and makes a step many times slower on a busy one.
+"""
 
 TEST_SETTINGS = ("accelerator", "devices", "precision", "limit_test_batches")
 
@@ -41,6 +49,12 @@ def build_model(config: Config, schema: Schema) -> TableModel:
     except ValueError as error:
         raise UsageError(f"optimizer: {error}") from error
     return model
+
+
+def set_threads(model: TableModel, data: TableData) -> None:
+    """Chooses the number of threads, on which the last digits of a result depend, by the size of a step."""
+    small = data.num_batch_rows * sum(p.numel() for p in model.parameters()) <= SMALL
+    torch.set_num_threads(1 if small else THREADS)
 
 
 def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step: int | None = None) -> Trainer:

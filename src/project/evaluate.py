@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from project.build import build_data, build_plain_trainer
+from project.build import build_data, build_plain_trainer, set_threads
 from project.cli import run_command
 from project.fit import score
 from project.layers import UsageError
@@ -59,6 +59,7 @@ def evaluate(run: str | Path) -> tuple[str, dict[str, float], dict[str, dict[str
     model, data = load_model(path), build_data(config)
     data.schema = model.schema  # what the run learned, not what the data would teach today
     torch.set_flush_denormal(True)
+    set_threads(model, data)
     metrics, baselines = score(build_plain_trainer(config), model, data)
     if not metrics:
         raise ValueError(f"{path}: the run kept no rows to test on (data.test_fraction is 0)")

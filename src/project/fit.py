@@ -13,7 +13,7 @@ import yaml
 from lightning.pytorch import Trainer, seed_everything
 
 from project.baselines import baseline_scores
-from project.build import build_data, build_model, build_trainer
+from project.build import build_data, build_model, build_trainer, set_threads
 from project.callbacks import RunLogger
 from project.checkpoints import Stopped
 from project.cli import Request, read_flags, run_command
@@ -24,12 +24,6 @@ from project.layers import UsageError, read_layer
 from project.models import TableModel, load_checkpoint
 from project.report import log_hparams, print_scores, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
-
-SMALL = 2**24
-"""Up to this many multiplications a step (parameters times rows) one thread does the work.
-
-There a second one gains a third at most on an idle machine, and makes a step many times slower on a busy one.
-"""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -68,13 +62,11 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
     schema = data.schema  # read before seeding: the seed is for the model
     seed_everything(config["seed"], verbose=False)
     model = build_model(config, schema)
-    num_rows = len(data.split("train").x)
-    num_parameters = sum(p.numel() for p in model.parameters())
-    batch_size = num_rows if data.batch_size == "full" else min(data.batch_size, num_rows)
-    if num_rows % batch_size == 1 and any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules()):
+    if len(data.split("train").x) % data.num_batch_rows == 1 and any(
+        isinstance(module, torch.nn.BatchNorm1d) for module in model.modules()
+    ):
         raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
-    if num_parameters * batch_size <= SMALL:
-        torch.set_num_threads(1)
+    set_threads(model, data)
 
     checkpoint = step = trainer = None
     if resume is None:
@@ -88,6 +80,7 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         if resume is None:
             write_config(folder, config)
         trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
+        num_rows, num_parameters = len(data.split("train").x), sum(p.numel() for p in model.parameters())
         print(f"Training {_short(model)} on {num_rows:,} rows of {_short(data)}; parameters: {num_parameters:,}")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
@@ -118,6 +111,7 @@ def _finish(
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "seed": config["seed"],
+        "threads": torch.get_num_threads(),
         **facts,
     }
     write_report(folder / "report.json", report)

@@ -144,13 +144,19 @@ class TableData(LightningDataModule):
         y = y.long() if target.kind == "multiclass" else ((y.double() - target.center) / target.scale).float()
         self._splits = {name: Split(encoder(torch.from_numpy(x[row])), y[row]) for name, row in rows.items()}
 
+    @property
+    def num_batch_rows(self) -> int:
+        """Rows in a training batch, counted where ``batch_size`` says ``full``."""
+        num_rows = len(self.split("train").x)
+        return num_rows if self.batch_size == "full" else min(self.batch_size, num_rows)
+
     def train_dataloader(self) -> TensorLoader:
         """Batches of training rows, in an order of their own in each epoch."""
         x, y = self._on_device("train")
         # `overfit_batches` must see the same batches in every epoch.
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
         seed = self.order_seed if self.shuffle and not overfit else None
-        return TensorLoader(x, y, len(x) if self.batch_size == "full" else self.batch_size, seed)
+        return TensorLoader(x, y, self.num_batch_rows, seed)
 
     def val_dataloader(self) -> TensorLoader | list[Any]:
         """Large batches of validation rows in order; an empty list if there are none."""
