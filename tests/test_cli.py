@@ -94,6 +94,8 @@ BAD_FILES = [
     ("trainer: [1]", ["trainer must hold names"]),
     ("trainer: {callbacks: [{class_path: EarlyStopping, init_args: {monitr: x}}]}", ["callbacks[0].monitr", "monitor"]),
     ("optimizer: missing.yaml", ["missing.yaml"]),
+    ("model: {class_path: FeedForward, init_args: {activation: Relu}}", ["model.activation", "'Relu'", "ReLU"]),
+    ("model: {class_path: LinearRegression, init_args: {init: one_}}", ["model.init", "'one_'", "ones_"]),
     ("[1, 2]", ["names with values"]),
     ("1: 2", ["'1'"]),
     ("a: [", ["no valid YAML"]),

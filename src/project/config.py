@@ -194,6 +194,9 @@ def _check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]
         except (ArgumentError, ValueError) as error:
             expected = _expected(str(error)) or f"see --{path.partition('.')[0]}.help"
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None
+        choices = getattr(cls, "choices", {}).get(name)
+        if choices and checked[name] is not None and checked[name] not in choices:
+            raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")
     return checked
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -38,6 +39,8 @@ class TableModel(LightningModule):
     """
 
     target_kinds: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "number")
+    choices: ClassVar[Mapping[str, Collection[str]]] = {}
+    """Names that a setting may have, for the command line to check."""
 
     def __init__(
         self,

@@ -1,14 +1,18 @@
 """The feed-forward net."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from project.models.base import TableModel
-from project.models.initialize import initialize
+from project.models.initialize import FUNCTIONS, initialize
 from project.names import nearest
 from project.schema import Schema
+
+# The others need arguments, or do not act on each unit by itself.
+OTHERS = {"GLU", "LogSoftmax", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin", "Threshold"}
+ACTIVATIONS = {name: getattr(nn, name) for name in {"Identity", *nn.modules.activation.__all__} - OTHERS}
 
 
 class FeedForward(TableModel):
@@ -28,6 +32,8 @@ class FeedForward(TableModel):
     Raises:
         ValueError: If an argument is out of range or no such activation or function exists.
     """
+
+    choices: ClassVar = {"activation": ACTIVATIONS, "init": FUNCTIONS}
 
     def __init__(
         self,
@@ -68,11 +74,7 @@ def make_activation(name: str) -> nn.Module:
     Raises:
         ValueError: If there is none of that name that needs no arguments.
     """
-    # The others need arguments, or do not act on each unit by itself.
-    others = ("GLU", "LogSoftmax", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin", "Threshold")
-    names = {"Identity", *nn.modules.activation.__all__} - set(others)
-    activations = {n: getattr(nn, n) for n in names}
-    if name not in activations:
-        raise ValueError(f"there is no activation named '{name}'; {nearest(name, activations)}")
-    made: nn.Module = activations[name]()
+    if name not in ACTIVATIONS:
+        raise ValueError(f"there is no activation named '{name}'; {nearest(name, ACTIVATIONS)}")
+    made: nn.Module = ACTIVATIONS[name]()
     return made

@@ -1,12 +1,24 @@
 """Initial weights by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from project.names import nearest
+
+
+def _bernoulli(weight: nn.Parameter) -> None:
+    with torch.no_grad():
+        weight.bernoulli_(0.5).mul_(2).sub_(1).div_(weight[0].numel() ** 0.5)
+
+
+FUNCTIONS: dict[str, Callable[..., object]] = {
+    **{name: f for name, f in vars(nn.init).items() if name.endswith("_") and not name.startswith("_")},
+    "bernoulli": _bernoulli,
+}
+"""What initial weights can be drawn by."""
 
 
 def initialize(module: nn.Module, name: str | None, settings: Mapping[str, Any] | None = None) -> None:
@@ -25,20 +37,13 @@ def initialize(module: nn.Module, name: str | None, settings: Mapping[str, Any] 
         if settings:
             raise ValueError("init_settings are for the function that init names, and it names none")
         return
-    functions = {n: f for n, f in vars(nn.init).items() if n.endswith("_") and not n.startswith("_")}
-    functions["bernoulli"] = _bernoulli
-    if name not in functions:
-        raise ValueError(f"there are no initial weights named '{name}'; {nearest(name, functions)}")
+    if name not in FUNCTIONS:
+        raise ValueError(f"there are no initial weights named '{name}'; {nearest(name, FUNCTIONS)}")
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             try:
-                functions[name](layer.weight, **(settings or {}))
+                FUNCTIONS[name](layer.weight, **(settings or {}))
             except TypeError as error:
                 raise ValueError(f"initial weights '{name}' with settings {dict(settings or {})}: {error}") from error
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-
-
-def _bernoulli(weight: nn.Parameter) -> None:
-    with torch.no_grad():
-        weight.bernoulli_(0.5).mul_(2).sub_(1).div_(weight[0].numel() ** 0.5)

@@ -1,12 +1,12 @@
 """Linear models: logistic and linear regression."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from project.models.base import TableModel
-from project.models.initialize import initialize
+from project.models.initialize import FUNCTIONS, initialize
 from project.schema import Schema
 
 
@@ -21,6 +21,8 @@ class _Linear(TableModel):
         init_settings: Further arguments of that function.
         options: See `TableModel`.
     """
+
+    choices: ClassVar = {"init": FUNCTIONS}
 
     def __init__(
         self,
