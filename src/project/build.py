@@ -53,7 +53,7 @@ def build_model(config: Config, schema: Schema) -> TableModel:
 
 def set_threads(model: TableModel, data: TableData) -> None:
     """Chooses the number of threads, on which the last digits of a result depend, by the size of a step."""
-    small = data.num_batch_rows * sum(p.numel() for p in model.parameters()) <= SMALL
+    small = data.num_batch_rows * model.num_parameters <= SMALL
     torch.set_num_threads(1 if small else THREADS)
 
 

@@ -80,8 +80,8 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         if resume is None:
             write_config(folder, config)
         trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
-        num_rows, num_parameters = len(data.split("train").x), sum(p.numel() for p in model.parameters())
-        print(f"Training {_short(model)} on {num_rows:,} rows of {_short(data)}; parameters: {num_parameters:,}")
+        num_rows = len(data.split("train").x)
+        print(f"Training {_short(model)} on {num_rows:,} rows of {_short(data)}; parameters: {model.num_parameters:,}")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
@@ -107,7 +107,7 @@ def _finish(
         "experiment": folder.parent.name,
         "metrics": metrics,
         "baselines": baselines,
-        "num_parameters": sum(p.numel() for p in model.parameters()),
+        "num_parameters": model.num_parameters,
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "seed": config["seed"],

@@ -194,6 +194,11 @@ class TableModel(LightningModule):
         self._losses.load_state_dict(checkpoint["losses"])
 
     @property
+    def num_parameters(self) -> int:
+        """How many numbers training adjusts."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    @property
     def _lr(self) -> float:
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
