@@ -27,8 +27,6 @@ SMALL = 2**24
 There a second one gains a third at most on an idle machine, and makes a step many times slower on a busy one.
 """
 
-TEST_SETTINGS = ("accelerator", "devices", "precision", "limit_test_batches")
-
 
 def build_data(config: Config) -> TableData:
     """Makes the data module, its batches in the order of the run's seed."""
@@ -102,7 +100,8 @@ def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step
 
 def build_plain_trainer(config: Config) -> Trainer:
     """Makes a trainer that writes nothing, for testing on the device and in the precision of the run."""
-    settings = _settings(Trainer, {name: config["trainer"][name] for name in TEST_SETTINGS})
+    names = ("accelerator", "devices", "precision", "limit_test_batches")
+    settings = _settings(Trainer, {name: config["trainer"][name] for name in names})
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     return Trainer(**{**settings, **quiet})
 

@@ -23,8 +23,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: If the folder cannot be written or the disk is full; the old checkpoint stays.
         """
         path = Path(path)
-        temporary = path.with_name(path.name + ".tmp")
-        content = io.BytesIO()
+        temporary, content = path.with_name(path.name + ".tmp"), io.BytesIO()
         torch.save(checkpoint, content)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

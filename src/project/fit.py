@@ -59,12 +59,11 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
     # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
     torch.set_flush_denormal(True)
     data = build_data(config)
-    schema = data.schema  # read before seeding: the seed is for the model
+    num_rows = len(data.split("train").x)
     seed_everything(config["seed"], verbose=False)
-    model = build_model(config, schema)
-    if len(data.split("train").x) % data.num_batch_rows == 1 and any(
-        isinstance(module, torch.nn.BatchNorm1d) for module in model.modules()
-    ):
+    model = build_model(config, data.schema)
+    batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
+    if batch_norm and num_rows % data.num_batch_rows == 1:
         raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
     set_threads(model, data)
 
@@ -80,7 +79,6 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         if resume is None:
             write_config(folder, config)
         trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
-        num_rows = len(data.split("train").x)
         print(f"Training {_short(model)} on {num_rows:,} rows of {_short(data)}; parameters: {model.num_parameters:,}")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()

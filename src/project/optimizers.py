@@ -80,10 +80,7 @@ def build_optimizer(spec: Mapping[str, Any], groups: list[dict[str, Any]], fused
     others = ("fused", "foreach", "capturable", "differentiable")
     if fused and "fused" in inspect.signature(cls).parameters and not any(settings.get(name) for name in others):
         settings["fused"] = settings.get("fused") is not False
-    try:
-        optimizer: Optimizer = cls(groups, **settings)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{cls.__name__} does not take these settings: {error}") from error
+    optimizer: Optimizer = _make(cls, groups, settings)
     return optimizer
 
 
@@ -115,17 +112,20 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
                 raise ValueError("OneCycleLR needs total_steps where neither trainer.max_epochs nor max_steps is set")
             settings["total_steps"] = int(total)
     elif cls is CosineAnnealingLR:
-        if "T_max" not in settings and (trainer.max_epochs or -1) < 1:
-            raise ValueError("CosineAnnealingLR needs T_max where trainer.max_epochs is not set")
-        settings.setdefault("T_max", trainer.max_epochs)
-    try:
-        scheduler = cls(optimizer, **settings)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{cls.__name__} does not take these settings: {error}") from error
+        length = settings.setdefault("T_max", trainer.max_epochs or -1)
+        if length < 1:
+            raise ValueError("CosineAnnealingLR needs a T_max of 1 or more where trainer.max_epochs is not set")
     # A validation loss is there only after the epochs that validate.
     plateau = {"monitor": monitor, "frequency": trainer.check_val_every_n_epoch or 1}
     return {
-        "scheduler": scheduler,
+        "scheduler": _make(cls, optimizer, settings),
         "interval": "step" if cls in (OneCycleLR, CyclicLR) else "epoch",
         **(plateau if cls is ReduceLROnPlateau else {}),
     }
+
+
+def _make(cls: Any, first: Any, settings: Mapping[str, Any]) -> Any:
+    try:
+        return cls(first, **settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{cls.__name__} does not take these settings: {error}") from error

@@ -172,14 +172,14 @@ class TableData(LightningDataModule):
 
     def _on_device(self, name: Literal["train", "val", "test"]) -> Split:
         """A split on the trainer's device, moved there whole if it takes less than half of the free memory."""
-        x, y = self.split(name)
+        x, y = split = self.split(name)
         if self.trainer is None:
-            return Split(x, y)
+            return split
         if self.trainer.world_size > 1:  # each device would get all rows
             raise ValueError("the data modules feed one device: set trainer.devices to 1")
         device = self.trainer.strategy.root_device
         if device.type == "cuda" and 2 * x.nbytes > torch.cuda.mem_get_info(device)[0]:
-            return Split(x, y)  # the trainer moves it batch by batch
+            return split  # the trainer moves it batch by batch
         return Split(x.to(device), y.to(device))
 
     def _split_rows(self, num_rows: int, classes: NDArray[Any] | None) -> dict[str, NDArray[np.int64]]:
