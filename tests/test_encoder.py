@@ -8,13 +8,13 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from project.encoder import Encoder
-from project.schema import Column, Schema, Target, learn_schema
+from project.schema import Number, Schema, Target, learn_schema
 
 TARGET = Target("y", "number")
 
 
 def test_fills_then_centres_then_scales():
-    encoder = Encoder(Schema((Column("a", 10.0, 2.0, 12.0), Column("b")), TARGET))
+    encoder = Encoder(Schema((Number("a", 10.0, 2.0, 12.0), Number("b")), TARGET))
     rows = torch.tensor([[10.0, 3.0], [14.0, -3.0], [torch.nan, torch.nan]], dtype=torch.float64)
     assert encoder(rows).tolist() == [[0.0, 3.0], [2.0, -3.0], [1.0, 0.0]]
 
@@ -49,12 +49,12 @@ def test_is_a_function_of_the_schema_alone():
 
 @pytest.mark.parametrize("num_rows", [0, 1, 5])
 def test_gives_a_float32_row_for_each_row(num_rows):
-    encoder = Encoder(Schema((Column("a"), Column("b"), Column("c")), TARGET))
+    encoder = Encoder(Schema((Number("a"), Number("b"), Number("c")), TARGET))
     encoded = encoder(torch.zeros(num_rows, 3, dtype=torch.float64))
     assert (encoded.shape, encoded.dtype) == ((num_rows, 3), torch.float32)
 
 
 def test_a_row_is_encoded_without_regard_to_its_neighbours():
-    encoder = Encoder(Schema((Column("a", 1.0, 3.0, 2.0), Column("b", -1.0, 7.0, 0.5)), TARGET))
+    encoder = Encoder(Schema((Number("a", 1.0, 3.0, 2.0), Number("b", -1.0, 7.0, 0.5)), TARGET))
     rows = torch.randn(10, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.equal(torch.cat([encoder(row[None]) for row in rows]), encoder(rows))

@@ -126,7 +126,7 @@ def test_runs_that_start_together_get_folders_of_their_own(tmp_path: Path) -> No
 OWN = """
 import numpy as np
 import torch
-from project.data import Table, TableData
+from project.data import RawTable, TableData
 from project.models import TableModel
 
 class Sums(TableData):
@@ -135,7 +135,7 @@ class Sums(TableData):
         self.num_samples = num_samples
     def read(self):
         x = np.random.default_rng(self.seed).normal(size=(self.num_samples, 3))
-        return Table(x, x.sum(1), ["a", "b", "c"], "sum")
+        return RawTable(x, x.sum(1), ["a", "b", "c"], "sum")
 
 class Wide(TableModel):
     def __init__(self, schema, width: int = 5, **options):

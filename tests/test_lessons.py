@@ -8,10 +8,10 @@ import torch
 
 from project.data import FiveRows, HeightWeight, RandomLabels, ThreePoints
 from project.models import FeedForward, LinearRegression, LogisticRegression
-from project.schema import Column, Schema, Target
+from project.schema import Number, Schema, Target
 
-LINE = Schema((Column("x"),), Target("y", "number"))
-CURVE = Schema((Column("x"),), Target("y", "binary", ("0", "1")))
+LINE = Schema((Number("x"),), Target("y", "number"))
+CURVE = Schema((Number("x"),), Target("y", "binary", ("0", "1")))
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ class RunSettings:
     Args:
         seed: Decides initial weights, dropout and the order of the batches.
         name: The run's folder; by default it is made of the model, the optimizer, its rate and the seed.
-        experiment: The folder around it; by default the name of the data.
+        experiment: The folder around it; by default the name of the data, or of their file.
         checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch.
     """
 
@@ -194,6 +194,8 @@ def _check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]
         except (ArgumentError, ValueError) as error:
             expected = _expected(str(error)) or f"see --{path.partition('.')[0]}.help"
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None
+        if isinstance(checked[name], Path):  # in a file it is meant from that file's folder
+            checked[name] = (layer.folder / checked[name]).absolute()
         choices = getattr(cls, "choices", {}).get(name)
         if choices and checked[name] is not None and checked[name] not in choices:
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")

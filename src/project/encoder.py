@@ -1,9 +1,9 @@
-"""A table's rows as one float tensor."""
+"""A table's rows as float tensors: in two steps, so that a table in memory stays as narrow as it came."""
 
 import torch
 from torch import Tensor, nn
 
-from project.schema import Schema
+from project.schema import Category, Date, Number, Schema
 
 
 class Encoder(nn.Module):
@@ -22,18 +22,91 @@ class Encoder(nn.Module):
     def __init__(self, schema: Schema) -> None:
         super().__init__()
         for name in ("center", "scale", "fill"):
-            values = [getattr(column, name) for column in schema.columns]
+            values = [getattr(number, name) for number in schema.numbers]
             self.register_buffer(name, torch.tensor(values, dtype=torch.float64), persistent=False)
+        kinds = [type(column) for column in schema.columns]
+        self.numbers, self.dates, self.categories = (
+            [i for i, kind in enumerate(kinds) if kind is wanted] for wanted in (Number, Date, Category)
+        )
+        self.indicators = [i for i, number in enumerate(schema.numbers) if number.indicator]
 
     def forward(self, rows: Tensor) -> Tensor:
         """Encodes rows in double precision.
 
         Args:
-            rows: Raw numbers, ``(rows, columns)``, float64; NaN where one is missing.
+            rows: One value a column, ``(rows, columns)``, float64: a number, a date's days since 1970-01-01, or the
+                index of a name, -1 if it is not known; NaN where a value is missing.
 
         Returns:
-            Features, ``(rows, features)``, float32.
+            Scaled numbers, indicators of missing values, and the codes of names, side by side, float32.
         """
-        filled = torch.where(rows.isnan(), self.fill, rows)
-        encoded: Tensor = ((filled - self.center) / self.scale).float()
-        return encoded
+        if len(self.numbers) == rows.shape[1]:
+            values = rows
+        else:
+            values = torch.cat([rows[:, self.numbers], date_parts(rows[:, self.dates])], dim=1)
+        missing = values.isnan()
+        scaled = ((torch.where(missing, self.fill, values) - self.center) / self.scale).float()
+        if not self.indicators and not self.categories:
+            return scaled
+        codes = rows[:, self.categories]
+        codes = torch.where(codes.isnan(), -2.0, codes)
+        return torch.cat([scaled, missing[:, self.indicators].float(), codes.float()], dim=1)
+
+
+def encoded_names(schema: Schema) -> list[str]:
+    """The columns that `Encoder` gives, by name; an indicator bears the name of its column."""
+    names = [number.name for number in schema.numbers]
+    indicators = [number.name for number in schema.numbers if number.indicator]
+    return [*names, *indicators, *(category.name for category in schema.categories)]
+
+
+class OneHot(nn.Module):
+    """Turns the codes of names into one feature for each slot of their column.
+
+    It comes batch by batch, for a table of a thousand names would fill the memory with zeros.
+
+    Args:
+        schema: What the training rows taught.
+    """
+
+    column: Tensor
+    slot: Tensor
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self.num_numbers = schema.num_features - sum(len(category.slots) for category in schema.categories)
+        pairs = [(self.num_numbers + i, s) for i, category in enumerate(schema.categories) for s in category.slots]
+        self.register_buffer("column", torch.tensor([i for i, _ in pairs], dtype=torch.int64), persistent=False)
+        self.register_buffer("slot", torch.tensor([s for _, s in pairs], dtype=torch.float32), persistent=False)
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """Maps what `Encoder` gives to features, ``(rows, features)``, float32."""
+        if encoded.shape[1] == self.num_numbers:
+            return encoded
+        one_hot = encoded[:, self.column] == self.slot
+        return torch.cat([encoded[:, : self.num_numbers], one_hot.float()], dim=1)
+
+
+def date_parts(days: Tensor) -> Tensor:
+    """Year, month, day of the week (0 is Monday) and days, of days since 1970-01-01.
+
+    In arithmetic alone, which every device and export format has; the method is Howard Hinnant's ``civil_from_days``
+    (https://howardhinnant.github.io/date_algorithms.html): years that begin in March, in eras of 400.
+
+    Args:
+        days: ``(rows, dates)``, float64.
+
+    Returns:
+        ``(rows, 4 * dates)``, float64; NaN where the days are.
+    """
+    whole = days.floor()
+    shifted = whole + 719468  # days since 0000-03-01
+    era = (shifted / 146097).floor()
+    day = shifted - era * 146097
+    year = ((day - (day / 1460).floor() + (day / 36524).floor() - (day / 146096).floor()) / 365).floor()
+    day_of_year = day - (365 * year + (year / 4).floor() - (year / 100).floor())
+    month = ((5 * day_of_year + 2) / 153).floor()
+    month = torch.where(month < 10, month + 3, month - 9)
+    year = year + era * 400 + (month <= 2)
+    weekday = whole + 3 - ((whole + 3) / 7).floor() * 7
+    return torch.stack([year, month, weekday, days], dim=2).flatten(1)

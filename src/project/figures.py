@@ -14,7 +14,7 @@ def confusion_figure(model: TableModel, data: TableData) -> Figure:
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
     classes = data.schema.target.classes
-    x, y = data.split("test")
+    x, y = data.features("test"), data.split("test").y
     matrix = confusion_matrix(y.numpy(), predict_classes(model, x).numpy(), labels=range(len(classes)))
     figure = Figure(figsize=(5, 5), layout="constrained")
     display = ConfusionMatrixDisplay(matrix, display_labels=list(classes))

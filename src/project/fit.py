@@ -18,11 +18,11 @@ from project.callbacks import RunLogger
 from project.checkpoints import Stopped
 from project.cli import Request, read_flags, run_command
 from project.config import Config, combine
-from project.data import TableData
+from project.data import Table, TableData
 from project.help import help_text
 from project.layers import UsageError, read_layer
 from project.models import TableModel, load_checkpoint
-from project.report import log_hparams, print_scores, write_report
+from project.report import log_hparams, print_columns, print_scores, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 
 
@@ -60,6 +60,8 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
     torch.set_flush_denormal(True)
     data = build_data(config)
     num_rows = len(data.split("train").x)
+    if isinstance(data, Table) and resume is None:
+        print_columns(*data.describe())
     seed_everything(config["seed"], verbose=False)
     model = build_model(config, data.schema)
     batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())

@@ -4,17 +4,23 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from project.config import Config
+from project.data.columns import KINDS, Finding
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
+
+
+REGRESSIONS = ("logistic regression", "ridge regression")
+"""Baselines that a net should beat."""
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
@@ -43,6 +49,38 @@ def print_scores(model: str, metrics: Mapping[str, float], baselines: Mapping[st
         cells = [value, *(scores.get(name) for scores in baselines.values())]
         table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
     Console().print(table)
+    for name, scores in baselines.items():
+        if name in REGRESSIONS and (worse := _worse(metrics, scores)):
+            print(f"On these rows {model} is worse than scikit-learn's {name}: {worse}.")
+
+
+def _worse(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
+    """The main metrics in which a model is worse than a baseline, in words."""
+    signs = {"accuracy": 1, "log_loss": -1, "rmse": -1}
+    worse = [name for name, sign in signs.items() if name in metrics and sign * (metrics[name] - baseline[name]) < 0]
+    return " and ".join(f"{name} {metrics[name]:.4f} against {baseline[name]:.4f}" for name in worse)
+
+
+MAX_ROWS = 100
+"""Columns that are shown one by one."""
+
+
+def print_columns(findings: Sequence[Finding], notes: Sequence[str]) -> None:
+    """Prints what was made of each column of a table, and what else to know."""
+    warns = any(finding.warning for finding in findings)
+    table = Table("column", "taken as", "missing", "distinct", *(["look at this"] if warns else []))
+    for column in table.columns[2:4]:
+        column.justify = "right"
+    shown = sorted(findings, key=lambda f: not f.warning)[:MAX_ROWS] if len(findings) > MAX_ROWS else findings
+    for finding in shown:
+        kind = finding.kind if finding.kind in KINDS else f"left out: {finding.kind}"
+        cells = [escape(finding.name), kind, f"{finding.missing:,}", f"{finding.distinct:,}"]
+        table.add_row(*cells, *([finding.warning] if warns else []))
+    Console().print(table)
+    if len(findings) > len(shown):
+        print(f"... and {len(findings) - len(shown):,} more columns")
+    for note in notes:
+        print(f"Note: {note}")
 
 
 def log_hparams(logger: TensorBoardLogger, config: Config, metrics: Mapping[str, float]) -> None:

@@ -19,7 +19,9 @@ def create_folder(config: Config) -> Path:
         UsageError: If the name or the experiment is no name for a folder.
         OSError: If the folder cannot be made.
     """
-    experiment = config["experiment"] or _snake_case(_short(config, "data"))
+    path = config["data"]["init_args"].get("path")
+    experiment = config["experiment"] or (Path(path).name.partition(".")[0] if path else None)
+    experiment = experiment or _snake_case(_short(config, "data"))
     name = config["name"] or _run_name(config)
     for key, value in (("experiment", experiment), ("name", name)):
         if not re.fullmatch(r"[^/\\\0]+", value) or value[0] in ".-":

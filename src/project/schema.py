@@ -9,13 +9,64 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of numbers, encoded as ``(value - center) / scale``; a missing value counts as ``fill``."""
+class Number:
+    """A column of numbers, encoded as ``(value - center) / scale``.
+
+    Attributes:
+        name: The column's name.
+        center: The training rows' mean, or 0.
+        scale: Their standard deviation, or 1.
+        fill: Their median, which a missing value counts as.
+        indicator: Whether a second feature says, with 0 or 1, that the value is missing: if it was in a training row.
+        boolean: Whether the column holds true (1) and false (0).
+    """
 
     name: str
     center: float = 0.0
     scale: float = 1.0
     fill: float = 0.0
+    indicator: bool = False
+    boolean: bool = False
+
+
+@dataclass(frozen=True)
+class Date:
+    """A column of dates or times, raw in days since 1970-01-01, encoded as four numbers.
+
+    Attributes:
+        name: The column's name.
+        format: How text says a date, for ``strptime``; ``iso`` for ISO 8601.
+        parts: Year, month, day of the week (0 is Monday) and days.
+    """
+
+    name: str
+    format: str
+    parts: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class Category:
+    """A column of names, encoded as one feature for each of its slots.
+
+    Attributes:
+        name: The column's name.
+        values: The names that have a slot each.
+        rare: Whether rarer names, and with them all that training has not seen, share a slot; else they have none.
+        missing: Whether missing values have a slot: if there was one in a training row.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    rare: bool = False
+    missing: bool = False
+
+    @property
+    def slots(self) -> list[int]:
+        """The code of each feature: indices into ``values``, -1 for rare names, -2 for missing ones."""
+        return [*range(len(self.values)), *([-1] if self.rare else []), *([-2] if self.missing else [])]
+
+
+Column = Number | Date | Category
 
 
 @dataclass(frozen=True)
@@ -28,6 +79,8 @@ class Target:
         classes: The classes' names in the order of their indices; empty for a number.
         center: Subtracted from a number before training; 0 for classes.
         scale: A number is divided by it before training; 1 for classes.
+        counts: Training rows of each class.
+        label_type: What the classes' names were before they were text, as Arrow calls it.
     """
 
     name: str
@@ -35,6 +88,8 @@ class Target:
     classes: tuple[str, ...] = ()
     center: float = 0.0
     scale: float = 1.0
+    counts: tuple[int, ...] = ()
+    label_type: str = "string"
 
     @property
     def num_outputs(self) -> int:
@@ -44,25 +99,54 @@ class Target:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns and the target of a table, with the statistics of its training rows alone."""
+    """The columns and the target of a table, with the statistics of its training rows alone.
+
+    Attributes:
+        columns: What a row is made of.
+        target: What is predicted.
+        missing: Texts that mean a missing value, besides the usual ones.
+        decimal_point: What stands before the decimals of a number written as text.
+    """
 
     columns: tuple[Column, ...]
     target: Target
+    missing: tuple[str, ...] = ()
+    decimal_point: str = "."
+
+    @property
+    def numbers(self) -> list[Number]:
+        """All that is encoded as a number: number columns, then the parts of dates."""
+        dates = [part for column in self.columns if isinstance(column, Date) for part in column.parts]
+        return [column for column in self.columns if isinstance(column, Number)] + dates
+
+    @property
+    def categories(self) -> list[Category]:
+        """The columns of names."""
+        return [column for column in self.columns if isinstance(column, Category)]
 
     @property
     def num_features(self) -> int:
         """The width of an encoded row."""
-        return len(self.columns)
+        num_indicators = sum(number.indicator for number in self.numbers)
+        return len(self.numbers) + num_indicators + sum(len(category.slots) for category in self.categories)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values only, so that a checkpoint that holds them loads with ``weights_only=True``."""
-        return asdict(self)
+        columns = [{"kind": type(column).__name__, **asdict(column)} for column in self.columns]
+        return {**asdict(self), "columns": columns}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Schema":
         """The inverse of `to_dict`."""
-        target = {**values["target"], "classes": tuple(values["target"]["classes"])}
-        return cls(tuple(Column(**column) for column in values["columns"]), Target(**target))
+        target = {**values["target"], **{name: tuple(values["target"][name]) for name in ("classes", "counts")}}
+        columns = tuple(_column(**column) for column in values["columns"])
+        return cls(columns, Target(**target), tuple(values["missing"]), values["decimal_point"])
+
+
+def _column(kind: str, **values: Any) -> Column:
+    if kind == "Date":
+        return Date(values["name"], values["format"], tuple(Number(**part) for part in values["parts"]))
+    return Category(**{**values, "values": tuple(values["values"])}) if kind == "Category" else Number(**values)
 
 
 def learn_schema(
@@ -73,28 +157,61 @@ def learn_schema(
     classes: Sequence[str] | None,
     scale: bool,
 ) -> Schema:
-    """Learns a schema from training rows.
+    """Learns a schema from training rows of numbers.
 
     Args:
-        x: The training rows' numbers, ``(rows, columns)``; NaN where one is missing.
-        y: The training rows' targets, ``(rows,)``: indices into ``classes``, or numbers.
+        x: The rows, ``(rows, columns)``; NaN where a value is missing.
+        y: See `learn_target`.
         columns: The columns' names.
         target: The target's name.
         classes: The classes' names, or None if the target is a number.
-        scale: Whether columns, and a target that is a number, are to be standardised to mean 0 and deviation 1.
+        scale: Whether to standardise columns, and a target that is a number, to mean 0 and deviation 1.
     """
-    center, deviation = _statistics(x, scale)
-    learned = tuple(Column(*c) for c in zip(columns, center, deviation, np.nanmean(x, axis=0).tolist(), strict=True))
+    numbers = tuple(learn_number(name, x[:, i], scale) for i, name in enumerate(columns))
+    return Schema(numbers, learn_target(target, y, classes, scale))
+
+
+def learn_number(name: str, values: NDArray[np.float64], scale: bool, boolean: bool = False) -> Number:
+    """Learns a column of numbers.
+
+    Args:
+        name: The column's name.
+        values: Its training rows, ``(rows,)``; NaN where one is missing.
+        scale: Whether to standardise it to mean 0 and deviation 1.
+        boolean: Whether it holds true and false.
+    """
+    missing = np.isnan(values)
+    indicator = bool(missing.any())
+    present = values[~missing] if indicator else values
+    if not len(present):
+        return Number(name, indicator=indicator, boolean=boolean)
+    center, deviation = (float(present.mean()), float(present.std())) if scale else (0.0, 1.0)
+    if present.min() == present.max():  # rounding can make its deviation tiny instead of 0
+        deviation = 1.0
+    return Number(name, center, deviation, float(np.median(present)), indicator, boolean)
+
+
+def learn_target(
+    name: str,
+    y: NDArray[Any],
+    classes: Sequence[str] | None,
+    scale: bool,
+    kind: Literal["binary", "multiclass"] | None = None,
+    label_type: str = "string",
+) -> Target:
+    """Learns a target from training rows.
+
+    Args:
+        name: The target's name.
+        y: The training rows' targets, ``(rows,)``: indices into ``classes``, or numbers.
+        classes: The classes' names, or None if the target is a number.
+        scale: Whether a number is to be standardised.
+        kind: How classes are modelled; by default two of them are ``binary``.
+        label_type: See `Target`.
+    """
     if classes is None:
-        (y_center,), (y_scale,) = _statistics(y[:, None].astype(np.float64), scale)
-        return Schema(learned, Target(target, "number", (), y_center, y_scale))
-    return Schema(learned, Target(target, "binary" if len(classes) == 2 else "multiclass", tuple(classes)))
-
-
-def _statistics(x: NDArray[np.float64], scale: bool) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each column; a constant column is only centred."""
-    if not scale:
-        return [0.0] * x.shape[1], [1.0] * x.shape[1]
-    deviation = np.nanstd(x, axis=0)
-    constant = np.nanmin(x, axis=0) == np.nanmax(x, axis=0)  # rounding can make its deviation tiny instead of 0
-    return np.nanmean(x, axis=0).tolist(), np.where(constant, 1.0, deviation).tolist()
+        number = learn_number(name, y.astype(np.float64), scale)
+        return Target(name, "number", (), number.center, number.scale)
+    counts = tuple(np.bincount(y, minlength=len(classes)).tolist())
+    kind = kind or ("binary" if len(classes) == 2 else "multiclass")
+    return Target(name, kind, tuple(classes), counts=counts, label_type=label_type)

@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import make_blobs
 from sklearn.preprocessing import StandardScaler
 
-from project.data import Blobs, BreastCancer, Digits, Moons, Table, TableData, Wine
+from project.data import Blobs, BreastCancer, Digits, Moons, RawTable, TableData, Wine
 
 SPLITS = ("train", "val", "test")
 
@@ -18,9 +18,9 @@ class Rows(TableData):
 
     def __init__(self, x, y, classes=None, **options) -> None:
         super().__init__(**options)
-        self.table = Table(np.column_stack([np.arange(len(x)), x]), y, ["row", "a", "b"], "y", classes)
+        self.table = RawTable(np.column_stack([np.arange(len(x)), x]), y, ["row", "a", "b"], "y", classes)
 
-    def read(self) -> Table:
+    def read(self) -> RawTable:
         return self.table
 
 

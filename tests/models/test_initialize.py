@@ -6,11 +6,11 @@ from torch import nn
 
 from project.models import FeedForward, LogisticRegression
 from project.models.initialize import initialize
-from project.schema import Column, Schema, Target
+from project.schema import Number, Schema, Target
 
 SETTINGS = {"constant_": {"val": 0.3}, "sparse_": {"sparsity": 0.5}}
 FUNCTIONS = [name for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")]
-SCHEMA = Schema(tuple(Column(f"x{i}") for i in range(12)), Target("y", "binary", ("no", "yes")))
+SCHEMA = Schema(tuple(Number(f"x{i}") for i in range(12)), Target("y", "binary", ("no", "yes")))
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "dirac_"])

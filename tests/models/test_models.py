@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from project.data import Blobs, BreastCancer, Diabetes, Digits, Iris, RandomNumbers, ThreePoints
 from project.models import ConvNet, Diverged, FeedForward, LinearRegression, LogisticRegression, TableModel, load_model
-from project.schema import Column, Schema, Target
+from project.schema import Number, Schema, Target
 
 TARGETS = {
     "binary": Target("y", "binary", ("no", "yes")),
@@ -43,7 +43,7 @@ def _one_thread() -> None:
 
 
 def schema(kind: str = "binary", num_features: int = 16) -> Schema:
-    return Schema(tuple(Column(f"x{i}") for i in range(num_features)), TARGETS[kind])
+    return Schema(tuple(Number(f"x{i}") for i in range(num_features)), TARGETS[kind])
 
 
 def trainer(**settings) -> Trainer:

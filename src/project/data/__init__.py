@@ -1,9 +1,10 @@
 """Data modules: every class here can be named on the command line as ``--data NAME``."""
 
-from project.data.base import Split, Table, TableData
+from project.data.base import RawTable, Split, TableData
 from project.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from project.data.loader import TensorLoader
 from project.data.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
+from project.data.table import Table
 from project.data.toy import Blobs, Circles, Moons
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Moons",
     "RandomLabels",
     "RandomNumbers",
+    "RawTable",
     "Split",
     "Table",
     "TableData",

@@ -1,7 +1,7 @@
 """What every data module shares: splits, scaling, loaders."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,36 +11,47 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from project.data.loader import TensorLoader
-from project.encoder import Encoder
-from project.schema import Schema, learn_schema
+from project.data.splits import Rows, fold_rows, split_rows
+from project.encoder import Encoder, OneHot
+from project.schema import Schema, Target, learn_schema
 
-EVALUATION_BATCH_SIZE = 4096
+EVALUATION_BATCH = 2**25
+"""Numbers in a batch of validation or test rows, of which there are at most `EVALUATION_ROWS`."""
+EVALUATION_ROWS = 4096
+CHUNK = 2**16
+"""Rows that are encoded together."""
 
 
 @dataclass(frozen=True)
-class Table:
+class RawTable:
     """A data set in memory, before it is split.
 
     Attributes:
-        x: Numbers, ``(rows, columns)``.
+        x: Numbers, ``(rows, columns)``; NaN where one is missing. (`Table` has columns of other kinds, too.)
         y: Targets, ``(rows,)``: indices into ``classes``, or numbers.
         columns: The columns' names.
         target: The target's name.
         classes: The classes' names, or None if the target is a number.
+        groups: A group for each row, none of which is to be in two splits; None if the rows are independent.
+        order: Row numbers in the order in time, if the last ones are to be the test rows.
+        fixed: Row numbers of the splits that are not to be drawn.
     """
 
-    x: NDArray[Any]
+    x: Any
     y: NDArray[Any]
     columns: Sequence[str]
     target: str = "target"
     classes: Sequence[str] | None = None
+    groups: NDArray[Any] | None = None
+    order: Rows | None = None
+    fixed: Mapping[str, Rows] = field(default_factory=dict)
 
 
 class Split(NamedTuple):
     """The encoded rows of one split.
 
     Attributes:
-        x: Features, ``(rows, features)``, float32.
+        x: Encoded rows, ``(rows, ...)``, float32: features, but for names, of which they hold the codes.
         y: Targets, ``(rows,)``: float32 0 or 1 for two classes, int64 class indices for more, float32 for a number.
     """
 
@@ -62,9 +73,11 @@ class TableData(LightningDataModule):
         scale: Whether to standardise the columns, and a target that is a number, to mean 0 and deviation 1, both
             taken from the training rows alone.
         batch_size: Rows in a training batch, or ``full`` for all of them.
+        num_folds: Cuts the rows into so many folds, one of which is tested on in place of ``test_fraction``.
+        fold: Which one, counted from 0.
 
     Raises:
-        ValueError: If a fraction or the batch size is out of range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -75,6 +88,8 @@ class TableData(LightningDataModule):
         seed: int = 0,
         scale: bool = True,
         batch_size: int | Literal["full"] = 32,
+        num_folds: int | None = None,
+        fold: int = 0,
     ) -> None:
         super().__init__()
         if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
@@ -86,22 +101,28 @@ class TableData(LightningDataModule):
             raise ValueError(f"batch_size must be 1 or more, or 'full', not {batch_size!r}")
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed must be between 0 and {2**32 - 1}, not {seed}")
+        if num_folds is not None and (num_folds < 2 or not 0 <= fold < num_folds):
+            raise ValueError(f"num_folds ({num_folds}) must be 2 or more, and fold ({fold}) from 0 to one less")
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.shuffle = shuffle
         self.seed = seed
         self.scale = scale
         self.batch_size = batch_size
+        self.num_folds = num_folds
+        self.fold = fold
         self.order_seed = seed
         """Decides the order of the batches, together with the epoch; ``project.fit`` sets it to the run's seed."""
         self._schema: Schema | None = None
         self._splits: dict[str, Split] = {}
+        self.rows: dict[str, Rows] = {}
+        """Row numbers of each split in the table, once it is read."""
 
     def __str__(self) -> str:
         rows = ", ".join(f"{len(split.x):,} {name}" for name, split in self._splits.items()) or "not read yet"
         return f"{type(self).__name__} ({rows})"
 
-    def read(self) -> Table:
+    def read(self) -> RawTable:
         """Makes or reads the whole table; for a subclass to write."""
         raise NotImplementedError
 
@@ -134,15 +155,46 @@ class TableData(LightningDataModule):
         if self._splits:
             return
         table = self.read()
-        rows = self._split_rows(len(table.x), None if table.classes is None else table.y)
-        x, train = np.asarray(table.x, dtype=np.float64), rows["train"]
+        self.rows = self._draw_splits(table)
         if self._schema is None:
-            names = table.columns, table.target, table.classes
-            self._schema = learn_schema(x[train], table.y[train], *names, scale=self.scale)
-        encoder, target = Encoder(self._schema), self._schema.target
-        y = torch.as_tensor(table.y)
-        y = y.long() if target.kind == "multiclass" else ((y.double() - target.center) / target.scale).float()
-        self._splits = {name: Split(encoder(torch.from_numpy(x[row])), y[row]) for name, row in rows.items()}
+            self._schema, table = self._learn(table, self.rows["train"])
+        x, y = self._encode_rows(table, self._schema), encode_target(table.y, self._schema.target)
+        self._splits = {name: Split(x[rows], y[rows]) for name, rows in self.rows.items()}
+
+    def _learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
+        """Learns the schema from the training rows; the table may change into a form that is quicker to encode."""
+        x = np.asarray(table.x, dtype=np.float64)
+        names = table.columns, table.target, table.classes
+        return learn_schema(x[train], table.y[train], *names, scale=self.scale), table
+
+    def _raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
+        """Rows as `Encoder` takes them."""
+        return np.asarray(table.x[start:stop], dtype=np.float64)
+
+    def _encode_rows(self, table: RawTable, schema: Schema) -> Tensor:
+        """All rows, ``(rows, ...)``, a chunk after the other: the table in double precision would be large."""
+        encoder, num_rows = Encoder(schema), len(table.y)
+        chunks = (slice(start, start + CHUNK) for start in range(0, num_rows, CHUNK))
+        x = torch.empty(0)
+        for chunk in chunks:
+            encoded = encoder(torch.from_numpy(self._raw(table, schema, chunk.start, chunk.stop)))
+            x = x if len(x) else torch.empty(num_rows, encoded.shape[1])
+            x[chunk] = encoded
+        return x
+
+    def _draw_splits(self, table: RawTable) -> dict[str, Rows]:
+        """Row numbers of each split."""
+        fixed, rows = dict(table.fixed), np.arange(len(table.y)) if table.order is None else table.order
+        rows = rows[~np.isin(rows, np.concatenate([*fixed.values()]))] if fixed else rows
+        classes = None if table.classes is None else table.y
+        seed = self.seed if self.shuffle and table.order is None else None
+        if self.num_folds is not None:
+            if fixed or table.order is not None:
+                raise ValueError("folds are drawn from all rows, and here the test rows are given")
+            rows, fixed["test"] = fold_rows(rows, self.num_folds, self.fold, seed, classes, table.groups)
+        fractions = {"val": self.val_fraction, "test": self.test_fraction}
+        wanted = {name: 0.0 if name in fixed else fraction for name, fraction in fractions.items()}
+        return split_rows(rows, wanted, seed, classes, table.groups) | fixed
 
     @property
     def num_batch_rows(self) -> int:
@@ -156,19 +208,29 @@ class TableData(LightningDataModule):
         # `overfit_batches` must see the same batches in every epoch.
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
         seed = self.order_seed if self.shuffle and not overfit else None
-        return TensorLoader(x, y, self.num_batch_rows, seed)
+        return TensorLoader(x, y, self.num_batch_rows, seed, self._widen(x.device))
 
     def val_dataloader(self) -> TensorLoader | list[Any]:
         """Large batches of validation rows in order; an empty list if there are none."""
-        return self._evaluation_loader("val")
+        return self.evaluation_loader("val")
 
     def test_dataloader(self) -> TensorLoader | list[Any]:
         """Large batches of test rows in order; an empty list if there are none."""
-        return self._evaluation_loader("test")
+        return self.evaluation_loader("test")
 
-    def _evaluation_loader(self, name: Literal["val", "test"]) -> TensorLoader | list[Any]:
+    def evaluation_loader(self, name: Literal["train", "val", "test"]) -> TensorLoader | list[Any]:
+        """Large batches of a split's rows in order; an empty list if there are none."""
         x, y = self._on_device(name)
-        return TensorLoader(x, y, EVALUATION_BATCH_SIZE) if len(x) else []
+        num_rows = max(1, min(EVALUATION_ROWS, EVALUATION_BATCH // self.schema.num_features))
+        return TensorLoader(x, y, num_rows, widen=self._widen(x.device)) if len(x) else []
+
+    def features(self, name: Literal["train", "val", "test"]) -> Tensor:
+        """All rows of a split as a model takes them, ``(rows, features)``."""
+        widened: Tensor = OneHot(self.schema)(self.split(name).x)
+        return widened
+
+    def _widen(self, device: torch.device) -> OneHot | None:
+        return OneHot(self.schema).to(device) if self.schema.categories else None
 
     def _on_device(self, name: Literal["train", "val", "test"]) -> Split:
         """A split on the trainer's device, moved there whole if it takes less than half of the free memory."""
@@ -182,32 +244,8 @@ class TableData(LightningDataModule):
             return split  # the trainer moves it batch by batch
         return Split(x.to(device), y.to(device))
 
-    def _split_rows(self, num_rows: int, classes: NDArray[Any] | None) -> dict[str, NDArray[np.int64]]:
-        """Row numbers of each split; ``classes``, one for each row, are shared out evenly."""
-        num_val, num_test = round(num_rows * self.val_fraction), round(num_rows * self.test_fraction)
-        for name, size in (("val_fraction", num_val), ("test_fraction", num_test)):
-            if getattr(self, name) and not size:
-                raise ValueError(f"{name} {getattr(self, name)} makes no row of {num_rows}; set it to 0 to have none")
-        if num_val + num_test >= num_rows:
-            raise ValueError(f"no row of {num_rows} is left to train on: lower val_fraction or test_fraction")
-        train = np.arange(num_rows)
-        if not self.shuffle:
-            ends = [num_rows - num_test - num_val, num_rows - num_test]
-            return dict(zip(("train", "val", "test"), np.split(train, ends), strict=True))
-        from sklearn.model_selection import train_test_split  # slow to import, so not before it is needed
 
-        splits = {}
-        for name, size in (("test", num_test), ("val", num_val)):
-            splits[name] = train[:0]
-            if size:
-                stratify = None if classes is None else classes[train]
-                try:
-                    train, splits[name] = train_test_split(
-                        train, test_size=size, random_state=self.seed, stratify=stratify
-                    )
-                except ValueError as error:
-                    raise ValueError(
-                        f"{name}_fraction makes {size} of {num_rows} rows, which cannot give each class its share: "
-                        f"{str(error)[:200]}"
-                    ) from error
-        return {"train": train, "val": splits["val"], "test": splits["test"]}
+def encode_target(y: NDArray[Any], target: Target) -> Tensor:
+    """Targets as a model is trained on them: see `Split`."""
+    values = torch.as_tensor(y)
+    return values.long() if target.kind == "multiclass" else ((values.double() - target.center) / target.scale).float()

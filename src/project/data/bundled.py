@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from project.data.base import Table, TableData
+from project.data.base import RawTable, TableData
 
 
 class _Bundled(TableData):
@@ -14,15 +14,15 @@ class _Bundled(TableData):
 
     loader: str
 
-    def read(self) -> Table:
+    def read(self) -> RawTable:
         """Loads the file that scikit-learn brings."""
         from sklearn import datasets
 
         bunch: Any = getattr(datasets, self.loader)()
         columns = [str(name) for name in bunch.feature_names]
         if "target_names" not in bunch:
-            return Table(bunch.data, bunch.target, columns)
-        return Table(bunch.data, bunch.target, columns, "class", [str(name) for name in bunch.target_names])
+            return RawTable(bunch.data, bunch.target, columns)
+        return RawTable(bunch.data, bunch.target, columns, "class", [str(name) for name in bunch.target_names])
 
 
 class BreastCancer(_Bundled):

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from project.data.base import Table, TableData
+from project.data.base import RawTable, TableData
 
 
-def _table(x: Any, y: Any) -> Table:
+def _table(x: Any, y: Any) -> RawTable:
     columns = [f"x{i}" for i in range(x.shape[1])]
-    return Table(x.astype(np.float32), y, columns, "class", [str(c) for c in range(int(y.max()) + 1)])
+    return RawTable(x.astype(np.float32), y, columns, "class", [str(c) for c in range(int(y.max()) + 1)])
 
 
 class Blobs(TableData):
@@ -42,7 +42,7 @@ class Blobs(TableData):
         self.num_classes = num_classes
         self.cluster_std = cluster_std
 
-    def read(self) -> Table:
+    def read(self) -> RawTable:
         """Draws the points."""
         from sklearn.datasets import make_blobs
 
@@ -70,7 +70,7 @@ class Moons(TableData):
         self.num_samples = num_samples
         self.noise = noise
 
-    def read(self) -> Table:
+    def read(self) -> RawTable:
         """Draws the points."""
         from sklearn.datasets import make_moons
 
@@ -93,7 +93,7 @@ class Circles(TableData):
         self.noise = noise
         self.factor = factor
 
-    def read(self) -> Table:
+    def read(self) -> RawTable:
         """Draws the points."""
         from sklearn.datasets import make_circles
 

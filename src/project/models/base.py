@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,7 +17,7 @@ from project.metrics import class_metrics, number_metrics, two_columns
 from project.models.loss_record import Diverged, LossRecord
 from project.names import class_path
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
-from project.schema import Schema
+from project.schema import Schema, Target
 
 
 class TableModel(LightningModule):
@@ -33,12 +33,17 @@ class TableModel(LightningModule):
         scheduler: A class of ``torch.optim.lr_scheduler`` in the same forms, or None.
         decay_biases: Whether weight decay shrinks biases and normalisation weights too, as PyTorch has it.
         log_grad_norm: Whether to log the length of the gradient as ``grad_norm``.
+        class_weights: ``balanced`` lets every class count the same in the loss, however many rows it has; or a number
+            for each class.
+        label_smoothing: Takes so much of each training row's class and shares it out among all classes
+            (Szegedy et al. 2016, arXiv:1512.00567); it costs log-loss.
 
     Raises:
         ValueError: If the target is of a kind that this model cannot predict, or the optimizer cannot be used.
     """
 
     target_kinds: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "number")
+    class_weights: Tensor | None
     choices: ClassVar[Mapping[str, Collection[str]]] = {}
     """Names that a setting may have, for the command line to check."""
 
@@ -49,6 +54,8 @@ class TableModel(LightningModule):
         scheduler: Spec | None = None,
         decay_biases: bool = True,
         log_grad_norm: bool = False,
+        class_weights: Literal["balanced"] | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.schema = schema if isinstance(schema, Schema) else Schema.from_dict(schema)
@@ -61,6 +68,13 @@ class TableModel(LightningModule):
                 f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {found}; "
                 f"use {other} or FeedForward"
             )
+        if class_weights is not None or label_smoothing:
+            if target.kind == "number":
+                raise ValueError(f"class_weights and label_smoothing are for classes, and '{target.name}' is a number")
+            if not 0 <= label_smoothing < 1:
+                raise ValueError(f"label_smoothing must be 0 or more and below 1, not {label_smoothing}")
+        self.register_buffer("class_weights", _weights(class_weights, target), persistent=False)
+        self.label_smoothing = label_smoothing
         self.save_hyperparameters(logger=False)
         # Plain values instead of objects: the checkpoint must load with weights_only=True.
         self.hparams["schema"] = self.schema.to_dict()
@@ -85,11 +99,17 @@ class TableModel(LightningModule):
             outputs: What ``forward`` gave, ``(batch, outputs)``.
             y: Targets as the data module encodes them, ``(batch,)``.
         """
+        smoothing = self.label_smoothing if self.training else 0.0
+        weights = None if self.class_weights is None else self.class_weights[y.long()].to(outputs.dtype)
         match self.schema.target.kind:
             case "binary":
-                return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), y)
+                y = y * (1 - smoothing) + smoothing / 2 if smoothing else y
+                return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), y, weights)
+            case "multiclass" if weights is not None:
+                losses = functional.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothing)
+                return (losses * weights).mean()
             case "multiclass":
-                return functional.cross_entropy(outputs, y)
+                return functional.cross_entropy(outputs, y, label_smoothing=smoothing)
             case _:
                 return functional.mse_loss(outputs.squeeze(1), y)
 
@@ -221,7 +241,7 @@ class TableModel(LightningModule):
         step = self.current_epoch * math.ceil(self.trainer.num_training_batches / batches) + batch_idx // batches + 1
         optimizer = self.hparams["optimizer"]
         hints = [f"--optimizer.lr {optimizer['init_args'].get('lr', self._lr) / 10:g}"]
-        if all(column.scale == 1 for column in self.schema.columns):
+        if all(number.scale == 1 for number in self.schema.numbers):
             hints.append("--data.scale true")
         if not self.trainer.gradient_clip_val:
             hints.append("--trainer.gradient_clip_val 1")
@@ -238,3 +258,17 @@ class TableModel(LightningModule):
         # In double precision fewer confident probabilities round to the same 1. Not every GPU has it.
         scores = {"loss": loss, **self.metrics(outputs.cpu().double(), y.cpu())}
         return {f"{name}/{split}": score for name, score in scores.items()}
+
+
+def _weights(wanted: Literal["balanced"] | Sequence[float] | None, target: Target) -> Tensor | None:
+    """A weight for each class; balanced ones are those of scikit-learn, whose mean over the training rows is 1."""
+    if wanted is None:
+        return None
+    num_classes = len(target.classes)
+    if wanted == "balanced":
+        if not all(target.counts):
+            raise ValueError("class_weights cannot be balanced: a class has no training row")
+        return torch.tensor([sum(target.counts) / (num_classes * count) for count in target.counts])
+    if len(wanted) != num_classes or not all(isinstance(w, int | float) and w >= 0 for w in wanted):
+        raise ValueError(f"class_weights must be 'balanced' or {num_classes} numbers of 0 or more, not {wanted}")
+    return torch.tensor(wanted, dtype=torch.float32)

@@ -1,0 +1,224 @@
+"""The cells of a table as plain numbers: what text and types of all kinds mean."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from project.names import nearest
+from project.schema import Category, Column, Date, Number, Schema
+
+MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null", "None")
+"""Texts that mean that a value is missing."""
+DATE_FORMATS = ("iso", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
+"""How dates are written; month before day where both would do."""
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+DAY = 86_400_000_000
+"""Microseconds."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class CellReader:
+    """Reads columns of a table; an error names the cell.
+
+    Attributes:
+        missing: Texts that mean a missing value, besides `MISSING`.
+        decimal_point: What stands before the decimals of a number.
+        locate: Says where a row is, for messages, from its number.
+    """
+
+    missing: tuple[str, ...] = ()
+    decimal_point: str = "."
+    locate: Callable[[int], str] = "row {}".format
+
+    def text(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Any simple column as text without spaces around it; null where a value is missing."""
+        text = column if column.type == pa.string() else column.cast(pa.string())
+        if column.null_count == len(column):
+            return text
+        text = pc.utf8_trim_whitespace(text)
+        return pc.if_else(pc.is_in(text, value_set=pa.array([*MISSING, *self.missing])), None, text)
+
+    def numbers(self, name: str, column: pa.ChunkedArray, boolean: bool = False) -> Floats:
+        """A column of numbers, ``(rows,)``; NaN where a value is missing.
+
+        Args:
+            name: The column's name, for messages.
+            column: Numbers, booleans, or text.
+            boolean: Whether text may be true and false.
+
+        Raises:
+            ValueError: If a cell is no number, is infinite, or is too large for float32.
+        """
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if is_text(column.type):
+            values = self.parse_numbers(column)
+            if values is None:
+                text = self.text(column)
+                if boolean:
+                    index = pc.index_in(pc.utf8_lower(text), value_set=pa.array(["false", "true", "0", "1"]))
+                    text = pc.if_else(pc.is_valid(index), pc.cast(pc.bit_wise_and(index, 1), pa.string()), text)
+                values = self.parse_numbers(text)
+            if values is None:
+                row, cell = self._no_number(text)
+                kind = "true or false" if boolean else "a number"
+                raise ValueError(f"column '{name}', {self.locate(row)}: '{cell}' is not {kind}")
+        elif is_number(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
+            column = column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
+            values = _floats(column.cast(pa.float64(), safe=False))
+        else:
+            raise ValueError(f"column '{name}' must hold numbers, not {column.type}")
+        return self.finite(name, values)
+
+    def finite(self, name: str, values: Floats) -> Floats:
+        """The same numbers, all of which float32 can hold.
+
+        Raises:
+            ValueError: If one is infinite or too large.
+        """
+        bad = np.abs(values) > FLOAT32_MAX
+        if bad.any():
+            row = int(bad.argmax())
+            what = "is not finite" if np.isinf(values[row]) else "is too large for 32-bit numbers"
+            raise ValueError(f"column '{name}', {self.locate(row)}: {values[row]:g} {what}")
+        return values
+
+    def parse_numbers(self, column: pa.ChunkedArray) -> Floats | None:
+        """Text as numbers, or None if a cell is none."""
+        for clean in (False, True):  # most columns need no cleaning
+            cells = self.text(column) if clean else column
+            if self.decimal_point != ".":
+                cells = pc.replace_substring(cells, self.decimal_point, ".")
+            try:
+                return _floats(cells.cast(pa.float64()))
+            except pa.ArrowInvalid:
+                continue
+        return None
+
+    def _no_number(self, text: pa.ChunkedArray) -> tuple[int, str]:
+        low, high = 0, len(text)  # there is a bad cell between them, and none before
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.parse_numbers(text[low:middle]) is not None else (low, middle)
+        return low, text[low].as_py()
+
+    def days(self, name: str, column: pa.ChunkedArray, date_format: str) -> Floats:
+        """A column of dates in days since 1970-01-01, ``(rows,)``; NaN where one is missing.
+
+        Raises:
+            ValueError: If a cell is no date.
+        """
+        if pa.types.is_temporal(column.type) and not pa.types.is_time(column.type):
+            times = column.cast(pa.timestamp("us"), safe=False)
+        elif is_text(column.type) or pa.types.is_null(column.type):
+            text = self.text(column)
+            times = parse_dates(text, date_format)
+            if times.null_count > text.null_count:
+                row = pc.index(pc.and_(pc.is_null(times), pc.is_valid(text)), True).as_py()
+                form = "ISO 8601 (2024-01-31)" if date_format == "iso" else date_format
+                raise ValueError(f"column '{name}', {self.locate(row)}: '{text[row]}' is no date in the form {form}")
+        else:
+            raise ValueError(f"column '{name}' must hold dates, not {column.type}")
+        return _floats(times.cast(pa.int64()).cast(pa.float64(), safe=False)) / DAY
+
+    def codes(self, name: str, column: pa.ChunkedArray, values: tuple[str, ...]) -> Floats:
+        """A column of names as indices into ``values``, ``(rows,)``; -1 for other names, NaN where one is missing.
+
+        Raises:
+            ValueError: If the column holds no names.
+        """
+        if not is_simple(column.type):
+            raise ValueError(f"column '{name}' must hold names, not {column.type}")
+        encoded = as_dictionary(column)
+        names = self.text(encoded.dictionary)
+        index = pc.fill_null(pc.index_in(names, value_set=pa.array(values, pa.string())), -1)
+        lookup = np.append(np.where(names.is_null(), np.nan, index.to_numpy(False).astype(np.float64)), np.nan)
+        return np.asarray(lookup[pc.fill_null(encoded.indices, len(names)).to_numpy(False)])
+
+    def raw(self, table: pa.Table, schema: Schema, start: int = 0, stop: int | None = None) -> Floats:
+        """Rows as `Encoder` takes them, ``(rows, columns)``.
+
+        Raises:
+            ValueError: If a column is missing or a cell is not of the column's kind.
+        """
+        rows = np.empty((len(table[start:stop]), len(schema.columns)))
+        for i, column in enumerate(schema.columns):
+            if column.name not in table.column_names:
+                raise ValueError(f"there is no column '{column.name}'; {nearest(column.name, table.column_names)}")
+            rows[:, i] = self.column(column, table[column.name][start:stop])
+        return rows
+
+    def column(self, column: Column, cells: pa.ChunkedArray) -> Floats:
+        """One column as `Encoder` takes it, ``(rows,)``."""
+        match column:
+            case Number():
+                return self.numbers(column.name, cells, column.boolean)
+            case Date():
+                return self.days(column.name, cells, column.format)
+            case Category():
+                return self.codes(column.name, cells, column.values)
+
+
+def as_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """A column as its distinct values and, for each row, which of them."""
+    column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+    encoded: Any = column.dictionary_encode().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):  # without rows
+        return pa.array([], column.type).dictionary_encode()
+    return encoded
+
+
+def parse_dates(text: pa.ChunkedArray, date_format: str) -> pa.ChunkedArray:
+    """Text as times, null where it is none; of ISO 8601 the zone is left out."""
+    if date_format != "iso":
+        return pc.strptime(text, format=date_format, unit="us", error_is_null=True)
+    text = pc.replace_substring_regex(text, r"(:\d\d(\.\d{1,6})?)\d*(Z|[+-]\d\d(:?\d\d)?)?$", r"\1")
+    text = pc.if_else(pc.match_substring_regex(text, r"^\d{4}-\d\d-\d\d([T ]\d\d(:\d\d){1,2}(\.\d+)?)?$"), text, None)
+    try:
+        return text.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:  # the 31st of February
+        return pa.chunked_array([pa.array([_time(cell) for cell in text], pa.timestamp("us"))])
+
+
+def find_date_format(text: pa.Array) -> str | None:
+    """The format in which all of some texts are dates, or None; none of the texts is missing."""
+    if not len(text) or not re.match(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", text[0].as_py()):
+        return None
+    return next((form for form in DATE_FORMATS if not parse_dates(text, form).null_count), None)
+
+
+def _time(cell: Any) -> Any:
+    try:
+        return cell.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return None
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column's type is text, perhaps dictionary-encoded."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column's type is a number."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def is_simple(kind: pa.DataType) -> bool:
+    """Whether a column's type is one that a table can be learned from: nothing nested, nothing binary."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    others = pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_null(kind)
+    return is_text(kind) or is_number(kind) or others
+
+
+def _floats(column: pa.ChunkedArray) -> Floats:
+    return np.asarray(column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(False))

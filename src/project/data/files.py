@@ -1,0 +1,220 @@
+"""CSV and Parquet files as Arrow tables; a cell of a CSV file stays the text that it is."""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+from pyarrow import dataset
+
+from project.names import nearest
+
+SAMPLE = 2**20
+"""Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
+DELIMITERS = (",;\t|", ":^~ ")
+"""What may stand between two cells; the second lot counts where none of the first makes columns."""
+BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a path is to be read as Parquet: a folder, or a file that is named or begins so."""
+    if path.is_dir() or path.suffix.lower() in (".parquet", ".pq"):
+        return True
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def read_file(path: str | Path, delimiter: str | None = None, encoding: str = "utf-8") -> pa.Table:
+    """Reads a whole table.
+
+    Args:
+        path: A CSV file, which may be compressed (``.gz``), a Parquet file or a folder of Parquet files.
+        delimiter: What stands between two cells of a CSV file; by default it is found out.
+        encoding: How a CSV file without a byte order mark writes letters.
+
+    Raises:
+        ValueError: If the file is no such table; the message says where it is not.
+        OSError: If it cannot be read.
+    """
+    path = _existing(path)
+    with _explained(path, delimiter, encoding):
+        if is_parquet(path):
+            return _distinct(_parquet(path).to_table(), path)
+        options = _csv_options(path, delimiter, encoding, threads=True)
+        return _distinct(arrow_csv.read_csv(pa.input_stream(str(path)), **options), path)
+
+
+def stream_file(
+    path: str | Path, delimiter: str | None = None, encoding: str = "utf-8"
+) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """Opens a table to be read piece by piece, in its order; arguments and errors as for `read_file`.
+
+    Returns:
+        The columns with their types, and the pieces.
+    """
+    path = _existing(path)
+    with _explained(path, delimiter, encoding):
+        if is_parquet(path):
+            source = _parquet(path)
+            schema, batches = source.schema, source.to_batches(batch_readahead=4, fragment_readahead=1)
+        else:
+            options = _csv_options(path, delimiter, encoding, threads=False)
+            schema = pa.schema([(name, pa.string()) for name in options["convert_options"].column_types])
+            try:
+                batches = arrow_csv.open_csv(pa.input_stream(str(path)), **options)
+            except pa.ArrowInvalid as error:
+                if "Empty CSV" not in str(error):  # what it also says of a header without rows
+                    raise
+                batches = iter(())
+    _distinct(schema.empty_table(), path)
+
+    def pieces() -> Iterator[pa.Table]:
+        with _explained(path, delimiter, encoding):
+            for batch in batches:
+                yield pa.Table.from_batches([batch])
+
+    return schema, pieces()
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if path.exists():
+        return path
+    names = [p.name for p in path.parent.iterdir() if not p.name.startswith(".")] if path.parent.is_dir() else []
+    hint = nearest(path.name, names) if 0 < len(names) <= 20 else f"you are in {Path.cwd()}"
+    raise ValueError(f"there is no file {path}; {hint}")
+
+
+def _distinct(table: pa.Table, path: Path) -> pa.Table:
+    seen: set[str] = set()
+    for name in table.column_names:
+        if name in seen:
+            raise ValueError(f"{path} has two columns named '{name}': rename one")
+        if "\n" in name or "\r" in name:
+            raise ValueError(f"{path}: the column name {name!r} has a line break: rename it")
+        seen.add(name)
+    return table
+
+
+def _parquet(path: Path) -> Any:
+    if path.is_dir() and not any(path.rglob("*.parquet")):
+        raise ValueError(f"the folder {path} holds no .parquet file")
+    return dataset.dataset(str(path), format="parquet", partitioning="hive", exclude_invalid_files=path.is_dir())
+
+
+def _csv_options(path: Path, delimiter: str | None, encoding: str, threads: bool) -> dict[str, Any]:
+    """Arrow's options for a file, from its first lines."""
+    with pa.input_stream(str(path)) as stream:
+        sample = stream.read(SAMPLE)
+    if not sample:
+        raise ValueError(f"{path} is empty")
+    encoding = next((name for bom, name in BOMS.items() if sample.startswith(bom)), encoding)
+    if b"\0" in sample and not encoding.startswith(("utf-16", "utf-32")):
+        raise ValueError(f"{path} is no text and no Parquet: a table is a CSV or a Parquet file")
+    text = codecs.getincrementaldecoder(encoding)().decode(sample).removeprefix("\ufeff")
+    lines = text.splitlines(keepends=True)
+    text = "".join(lines[:-1] if len(sample) == SAMPLE and len(lines) > 1 else lines)
+    if not text.strip():
+        raise ValueError(f"{path} is empty")
+    quote = "'" if '"' not in text and text.startswith("'") else '"'
+    if delimiter is None:
+        delimiter = _find_delimiter(text, quote)
+    elif len(delimiter) != 1:
+        raise ValueError(f"a delimiter is one character, not {delimiter!r}")
+    header = next(row for row in csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=quote) if row)
+    return {
+        "read_options": arrow_csv.ReadOptions(
+            use_threads=threads, block_size=2**23, encoding="utf8" if encoding.startswith("utf-8") else encoding
+        ),
+        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True),
+        "convert_options": arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
+    }
+
+
+def _find_delimiter(text: str, quote: str) -> str:
+    """The delimiter that cuts most lines into as many cells as the header, more than one."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        widths = []
+        try:
+            for row in csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=quote):
+                widths += [len(row)] if row else []
+                if len(widths) == 100:
+                    break
+        except csv.Error:  # a cell that never ends
+            pass
+        if not widths or widths[0] < 2:
+            return 0.0, 0
+        return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+
+    for delimiters in DELIMITERS:
+        best = max(delimiters, key=score)
+        if score(best)[1]:
+            return best
+    return ","
+
+
+@contextmanager
+def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[None]:
+    """Says in one sentence what was wrong with a file."""
+    try:
+        yield
+    except LookupError as error:
+        raise ValueError(f"there is no encoding '{encoding}': {error}") from None
+    except UnicodeError as error:
+        raise _wrong_encoding(path, encoding) from error
+    except pa.ArrowException as error:
+        message = " ".join(str(error).split())
+        if "invalid UTF8" in message:
+            raise _wrong_encoding(path, encoding) from error
+        if "Expected" in message and "columns, got" in message:
+            raise _wrong_width(path, delimiter, encoding, message) from error
+        if "straddling" in message or "Empty CSV file or block" in message:
+            message = "a row is longer than 8 MiB; is a quotation mark left open?"
+        if "magic bytes" in message or "Parquet" in message:
+            message = "it is no Parquet file, or is damaged"
+        raise ValueError(f"{path} cannot be read: {message[:300]}") from error
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())[:300]
+        raise OSError(f"{path} cannot be read: {reason}") from error
+
+
+def _wrong_encoding(path: Path, encoding: str) -> ValueError:
+    with pa.input_stream(str(path)) as stream:
+        for number, line in enumerate(io.BufferedReader(stream), start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeError:
+                where = f"{path}, line {number}"
+                return ValueError(f"{where}, is not written in {encoding}: name its encoding, such as cp1252")
+    return ValueError(f"{path} is not written in {encoding}: name its encoding, such as cp1252")
+
+
+def _wrong_width(path: Path, delimiter: str | None, encoding: str, message: str) -> ValueError:
+    """Finds the first line with too many or too few cells; Arrow, which reads pieces in parallel, can't say."""
+    options = _csv_options(path, delimiter, encoding, threads=False)
+    delimiter, quote = options["parse_options"].delimiter, options["parse_options"].quote_char
+    encoding = options["read_options"].encoding.replace("utf8", "utf-8-sig")
+    with pa.input_stream(str(path)) as stream:
+        rows = csv.reader(io.TextIOWrapper(stream, encoding, newline=""), delimiter=delimiter, quotechar=quote)
+        width, line = 0, 1
+        for row in rows:
+            width = width or len(row)
+            if row and len(row) != width:
+                return ValueError(
+                    f"{path}, line {line}: {len(row)} cells where the header has {width} "
+                    f"(the delimiter is {delimiter!r}; a cell that holds it needs quotation marks)"
+                )
+            line = rows.line_num + 1
+    return ValueError(f"{path} cannot be read: {message[:300]}")
