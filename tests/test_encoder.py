@@ -1,14 +1,16 @@
 """Raw rows become features."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
-from project.encoder import Encoder
-from project.schema import Number, Schema, Target, learn_schema
+from project.encoder import Encoder, OneHot, date_parts
+from project.models.input_layer import make_input_layer
+from project.schema import Category, Number, Schema, Target, learn_schema
 
 TARGET = Target("y", "number")
 
@@ -19,11 +21,12 @@ def test_fills_then_centres_then_scales():
     assert encoder(rows).tolist() == [[0.0, 3.0], [2.0, -3.0], [1.0, 0.0]]
 
 
-def test_equals_the_standard_scaler_and_missing_values_become_the_mean():
+def test_equals_the_standard_scaler_with_the_median_for_missing_values():
     x = np.random.default_rng(0).normal([5.0, -300.0], [0.1, 70.0], (50, 2))
     x[3, 0] = x[7, 1] = np.nan
     schema = learn_schema(x, np.zeros(50), ["a", "b"], "y", None, True)
-    expected = np.nan_to_num(StandardScaler().fit_transform(x), nan=0.0)  # the mean is 0 after scaling
+    filled = np.where(np.isnan(x), np.nanmedian(x, axis=0), x)
+    expected = np.hstack([StandardScaler().fit(x).transform(filled), np.isnan(x)])
     np.testing.assert_allclose(Encoder(schema)(torch.from_numpy(x)), expected, atol=1e-6)
 
 
@@ -58,3 +61,55 @@ def test_a_row_is_encoded_without_regard_to_its_neighbours():
     encoder = Encoder(Schema((Number("a", 1.0, 3.0, 2.0), Number("b", -1.0, 7.0, 0.5)), TARGET))
     rows = torch.randn(10, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.equal(torch.cat([encoder(row[None]) for row in rows]), encoder(rows))
+
+
+def test_the_parts_of_dates_are_those_of_the_calendar():
+    first = datetime(1583, 1, 1, tzinfo=UTC)
+    dates = [first + timedelta(days=97.31 * i) for i in range(3000)]  # to the year 2382
+    days = torch.tensor([[(date - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(days=1)] for date in dates])
+    parts = date_parts(days.double())
+    assert parts[:, :3].tolist() == [[date.year, date.month, date.weekday()] for date in dates]
+    assert torch.equal(parts[:, 3:], days.double())
+    assert date_parts(torch.full((1, 1), torch.nan)).isnan().all()
+
+
+MIXED = Schema(
+    (
+        Category("town", ("Bern", "Rome"), rare=True, missing=True),
+        Number("age", 10.0, 2.0, 12.0, indicator=True),
+        Category("sex", ("f", "m")),
+    ),
+    TARGET,
+)
+RAW = torch.tensor([[0, 14, 1], [1, torch.nan, 0], [-1, 10, -1], [torch.nan, 10, torch.nan]], dtype=torch.float64)
+
+
+def test_names_are_codes_that_one_hot_vectors_come_from():
+    encoded = Encoder(MIXED)(RAW)
+    assert encoded.tolist() == [[2, 0, 0, 1], [1, 1, 1, 0], [0, 0, -1, -1], [0, 0, -2, -2]]
+    #      age, missing, Bern, Rome, rare, missing, f, m; a name without a slot has none
+    assert OneHot(MIXED)(encoded).tolist() == [
+        [2, 0, 1, 0, 0, 0, 0, 1],
+        [1, 1, 0, 1, 0, 0, 1, 0],
+        [0, 0, 0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 0, 0, 1, 0, 0],
+    ]
+
+
+@pytest.mark.parametrize("num_numbers", [0, 2])
+def test_the_input_layer_is_a_linear_layer_on_one_hot_vectors(num_numbers):
+    """The same outputs and gradients as the product that it saves, in float64."""
+    columns = MIXED.columns if num_numbers else (MIXED.columns[0], MIXED.columns[2])
+    schema, rows = Schema(columns, TARGET), RAW if num_numbers else RAW[:, [0, 2]]
+    layer = make_input_layer(schema, 5).double()
+    encoded = Encoder(schema)(rows).double()
+    weight = torch.cat([layer.numbers.weight.T, layer.names.weight[1:]]).detach().requires_grad_()
+    expected = OneHot(schema)(encoded).double() @ weight + layer.numbers.bias
+    torch.testing.assert_close(layer(encoded), expected)
+    expected.square().sum().backward()
+    gradient = weight.grad
+    layer.zero_grad()
+    layer(encoded).square().sum().backward()
+    torch.testing.assert_close(layer.names.weight.grad[1:], gradient[num_numbers:])
+    torch.testing.assert_close(layer.numbers.weight.grad.T, gradient[:num_numbers])
+    assert not layer.names.weight[0].any()

@@ -34,9 +34,10 @@ def test_center_and_scale_are_those_of_the_standard_scaler(x):
 
 
 @pytest.mark.parametrize("scale", [True, False])
-def test_a_missing_value_counts_as_the_mean_of_the_others(scale):
+def test_a_missing_value_counts_as_the_median_of_the_others(scale):
     schema = learn(np.array([[1.0, 5.0], [np.nan, 6.0], [4.0, 10.0]]), Y[:3], scale=scale)
-    assert [c.fill for c in schema.columns] == [2.5, 7.0]
+    assert [c.fill for c in schema.columns] == [2.5, 6.0]
+    assert [c.indicator for c in schema.columns] == [True, False]
 
 
 def test_without_scaling_numbers_stay_as_they_are():

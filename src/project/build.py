@@ -32,6 +32,7 @@ def build_data(config: Config) -> TableData:
     """Makes the data module, its batches in the order of the run's seed."""
     if not 0 <= config["seed"] < 2**32:
         raise UsageError(f"seed must be between 0 and {2**32 - 1}, not {config['seed']}")
+    torch.set_num_threads(1)  # encoding is bound by memory; `set_threads` chooses for the training
     data: TableData = _build("data", config)
     data.order_seed = config["seed"]
     return data

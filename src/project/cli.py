@@ -1,11 +1,12 @@
 """The command line: flags, and errors in one sentence."""
 
+import argparse
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -108,6 +109,23 @@ def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
     content[path[-1]] = value
 
 
+class VerbParser(argparse.ArgumentParser):
+    """Reads the arguments of a command that takes files rather than settings.
+
+    Args:
+        module: The command's module.
+        description: What it does.
+    """
+
+    def __init__(self, module: str, description: str) -> None:
+        super().__init__(f"python -m {module}", description=description, allow_abbrev=False)
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+
+    def error(self, message: str) -> NoReturn:
+        """Raises a usage error instead of printing two lines and leaving."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
 def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | None) -> int:
     """Runs a command and turns what a user can mend into one sentence on standard error.
 
@@ -130,6 +148,8 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
             print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit
+        if getattr(stop, "code", None) == 0:  # argparse has shown its help
+            return 0
         print("stopped", file=sys.stderr)
         return 143 if isinstance(stop, SIGTERMException) else 130
 

@@ -1,4 +1,4 @@
-"""A table's rows as float tensors: in two steps, so that a table in memory stays as narrow as it came."""
+"""A table's rows as one float tensor."""
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,8 @@ class Encoder(nn.Module):
                 index of a name, -1 if it is not known; NaN where a value is missing.
 
         Returns:
-            Scaled numbers, indicators of missing values, and the codes of names, side by side, float32.
+            Encoded rows, ``(rows, encoded)``, float32: scaled numbers, indicators of missing values, and the codes of
+            names, which `project.models` look up.
         """
         if len(self.numbers) == rows.shape[1]:
             values = rows
@@ -61,9 +62,7 @@ def encoded_names(schema: Schema) -> list[str]:
 
 
 class OneHot(nn.Module):
-    """Turns the codes of names into one feature for each slot of their column.
-
-    It comes batch by batch, for a table of a thousand names would fill the memory with zeros.
+    """Turns encoded rows into features with one-hot vectors: the first layer of a model that wants them.
 
     Args:
         schema: What the training rows taught.
@@ -74,17 +73,16 @@ class OneHot(nn.Module):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__()
-        self.num_numbers = schema.num_features - sum(len(category.slots) for category in schema.categories)
+        self.num_numbers = schema.num_encoded - len(schema.categories)
         pairs = [(self.num_numbers + i, s) for i, category in enumerate(schema.categories) for s in category.slots]
         self.register_buffer("column", torch.tensor([i for i, _ in pairs], dtype=torch.int64), persistent=False)
         self.register_buffer("slot", torch.tensor([s for _, s in pairs], dtype=torch.float32), persistent=False)
 
-    def forward(self, encoded: Tensor) -> Tensor:
-        """Maps what `Encoder` gives to features, ``(rows, features)``, float32."""
-        if encoded.shape[1] == self.num_numbers:
-            return encoded
-        one_hot = encoded[:, self.column] == self.slot
-        return torch.cat([encoded[:, : self.num_numbers], one_hot.float()], dim=1)
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps encoded rows, ``(rows, encoded)``, to features, ``(rows, features)``, float32."""
+        if x.shape[1] == self.num_numbers:
+            return x
+        return torch.cat([x[:, : self.num_numbers], (x[:, self.column] == self.slot).float()], dim=1)
 
 
 def date_parts(days: Tensor) -> Tensor:

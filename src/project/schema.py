@@ -125,10 +125,14 @@ class Schema:
         return [column for column in self.columns if isinstance(column, Category)]
 
     @property
+    def num_encoded(self) -> int:
+        """The width of an encoded row, in which names are codes."""
+        return len(self.numbers) + sum(number.indicator for number in self.numbers) + len(self.categories)
+
+    @property
     def num_features(self) -> int:
-        """The width of an encoded row."""
-        num_indicators = sum(number.indicator for number in self.numbers)
-        return len(self.numbers) + num_indicators + sum(len(category.slots) for category in self.categories)
+        """The width of a row in which names are one-hot vectors; the same if there are no names."""
+        return self.num_encoded + sum(len(category.slots) - 1 for category in self.categories)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values only, so that a checkpoint that holds them loads with ``weights_only=True``."""

@@ -133,15 +133,17 @@ def test_targets_have_the_type_that_the_loss_wants(data, dtype):
     assert (y.shape, y.dtype) == ((32,), dtype)
 
 
-def test_missing_numbers_become_the_mean_of_the_training_rows():
+def test_missing_numbers_become_the_median_of_the_training_rows_and_are_marked():
     x = X.copy()
     x[::4, 0] = np.nan
     data = Rows(x, NUMBERS, scale=False)
-    mean = np.nanmean(x[rows(data, "train"), 0])
+    median = np.nanmedian(x[rows(data, "train"), 0])
+    assert data.schema.num_features == 4  # three numbers, and whether the second is missing
     for split in SPLITS:
         missing = np.isnan(x[rows(data, split), 0])
         assert missing.any()
-        np.testing.assert_allclose(data.split(split).x[missing, 1], mean, rtol=1e-6)
+        np.testing.assert_allclose(data.split(split).x[missing, 1], median, rtol=1e-6)
+        assert data.split(split).x[:, 3].tolist() == missing.tolist()
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [("full", [36]), (16, [16, 16, 4]), (100, [36])])

@@ -18,10 +18,9 @@ from project.data import (
 )
 
 EVERY_SET = [
-    member
-    for name in data.__all__
-    if isinstance(member := getattr(data, name), type) and issubclass(member, TableData) and member is not TableData
+    member for name in data.__all__ if isinstance(member := getattr(data, name), type) and issubclass(member, TableData)
 ]
+EVERY_SET = [member for member in EVERY_SET if member not in (TableData, data.Table)]  # which needs a file
 
 
 @pytest.mark.parametrize("data_class", EVERY_SET)

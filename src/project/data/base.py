@@ -12,14 +12,12 @@ from torch import Tensor
 
 from project.data.loader import TensorLoader
 from project.data.splits import Rows, fold_rows, split_rows
-from project.encoder import Encoder, OneHot
+from project.encoder import Encoder
 from project.schema import Schema, Target, learn_schema
 
-EVALUATION_BATCH = 2**25
-"""Numbers in a batch of validation or test rows, of which there are at most `EVALUATION_ROWS`."""
-EVALUATION_ROWS = 4096
-CHUNK = 2**16
-"""Rows that are encoded together."""
+EVALUATION_BATCH_SIZE = 4096
+CHUNK = 2**13
+"""Rows that are encoded together: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Split(NamedTuple):
     """The encoded rows of one split.
 
     Attributes:
-        x: Encoded rows, ``(rows, ...)``, float32: features, but for names, of which they hold the codes.
+        x: Encoded rows, ``(rows, encoded)``, float32; see `Encoder`.
         y: Targets, ``(rows,)``: float32 0 or 1 for two classes, int64 class indices for more, float32 for a number.
     """
 
@@ -208,7 +206,7 @@ class TableData(LightningDataModule):
         # `overfit_batches` must see the same batches in every epoch.
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
         seed = self.order_seed if self.shuffle and not overfit else None
-        return TensorLoader(x, y, self.num_batch_rows, seed, self._widen(x.device))
+        return TensorLoader(x, y, self.num_batch_rows, seed)
 
     def val_dataloader(self) -> TensorLoader | list[Any]:
         """Large batches of validation rows in order; an empty list if there are none."""
@@ -221,16 +219,7 @@ class TableData(LightningDataModule):
     def evaluation_loader(self, name: Literal["train", "val", "test"]) -> TensorLoader | list[Any]:
         """Large batches of a split's rows in order; an empty list if there are none."""
         x, y = self._on_device(name)
-        num_rows = max(1, min(EVALUATION_ROWS, EVALUATION_BATCH // self.schema.num_features))
-        return TensorLoader(x, y, num_rows, widen=self._widen(x.device)) if len(x) else []
-
-    def features(self, name: Literal["train", "val", "test"]) -> Tensor:
-        """All rows of a split as a model takes them, ``(rows, features)``."""
-        widened: Tensor = OneHot(self.schema)(self.split(name).x)
-        return widened
-
-    def _widen(self, device: torch.device) -> OneHot | None:
-        return OneHot(self.schema).to(device) if self.schema.categories else None
+        return TensorLoader(x, y, EVALUATION_BATCH_SIZE) if len(x) else []
 
     def _on_device(self, name: Literal["train", "val", "test"]) -> Split:
         """A split on the trainer's device, moved there whole if it takes less than half of the free memory."""

@@ -203,17 +203,19 @@ def refuse_quantities(name: str, cells: pa.ChunkedArray, present: pa.Array, read
     Raises:
         ValueError: If there is such a cell.
     """
-    values = present.to_pylist()
-    others = [value for value in values if reader.parse_numbers(pa.array([value])) is None]
-    matches = {value: QUANTITY.fullmatch(value) for value in others}
-    if not all(matches.values()):
-        return
-    units = {"," if "," in value else match.group(1) for value, match in matches.items() if match}
+    values, others = present.to_pylist(), {}
+    for value in values:
+        if reader.parse_numbers(pa.array([value])) is None:
+            others[value] = QUANTITY.fullmatch(value)
+            if not others[value]:
+                return  # it is a name, and so are the others
+    units = {"," if "," in value else match.group(1) for value, match in others.items() if match}
     if len(values) >= 2 * len(others) or (len(units) == 1 and len(values) > 5):
-        row = pc.index(reader.text(cells), others[0]).as_py()
-        comma = " (decimal commas: --data.decimal_point ,)" if "," in others[0] else ""
+        cell = next(iter(others))
+        row = pc.index(reader.text(cells), cell).as_py()
+        comma = " (decimal commas: --data.decimal_point ,)" if "," in cell else ""
         raise ValueError(
-            f"column '{name}', {reader.locate(row)}: '{others[0]}' is not a number{comma}; mend the file, or {hint}"
+            f"column '{name}', {reader.locate(row)}: '{cell}' is not a number{comma}; mend the file, or {hint}"
         )
 
 

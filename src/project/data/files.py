@@ -51,7 +51,7 @@ def read_file(path: str | Path, delimiter: str | None = None, encoding: str = "u
     with _explained(path, delimiter, encoding):
         if is_parquet(path):
             return _distinct(_parquet(path).to_table(), path)
-        options = _csv_options(path, delimiter, encoding, threads=True)
+        _, options = _csv_options(path, delimiter, encoding)
         return _distinct(arrow_csv.read_csv(pa.input_stream(str(path)), **options), path)
 
 
@@ -69,8 +69,8 @@ def stream_file(
             source = _parquet(path)
             schema, batches = source.schema, source.to_batches(batch_readahead=4, fragment_readahead=1)
         else:
-            options = _csv_options(path, delimiter, encoding, threads=False)
-            schema = pa.schema([(name, pa.string()) for name in options["convert_options"].column_types])
+            header, options = _csv_options(path, delimiter, encoding)
+            schema = pa.schema([(name, pa.string()) for name in header])
             try:
                 batches = arrow_csv.open_csv(pa.input_stream(str(path)), **options)
             except pa.ArrowInvalid as error:
@@ -113,8 +113,8 @@ def _parquet(path: Path) -> Any:
     return dataset.dataset(str(path), format="parquet", partitioning="hive", exclude_invalid_files=path.is_dir())
 
 
-def _csv_options(path: Path, delimiter: str | None, encoding: str, threads: bool) -> dict[str, Any]:
-    """Arrow's options for a file, from its first lines."""
+def _csv_options(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str], dict[str, Any]]:
+    """The header of a file and Arrow's options to read it, from its first lines."""
     with pa.input_stream(str(path)) as stream:
         sample = stream.read(SAMPLE)
     if not sample:
@@ -133,9 +133,9 @@ def _csv_options(path: Path, delimiter: str | None, encoding: str, threads: bool
     elif len(delimiter) != 1:
         raise ValueError(f"a delimiter is one character, not {delimiter!r}")
     header = next(row for row in csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=quote) if row)
-    return {
+    return header, {
         "read_options": arrow_csv.ReadOptions(
-            use_threads=threads, block_size=2**23, encoding="utf8" if encoding.startswith("utf-8") else encoding
+            block_size=2**23, encoding="utf8" if encoding.startswith("utf-8") else encoding
         ),
         "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True),
         "convert_options": arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
@@ -203,7 +203,7 @@ def _wrong_encoding(path: Path, encoding: str) -> ValueError:
 
 def _wrong_width(path: Path, delimiter: str | None, encoding: str, message: str) -> ValueError:
     """Finds the first line with too many or too few cells; Arrow, which reads pieces in parallel, can't say."""
-    options = _csv_options(path, delimiter, encoding, threads=False)
+    _, options = _csv_options(path, delimiter, encoding)
     delimiter, quote = options["parse_options"].delimiter, options["parse_options"].quote_char
     encoding = options["read_options"].encoding.replace("utf8", "utf-8-sig")
     with pa.input_stream(str(path)) as stream:

@@ -1,6 +1,6 @@
 """Batches cut from whole tensors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,21 +38,12 @@ class TensorLoader:
         y: Targets, ``(rows,)``.
         batch_size: Rows in a batch; the last one of an epoch may be smaller.
         seed: Shuffles the rows anew in every epoch; None keeps their order.
-        widen: Applied to the features of each batch, if they are not what the model takes.
     """
 
-    def __init__(
-        self,
-        x: Tensor,
-        y: Tensor,
-        batch_size: int,
-        seed: int | None = None,
-        widen: Callable[[Tensor], Tensor] | None = None,
-    ) -> None:
+    def __init__(self, x: Tensor, y: Tensor, batch_size: int, seed: int | None = None) -> None:
         self.x = x
         self.y = y
         self.batch_size = batch_size
-        self.widen = widen
         if seed is not None:
             self.sampler = EpochOrder(len(x), seed)  # the name under which the Trainer looks for `set_epoch`
         self._start = 0  # the batch with which the next iteration begins
@@ -70,8 +61,7 @@ class TensorLoader:
             x, y = x[order], y[order]
         for start in range(self._yielded * self.batch_size, len(x), self.batch_size):
             self._yielded += 1
-            batch = x[start : start + self.batch_size]
-            yield self.widen(batch) if self.widen else batch, y[start : start + self.batch_size]
+            yield x[start : start + self.batch_size], y[start : start + self.batch_size]
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches of the epoch were given out."""

@@ -23,8 +23,9 @@ from project.schema import Schema, Target
 class TableModel(LightningModule):
     """A model of a table's target.
 
-    A subclass is a constructor, which makes the layers, and a ``forward`` from features, ``(batch, features)``, to
-    ``(batch, outputs)``: logits of classes (a single one for two classes), or a standardised number.
+    A subclass is a constructor, which makes the layers, and a ``forward`` from encoded rows, ``(batch, encoded)``, to
+    ``(batch, outputs)``: logits of classes (a single one for two classes), or a standardised number. Its first layer
+    comes from `make_input_layer`, or is `OneHot`, so that it takes names as well as numbers.
 
     Args:
         schema: The table's columns and target, as `TableData.schema` gives it.

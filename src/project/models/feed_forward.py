@@ -1,12 +1,14 @@
 """The feed-forward net."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from project.models.base import TableModel
 from project.models.initialize import FUNCTIONS, initialize
+from project.models.input_layer import make_input_layer
 from project.names import nearest
 from project.schema import Schema
 
@@ -49,21 +51,20 @@ class FeedForward(TableModel):
         super().__init__(schema, **options)
         if min(hidden_sizes, default=1) < 1:
             raise ValueError(f"hidden_sizes must all be 1 or more, not {list(hidden_sizes)}")
-        layers: list[nn.Module] = []
-        size = self.schema.num_features
-        for hidden_size in hidden_sizes:
-            layers.append(nn.Linear(size, hidden_size))
+        sizes = [*hidden_sizes, self.schema.target.num_outputs]
+        layers = [make_input_layer(self.schema, sizes[0])]
+        for hidden_size, next_size in pairwise(sizes):
             if batch_norm:
                 layers.append(nn.BatchNorm1d(hidden_size))
             layers.append(make_activation(activation))
             if dropout:
                 layers.append(nn.Dropout(dropout))
-            size = hidden_size
-        self.net = nn.Sequential(*layers, nn.Linear(size, self.schema.target.num_outputs))
+            layers.append(nn.Linear(hidden_size, next_size))
+        self.net = nn.Sequential(*layers)
         initialize(self, init, init_settings)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps features, ``(batch, features)``, to outputs, ``(batch, outputs)``."""
+        """Maps encoded rows, ``(batch, encoded)``, to outputs, ``(batch, outputs)``."""
         outputs: Tensor = self.net(x)
         return outputs
 

@@ -40,10 +40,13 @@ def initialize(module: nn.Module, name: str | None, settings: Mapping[str, Any] 
     if name not in FUNCTIONS:
         raise ValueError(f"there are no initial weights named '{name}'; {nearest(name, FUNCTIONS)}")
     for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.EmbeddingBag):
             try:
                 FUNCTIONS[name](layer.weight, **(settings or {}))
             except TypeError as error:
                 raise ValueError(f"initial weights '{name}' with settings {dict(settings or {})}: {error}") from error
-            if layer.bias is not None:
+            if isinstance(layer, nn.EmbeddingBag):
+                with torch.no_grad():
+                    layer.weight[layer.padding_idx] = 0
+            elif layer.bias is not None:
                 nn.init.zeros_(layer.bias)

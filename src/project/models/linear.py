@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from project.models.base import TableModel
 from project.models.initialize import FUNCTIONS, initialize
+from project.models.input_layer import make_input_layer
 from project.schema import Schema
 
 
@@ -33,11 +34,11 @@ class _Linear(TableModel):
         **options: Any,
     ) -> None:
         super().__init__(schema, **options)
-        self.linear = nn.Linear(self.schema.num_features, self.schema.target.num_outputs, bias)
+        self.linear = make_input_layer(self.schema, self.schema.target.num_outputs, bias)
         initialize(self, init, init_settings)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps features, ``(batch, features)``, to outputs, ``(batch, outputs)``."""
+        """Maps encoded rows, ``(batch, encoded)``, to outputs, ``(batch, outputs)``."""
         outputs: Tensor = self.linear(x)
         return outputs
 

@@ -1,0 +1,64 @@
+"""The first layer of a model: linear in the numbers of a row and in the one-hot vectors of its names."""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from project.schema import Schema
+
+
+def make_input_layer(schema: Schema, num_outputs: int, bias: bool = True) -> nn.Module:
+    """Makes a linear layer on encoded rows, ``(batch, encoded)``, with results ``(batch, num_outputs)``."""
+    if schema.categories:
+        return InputLayer(schema, num_outputs, bias)
+    return nn.Linear(schema.num_encoded, num_outputs, bias)
+
+
+class InputLayer(nn.Module):
+    """What ``nn.Linear`` is on numbers and one-hot vectors, but without the vectors, which are nearly all zeros.
+
+    Of the weights of a one-hot vector one row counts, and it is looked up: so thousands of names cost little.
+
+    Args:
+        schema: The table's columns, names among them.
+        num_outputs: How many values it gives for a row.
+        bias: Whether to add a constant.
+    """
+
+    start: Tensor
+    rare: Tensor
+    missing: Tensor
+
+    def __init__(self, schema: Schema, num_outputs: int, bias: bool = True) -> None:
+        super().__init__()
+        self.num_numbers = schema.num_encoded - len(schema.categories)
+        with warnings.catch_warnings():  # of weights that are none, in a table without numbers
+            warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+            self.numbers = nn.Linear(self.num_numbers, num_outputs, bias)
+        slots, rows = 1, []  # row 0 stays zero, for what has no slot
+        for category in schema.categories:
+            place = {code: slots + i for i, code in enumerate(category.slots)}
+            rows.append((slots, place.get(-1, 0), place.get(-2, 0)))
+            slots += len(place)
+        for name, values in zip(("start", "rare", "missing"), zip(*rows, strict=True), strict=True):
+            self.register_buffer(name, torch.tensor(values), persistent=False)
+        self.names = nn.EmbeddingBag(slots, num_outputs, mode="sum", padding_idx=0)
+        bound = 1 / math.sqrt(schema.num_encoded)  # as many inputs are at work in each row
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-bound, bound)
+            self.names.weight[0] = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps encoded rows, ``(batch, encoded)``, to ``(batch, outputs)``."""
+        codes = x[:, self.num_numbers :].long()
+        index = torch.where(codes >= 0, codes + self.start, torch.where(codes == -1, self.rare, self.missing))
+        if torch.compiler.is_exporting():  # to formats that know no bags
+            bags = functional.embedding(index, self.names.weight).sum(1)
+        else:
+            bags = self.names(index)
+        outputs: Tensor = self.numbers(x[:, : self.num_numbers]) + bags
+        return outputs

@@ -1,0 +1,189 @@
+"""``python -m project.predict RUN INPUT -o OUTPUT``: predicts a file with a trained model, piece by piece."""
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
+from tqdm import tqdm
+
+from project.cli import VerbParser, run_command
+from project.data.files import stream_file
+from project.layers import UsageError
+from project.models import load_checkpoint
+from project.predictor import Predictor
+from project.run_folder import find_checkpoint
+
+DESCRIPTION = """\
+Predicts each row of a file and writes the row with its prediction, in the same order: the columns of INPUT, then
+`prediction` and, for classes, the probability of each as `probability_CLASS`. A file larger than the memory will do.
+Columns may stand in another order, others may be among them, and the target may be missing. Empty cells and names that
+training has not seen are handled as in training, and counted.
+"""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command; see ``--help``."""
+    return run_command(_main, args)
+
+
+def _main(args: Sequence[str]) -> int:
+    parser = VerbParser("project.predict", DESCRIPTION)
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
+    parser.add_argument("input", metavar="INPUT", type=Path, help="a CSV or Parquet file, or a folder of Parquet files")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="a .csv, .csv.gz or .parquet file to write")
+    parser.add_argument("--force", action="store_true", help="replace OUTPUT if it exists")
+    parser.add_argument("--threshold", type=float, help="probability that the second of two classes needs [0.5]")
+    parser.add_argument("--delimiter", help="what stands between two cells of INPUT [found out]")
+    parser.add_argument("--encoding", help="how INPUT writes letters [as the training file]")
+    options = parser.parse_args(args)
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # reading and writing take the other one
+    predictor = Predictor.from_run(options.run)
+    if options.threshold is not None:
+        if len(predictor.classes) != 2:
+            raise UsageError("--threshold is for two classes")
+        if not 0 < options.threshold < 1:
+            raise UsageError(f"--threshold must be between 0 and 1, not {options.threshold}")
+    num_rows = predict_file(
+        predictor,
+        options.input,
+        options.output,
+        threshold=options.threshold or 0.5,
+        delimiter=options.delimiter,
+        encoding=options.encoding or _encoding(options.run),
+        force=options.force,
+    )
+    print(f"Predicted {num_rows:,} rows; they are in {options.output}")
+    for what, counts in (("empty cells", predictor.num_missing), ("rare or unseen names", predictor.num_unseen)):
+        if found := [f"{name} {count:,}" for name, count in counts.items() if count]:
+            print(f"Note: {what}: {', '.join(found[:20])}{', ...' if len(found) > 20 else ''}")
+    return 0
+
+
+def _encoding(run: str) -> str:
+    config = load_checkpoint(find_checkpoint(run, ("best.ckpt", "last.ckpt"))).get("config") or {}
+    encoding: str = config.get("data", {}).get("init_args", {}).get("encoding", "utf-8")
+    return encoding
+
+
+def predict_file(
+    predictor: Predictor,
+    source: Path,
+    output: Path,
+    threshold: float = 0.5,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    force: bool = False,
+) -> int:
+    """Predicts a file into another.
+
+    Args:
+        predictor: What predicts.
+        source: A CSV or Parquet file, or a folder of Parquet files.
+        output: The file to write, whose name says its format; it appears when it is whole.
+        threshold: The probability from which on the second of two classes is predicted.
+        delimiter: What stands between two cells of a CSV file; by default it is found out.
+        encoding: How a CSV file writes letters.
+        force: Whether to replace a file that exists.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: If a column is missing, a cell is not of its kind, or the output exists.
+        OSError: If a file cannot be read or written.
+    """
+    if output.exists() and (not force or output.is_dir() or (source.exists() and output.samefile(source))):
+        raise ValueError(f"{output} exists: name another file" + ("" if force else ", or replace it with --force"))
+    if source.is_file() and not source.stat().st_size:  # nothing at all, not even a header
+        pieces: Iterator[Any] = iter(())
+        names = pa.schema([(name, pa.string()) for name in predictor.columns])
+    else:
+        names, pieces = stream_file(source, delimiter, encoding)
+    empty = _add_predictions(predictor, names.empty_table(), 0, threshold)
+    num_rows = 0
+    bar = tqdm(unit="row", unit_scale=True, disable=None, leave=False)  # hidden where there is no terminal
+    # One piece is read ahead and one written behind, by threads of their own.
+    with _writer(output, empty) as write, bar, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
+        coming = reader.submit(next, pieces, None)
+        written: Future[Any] = scribe.submit(len, ())
+        while (piece := coming.result()) is not None:
+            coming = reader.submit(next, pieces, None)
+            predicted = _add_predictions(predictor, piece, num_rows, threshold)
+            written.result()
+            written = scribe.submit(write, predicted)
+            num_rows += len(piece)
+            bar.update(len(piece))
+        written.result()
+    return num_rows
+
+
+def _add_predictions(predictor: Predictor, table: pa.Table, first_row: int, threshold: float) -> pa.Table:
+    outputs = predictor.outputs(table, first_row)
+    target = predictor.schema.target
+    new: dict[str, Any] = {}
+    if target.classes:
+        labels = pa.array(target.classes).cast(pa.type_for_alias(target.label_type))
+        chosen = outputs[:, 1] >= threshold if len(target.classes) == 2 else outputs.argmax(1)
+        new["prediction"] = labels.take(pa.array(chosen.astype(np.int64)))
+        for i, name in enumerate(target.classes):
+            new[f"probability_{name}"] = pa.array(outputs[:, i].astype(np.float32))
+    else:
+        new["prediction"] = pa.array(outputs)
+    for name, column in new.items():
+        if name in table.column_names:
+            raise ValueError(f"the input has a column '{name}' already: rename it")
+        table = table.append_column(name, column)
+    return table
+
+
+@contextmanager
+def _writer(path: Path, empty: pa.Table) -> Iterator[Any]:
+    """Gives a function that writes tables to a file, which takes its name when all are written."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            if path.suffix.lower() in (".parquet", ".pq"):
+                with parquet.ParquetWriter(file, empty.schema) as writer:
+                    yield writer.write_table
+            else:
+                stream = pa.CompressedOutputStream(file, "gzip") if path.suffix.lower() == ".gz" else file
+                header = io.StringIO()
+                csv.writer(header, lineterminator="\n").writerow(empty.column_names)
+                stream.write(header.getvalue().encode())
+                yield lambda table: stream.write(_csv_bytes(table))
+                if stream is not file:
+                    stream.close()
+        temporary.replace(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
+        raise OSError(f"{path} cannot be written: {reason}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _csv_bytes(table: pa.Table) -> Any:
+    """Rows as CSV, with quotation marks only where some cell of them needs one."""
+    for style in ("none", "needed"):
+        buffer = pa.BufferOutputStream()
+        try:
+            arrow_csv.write_csv(table, buffer, arrow_csv.WriteOptions(include_header=False, quoting_style=style))
+        except pa.ArrowInvalid:
+            if style == "none":
+                continue
+            raise
+        return buffer.getvalue()
+    raise AssertionError
+
+
+if __name__ == "__main__":
+    sys.exit(main())
