@@ -214,10 +214,10 @@ def test_help_does_not_offer_what_cannot_be_used(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ([], ["one argument"]),
-        (["a", "b"], ["one argument"]),
+        ([], ["RUN"]),
+        (["a", "b"], ["b"]),
         (["nowhere"], ["nowhere"]),
-        (["--nowhere"], ["--nowhere"]),
+        (["a", "--nowhere"], ["--nowhere"]),
     ],
 )
 def test_bad_evaluate(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

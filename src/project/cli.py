@@ -161,6 +161,7 @@ def silence() -> None:
         r".*isinstance\(treespec, LeafSpec\)",  # Lightning calls what torch has deprecated
         r"The number of training batches",  # losses are logged at each epoch's end, too
         r"`ModelCheckpoint\(monitor=.*could not find the monitored key",  # not before an epoch has ended
+        r"Glyph \d+ ",  # a class's name in letters that the pictures' font lacks
         r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on there
     ):
         warnings.filterwarnings("ignore", message=message)

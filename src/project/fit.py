@@ -55,23 +55,54 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
     Returns:
         The exit status: 128 plus the signal's number for a run that was stopped.
     """
+    try:
+        train(config, resume, command=command)
+    except Stopped as stopped:
+        return 128 + stopped.signal
+    return 0
+
+
+def train(
+    config: Config, resume: Path | None = None, folder: Path | None = None, command: str = "", quiet: bool = False
+) -> tuple[TableModel, TableData, dict[str, Any]]:
+    """Does what `run` says.
+
+    Args:
+        config: See `run`.
+        resume: See `run`.
+        folder: A new folder for the run, if it is not to be chosen here.
+        command: See `run`.
+        quiet: Whether the run is one of many: it prints nothing and keeps to one thread.
+
+    Returns:
+        The model with its best weights, the data, and what the report says.
+
+    Raises:
+        Stopped: If the run was asked to stop, and has saved its state.
+    """
     start = time.perf_counter()
     # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
     torch.set_flush_denormal(True)
     data = build_data(config)
     num_rows = len(data.split("train").x)
-    if isinstance(data, Table) and resume is None:
+    if isinstance(data, Table) and resume is None and not quiet:
         print_columns(*data.describe())
     seed_everything(config["seed"], verbose=False)
     model = build_model(config, data.schema)
     batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
     if batch_norm and num_rows % data.num_batch_rows == 1:
         raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
-    set_threads(model, data)
+    if quiet:
+        torch.set_num_threads(1)
+    else:
+        set_threads(model, data)
 
     checkpoint = step = trainer = None
     if resume is None:
-        folder = create_folder(config)
+        if folder is None:
+            folder = create_folder(config)
+        else:
+            folder.mkdir()
     else:
         folder, checkpoint = resume, find_checkpoint(resume, ("last.ckpt",))
         saved = load_checkpoint(checkpoint)
@@ -81,25 +112,33 @@ def run(config: Config, resume: Path | None = None, command: str = "") -> int:
         if resume is None:
             write_config(folder, config)
         trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
-        print(f"Training {_short(model)} on {num_rows:,} rows of {_short(data)}; parameters: {model.num_parameters:,}")
+        if quiet and trainer.progress_bar_callback is not None:
+            trainer.progress_bar_callback.disable()
+        elif not quiet:
+            parameters = f"parameters: {model.num_parameters:,}"
+            print(f"Training {_short(model)} on {num_rows:,} rows of {_short(data)}; {parameters}")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     except Stopped as stopped:
-        print(f"{stopped}; go on with: {_command('project.fit --resume', folder)}", file=sys.stderr)
-        return 128 + stopped.signal
+        if not quiet:
+            print(f"{stopped}; go on with: {_command('project.fit --resume', folder)}", file=sys.stderr)
+        raise
     except BaseException:
         if resume is None and not (trainer and trainer.global_step):
             shutil.rmtree(folder)  # nothing was trained yet
         raise
-    _finish(trainer, model, data, folder, config, {"command": command, "seconds": time.perf_counter() - start})
-    return 0
+    facts = {"command": command, "seconds": time.perf_counter() - start}
+    report = _finish(trainer, model, data, folder, config, facts)
+    if not quiet:
+        _show(model, report, folder)
+    return model, data, report
 
 
 def _finish(
     trainer: Trainer, model: TableModel, data: TableData, folder: Path, config: Config, facts: dict[str, Any]
-) -> None:
-    """Tests the best checkpoint and writes the report, the figures and the table."""
+) -> dict[str, Any]:
+    """Tests the best checkpoint, and writes and returns the report; writes the figures."""
     best = folder / "checkpoints" / "best.ckpt"
     metrics, baselines = score(trainer, model, data, best if best.exists() else None)
     report = {
@@ -122,14 +161,19 @@ def _finish(
 
             writer, step = trainer.logger.experiment, trainer.global_step
             writer.add_figure("confusion/test", confusion_figure(model, data), step)
-            if data.schema.num_features == 2:
+            if data.schema.num_encoded == len(data.schema.numbers) == 2:
                 writer.add_figure("boundary/test", boundary_figure(model, data), step)
         trainer.logger.experiment.close()
-    if metrics:
-        print_scores(_short(model), metrics, baselines)
+    return report
+
+
+def _show(model: TableModel, report: dict[str, Any], folder: Path) -> None:
+    """Prints the scores and the commands that come next."""
+    if report["metrics"]:
+        print_scores(_short(model), report["metrics"], report["baselines"])
     print(f"The run is in {_shown(folder)}; next:")
     print(f"  {_command('tensorboard.main --logdir', folder.parent.parent)}   # look at its curves")
-    if metrics and (folder / "checkpoints").exists():
+    if report["metrics"] and (folder / "checkpoints").exists():
         print(f"  {_command('project.evaluate', folder)}   # test it again")
 
 

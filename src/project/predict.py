@@ -22,6 +22,7 @@ from project.layers import UsageError
 from project.models import load_checkpoint
 from project.predictor import Predictor
 from project.run_folder import find_checkpoint
+from project.thresholds import choose_classes
 
 DESCRIPTION = """\
 Predicts each row of a file and writes the row with its prediction, in the same order: the columns of INPUT, then
@@ -42,7 +43,7 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("input", metavar="INPUT", type=Path, help="a CSV or Parquet file, or a folder of Parquet files")
     parser.add_argument("-o", "--output", required=True, type=Path, help="a .csv, .csv.gz or .parquet file to write")
     parser.add_argument("--force", action="store_true", help="replace OUTPUT if it exists")
-    parser.add_argument("--threshold", type=float, help="probability that the second of two classes needs [0.5]")
+    parser.add_argument("--threshold", type=float, help="probability that the second of two classes needs")
     parser.add_argument("--delimiter", help="what stands between two cells of INPUT [found out]")
     parser.add_argument("--encoding", help="how INPUT writes letters [as the training file]")
     options = parser.parse_args(args)
@@ -57,7 +58,7 @@ def _main(args: Sequence[str]) -> int:
         predictor,
         options.input,
         options.output,
-        threshold=options.threshold or 0.5,
+        threshold=options.threshold,
         delimiter=options.delimiter,
         encoding=options.encoding or _encoding(options.run),
         force=options.force,
@@ -79,7 +80,7 @@ def predict_file(
     predictor: Predictor,
     source: Path,
     output: Path,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     delimiter: str | None = None,
     encoding: str = "utf-8",
     force: bool = False,
@@ -90,7 +91,7 @@ def predict_file(
         predictor: What predicts.
         source: A CSV or Parquet file, or a folder of Parquet files.
         output: The file to write, whose name says its format; it appears when it is whole.
-        threshold: The probability from which on the second of two classes is predicted.
+        threshold: The probability from which on the second of two classes is predicted; by default the likelier is.
         delimiter: What stands between two cells of a CSV file; by default it is found out.
         encoding: How a CSV file writes letters.
         force: Whether to replace a file that exists.
@@ -127,14 +128,13 @@ def predict_file(
     return num_rows
 
 
-def _add_predictions(predictor: Predictor, table: pa.Table, first_row: int, threshold: float) -> pa.Table:
+def _add_predictions(predictor: Predictor, table: pa.Table, first_row: int, threshold: float | None) -> pa.Table:
     outputs = predictor.outputs(table, first_row)
     target = predictor.schema.target
     new: dict[str, Any] = {}
     if target.classes:
         labels = pa.array(target.classes).cast(pa.type_for_alias(target.label_type))
-        chosen = outputs[:, 1] >= threshold if len(target.classes) == 2 else outputs.argmax(1)
-        new["prediction"] = labels.take(pa.array(chosen.astype(np.int64)))
+        new["prediction"] = labels.take(pa.array(choose_classes(outputs, threshold)))
         for i, name in enumerate(target.classes):
             new[f"probability_{name}"] = pa.array(outputs[:, i].astype(np.float32))
     else:

@@ -9,15 +9,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from project.data.base import EVALUATION_BATCH_SIZE
 from project.data.cells import CellReader
 from project.data.labels import label_values
 from project.encoder import Encoder
 from project.models import TableModel, load_model
+from project.models.outputs import predictions
 from project.run_folder import find_checkpoint
 from project.schema import Category
+from project.thresholds import choose_classes
 
 
 class Predictor:
@@ -56,13 +57,14 @@ class Predictor:
         """
         return cls(load_model(find_checkpoint(run, ("best.ckpt", "last.ckpt"))))
 
-    def predict(self, table: Any, threshold: float = 0.5) -> NDArray[Any]:
+    def predict(self, table: Any, threshold: float | None = None) -> NDArray[Any]:
         """Predicts classes or numbers.
 
         Args:
             table: The rows: a table of pandas, polars or pyarrow, or a dictionary of columns. The order of the columns
                 does not matter, and others may be among them.
-            threshold: The probability from which on the second of two classes is predicted.
+            threshold: The probability from which on the second of two classes is predicted; by default the likelier
+                one is.
 
         Returns:
             Classes as they were given, or numbers in the target's own unit, ``(rows,)``.
@@ -71,20 +73,13 @@ class Predictor:
             ValueError: If a column is missing or a cell is not of its kind.
         """
         outputs = self.outputs(as_table(table))
-        return self.choose(outputs, threshold) if self.classes else outputs
+        return np.array(self.classes)[choose_classes(outputs, threshold)] if self.classes else outputs
 
     def predict_proba(self, table: Any) -> NDArray[np.float64]:
         """Predicts the probability of each class, ``(rows, classes)``; arguments and errors as for `predict`."""
         if not self.classes:
             raise ValueError(f"the target '{self.schema.target.name}' is a number and has no classes")
         return self.outputs(as_table(table))
-
-    def choose(self, probabilities: NDArray[np.float64], threshold: float = 0.5) -> NDArray[Any]:
-        """The class for each row of probabilities, ``(rows, classes)``, as it was given."""
-        two = len(self.classes) == 2
-        index = (probabilities[:, 1] >= threshold).astype(int) if two else probabilities.argmax(1)
-        chosen: NDArray[Any] = np.array(self.classes)[index]
-        return chosen
 
     def outputs(self, table: pa.Table, first_row: int = 0) -> NDArray[np.float64]:
         """Probabilities, ``(rows, classes)``, or numbers in the target's own unit, ``(rows,)``.
@@ -100,17 +95,13 @@ class Predictor:
         if not len(raw):
             return np.empty((0, len(target.classes)) if target.classes else 0)
         with torch.inference_mode():
-            batches = torch.from_numpy(raw).split(EVALUATION_BATCH_SIZE)
+            batches = torch.split(torch.from_numpy(raw), EVALUATION_BATCH_SIZE)
             outputs = torch.cat([self.model(self._encoder(batch)) for batch in batches]).double()
         bad = ~outputs.isfinite().all(1)
         if bad.any():
             row = reader.locate(int(bad.int().argmax()))
             raise ValueError(f"{row}: its numbers are so far from those of training that the model's answer overflows")
-        values: Tensor = outputs.squeeze(1) * target.scale + target.center
-        if target.classes:
-            first = outputs if target.kind == "multiclass" else torch.cat([torch.zeros_like(outputs), outputs], 1)
-            values = first.softmax(1)
-        return np.asarray(values.numpy())
+        return np.asarray(predictions(outputs, target).numpy())
 
     def _count(self, raw: NDArray[np.float64]) -> None:
         missing = np.isnan(raw).sum(0).tolist()

@@ -156,6 +156,8 @@ class TableData(LightningDataModule):
         self.rows = self._draw_splits(table)
         if self._schema is None:
             self._schema, table = self._learn(table, self.rows["train"])
+        elif tuple(table.classes or ()) != self._schema.target.classes:
+            raise ValueError(f"{type(self).__name__} has other classes than the run has learned: the data have changed")
         x, y = self._encode_rows(table, self._schema), encode_target(table.y, self._schema.target)
         self._splits = {name: Split(x[rows], y[rows]) for name, rows in self.rows.items()}
 
@@ -236,5 +238,5 @@ class TableData(LightningDataModule):
 
 def encode_target(y: NDArray[Any], target: Target) -> Tensor:
     """Targets as a model is trained on them: see `Split`."""
-    values = torch.as_tensor(y)
+    values = torch.tensor(y)
     return values.long() if target.kind == "multiclass" else ((values.double() - target.center) / target.scale).float()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,16 +144,18 @@ class CellReader:
         return np.asarray(lookup[pc.fill_null(encoded.indices, len(names)).to_numpy(False)])
 
     def raw(self, table: pa.Table, schema: Schema, start: int = 0, stop: int | None = None) -> Floats:
-        """Rows as `Encoder` takes them, ``(rows, columns)``.
+        """Some rows of a table as `Encoder` takes them, ``(rows, columns)``.
 
         Raises:
             ValueError: If a column is missing or a cell is not of the column's kind.
         """
-        rows = np.empty((len(table[start:stop]), len(schema.columns)))
+        reader = replace(self, locate=lambda row: self.locate(start + row))
+        rows = np.empty((len(range(len(table))[start:stop]), len(schema.columns)))
+        index = {name: i for i, name in enumerate(table.column_names)}  # Arrow would look through them each time
         for i, column in enumerate(schema.columns):
-            if column.name not in table.column_names:
-                raise ValueError(f"there is no column '{column.name}'; {nearest(column.name, table.column_names)}")
-            rows[:, i] = self.column(column, table[column.name][start:stop])
+            if column.name not in index:
+                raise ValueError(f"there is no column '{column.name}'; {nearest(column.name, index)}")
+            rows[:, i] = reader.column(column, table.column(index[column.name])[start:stop])
         return rows
 
     def column(self, column: Column, cells: pa.ChunkedArray) -> Floats:
@@ -214,10 +216,10 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def is_simple(kind: pa.DataType) -> bool:
-    """Whether a column's type is one that a table can be learned from: nothing nested, nothing binary."""
+    """Whether a column's type is one that a table can be learned from: not nested, binary or a duration."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    others = pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_null(kind)
-    return is_text(kind) or is_number(kind) or others
+    dates = pa.types.is_temporal(kind) and not pa.types.is_duration(kind)
+    return is_text(kind) or is_number(kind) or dates or pa.types.is_boolean(kind) or pa.types.is_null(kind)
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:

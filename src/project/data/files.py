@@ -18,6 +18,7 @@ SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
 DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
+OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
 BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -108,9 +109,13 @@ def _distinct(table: pa.Table, path: Path) -> pa.Table:
 
 
 def _parquet(path: Path) -> Any:
-    if path.is_dir() and not any(path.rglob("*.parquet")):
-        raise ValueError(f"the folder {path} holds no .parquet file")
-    return dataset.dataset(str(path), format="parquet", partitioning="hive", exclude_invalid_files=path.is_dir())
+    files, folder = [path], path.parent
+    if path.is_dir():
+        files, folder = [f for f in sorted(path.rglob("*.parquet")) if not f.name.startswith((".", "_"))], path
+        if not files:
+            raise ValueError(f"the folder {path} holds no .parquet file")
+    options = {"partitioning": "hive", "partition_base_dir": str(folder)}
+    return dataset.dataset([str(file) for file in files], format="parquet", **options)
 
 
 def _csv_options(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str], dict[str, Any]]:
@@ -174,6 +179,8 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
         raise ValueError(f"there is no encoding '{encoding}': {error}") from None
     except UnicodeError as error:
         raise _wrong_encoding(path, encoding) from error
+    except csv.Error:
+        raise ValueError(f"{path} cannot be read: {OPEN_QUOTE}") from None
     except pa.ArrowException as error:
         message = " ".join(str(error).split())
         if "invalid UTF8" in message:
@@ -181,7 +188,7 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
         if "Expected" in message and "columns, got" in message:
             raise _wrong_width(path, delimiter, encoding, message) from error
         if "straddling" in message or "Empty CSV file or block" in message:
-            message = "a row is longer than 8 MiB; is a quotation mark left open?"
+            message = OPEN_QUOTE
         if "magic bytes" in message or "Parquet" in message:
             message = "it is no Parquet file, or is damaged"
         raise ValueError(f"{path} cannot be read: {message[:300]}") from error
@@ -209,12 +216,15 @@ def _wrong_width(path: Path, delimiter: str | None, encoding: str, message: str)
     with pa.input_stream(str(path)) as stream:
         rows = csv.reader(io.TextIOWrapper(stream, encoding, newline=""), delimiter=delimiter, quotechar=quote)
         width, line = 0, 1
-        for row in rows:
-            width = width or len(row)
-            if row and len(row) != width:
-                return ValueError(
-                    f"{path}, line {line}: {len(row)} cells where the header has {width} "
-                    f"(the delimiter is {delimiter!r}; a cell that holds it needs quotation marks)"
-                )
-            line = rows.line_num + 1
+        try:
+            for row in rows:
+                width = width or len(row)
+                if row and len(row) != width:
+                    return ValueError(
+                        f"{path}, line {line}: {len(row)} cells where the header has {width} "
+                        f"(the delimiter is {delimiter!r}; a cell that holds it needs quotation marks)"
+                    )
+                line = rows.line_num + 1
+        except csv.Error:
+            return ValueError(f"{path}, line {line}: {OPEN_QUOTE}")
     return ValueError(f"{path} cannot be read: {message[:300]}")

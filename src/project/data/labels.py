@@ -54,6 +54,8 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     """
     if not is_simple(column.type):
         raise ValueError(f"the target '{name}' holds {column.type}: it must hold names or numbers")
+    if pa.types.is_dictionary(column.type):  # it may know names that no row has
+        column = column.cast(column.type.value_type)
     encoded = as_dictionary(column)
     names = reader.text(encoded.dictionary)
     values = None
@@ -107,15 +109,14 @@ def _label_type(names: list[str], kind: pa.DataType) -> str:
     if not is_text(kind):
         plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
         return str(kind).replace("halffloat", "float") if plain else "string"
-    labels = pa.array(names)
     if all(name.lower() in ("true", "false") for name in names):
         return "bool"
     for alias in ("int64", "double"):
         try:
-            typed = labels.cast(pa.type_for_alias(alias))
+            values = label_values(tuple(names), alias)
         except pa.ArrowInvalid:
             continue
-        if alias == "double" or typed.cast(pa.string()).equals(labels):
+        if all(name in (str(value), f"{value:g}") for name, value in zip(names, values, strict=True)):  # not 01
             return alias
     return "string"
 

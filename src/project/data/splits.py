@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from project.data.cells import CellReader, as_dictionary, find_date_format, is_text
 
 Rows = NDArray[np.int64]
 SPLITS = ("train", "val", "test")
@@ -113,3 +117,35 @@ def fold_rows(
     except ValueError as error:
         raise ValueError(f"{num_folds} folds cannot be made: {str(error)[:200]}") from error
     return rows[rest], rows[inside]
+
+
+def read_groups(name: str, column: pa.ChunkedArray, reader: CellReader) -> NDArray[Any]:
+    """The number of each row's group, ``(rows,)``, from a column that names them.
+
+    Raises:
+        ValueError: If a cell is empty.
+    """
+    text = reader.text(column)
+    if text.null_count:
+        row = pc.index(pc.is_null(text), True).as_py()
+        raise ValueError(f"data.group: column '{name}', {reader.locate(row)}, is empty")
+    return np.asarray(as_dictionary(text).indices.to_numpy(False))
+
+
+def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:
+    """Row numbers in the order of a column of dates or numbers, ``(rows,)``.
+
+    Raises:
+        ValueError: If a cell is empty, or neither a date nor a number.
+    """
+    text = reader.text(column).drop_null() if is_text(column.type) else None
+    if text is None and pa.types.is_temporal(column.type):
+        times = reader.days(name, column, "iso")
+    elif text is not None and (date_format := find_date_format(pc.unique(text))):
+        times = reader.days(name, column, date_format)
+    else:
+        times = reader.numbers(name, column)
+    if np.isnan(times).any():
+        row = int(np.isnan(times).argmax())
+        raise ValueError(f"data.time: column '{name}', {reader.locate(row)}, is empty")
+    return np.argsort(times, kind="stable")

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from project.data.base import RawTable, Split, TableData, encode_target
-from project.data.cells import CellReader, as_dictionary, find_date_format, is_simple, is_text
+from project.data.cells import CellReader, is_simple, is_text
 from project.data.columns import ColumnLearner, Finding
 from project.data.files import read_file
 from project.data.labels import Labels, encode_labels, read_labels, read_split_column
 from project.data.leaks import giveaways
-from project.data.splits import Rows
+from project.data.splits import Rows, read_groups, read_order
 from project.encoder import encoded_names
 from project.names import nearest
 from project.schema import Column, Date, Schema, learn_target
@@ -105,22 +105,25 @@ class Table(TableData):
             ValueError: If a file, a column or a cell cannot be used.
         """
         table, fixed = self._read_files()
-        table, kept = self._with_target(table)
+        table, kept = self._with_target(table, self.path, fixed)
         fixed = {name: np.flatnonzero(np.isin(kept, rows)) for name, rows in fixed.items()}
+        for name, rows in fixed.items():
+            if not len(rows):
+                raise ValueError(f"{self.paths[name]} has no row with a target")
         column, reader = table[self.target], self.reader
         labels = self._labels = read_labels(self.target, column, self.task, reader)
         self.notes += [f"target '{self.target}': {labels.warning}"] if labels.warning else []
         dropped = set(self._names("drop", table.column_names)) | {self.target}
         groups = order = None
         if self.split_column:
-            fixed = read_split_column(self.split_column, self._column(table, self.split_column), reader)
+            fixed = read_split_column(self.split_column, _column(table, self.split_column, self.path), reader)
             fixed.pop("train")
             dropped.add(self.split_column)
         if self.group:
-            groups = _group_numbers(self._column(table, self.group), self.group, reader)
+            groups = read_groups(self.group, _column(table, self.group, self.path), reader)
             dropped.add(self.group)
         if self.time:
-            order = self._order(table)
+            order = read_order(self.time, _column(table, self.time, self.path), reader)
         for name in ("categorical", "numeric"):
             self._names(name, table.column_names)
         self.findings = [Finding(name, "dropped") for name in table.column_names if name in dropped - {self.target}]
@@ -142,7 +145,7 @@ class Table(TableData):
         Raises:
             ValueError: If a column is missing or a cell cannot be used.
         """
-        table, _ = self._with_target(read_file(path, self.delimiter, self.encoding))
+        table, _ = self._with_target(read_file(path, self.delimiter, self.encoding), path, {})
         y = encode_labels(self.target, table[self.target], schema.target, self.reader)
         x = self._encode_rows(RawTable(table, y, table.column_names), schema)
         return Split(x, encode_target(y, schema.target))
@@ -163,30 +166,37 @@ class Table(TableData):
                     if name not in other.column_names:
                         raise ValueError(f"{path} has no column '{name}'; {nearest(name, other.column_names)}")
                 fixed[split] = np.arange(len(table), len(table) + len(other))
-                table = pa.concat_tables([table, other.select(names)], promote_options="permissive")
+                other = other.select(names)
+                try:
+                    both = _with_text(table, other), _with_text(other, table)
+                    table = pa.concat_tables(both, promote_options="permissive")
+                except pa.ArrowTypeError as error:
+                    raise ValueError(f"{path} is not like {self.path}: {error}") from error
         return table, fixed
 
-    def _with_target(self, table: pa.Table) -> tuple[pa.Table, Rows]:
+    def _with_target(self, table: pa.Table, path: Path, fixed: dict[str, Rows]) -> tuple[pa.Table, Rows]:
         """The rows that have a target, and their numbers; messages name the rows of the file."""
-        column = self._column(table, self.target)
+        column = _column(table, self.target, path)
         if not len(table):
-            raise ValueError(f"{self.path} has a header and no rows")
+            raise ValueError(f"{path} has a header and no rows")
         present = column.is_valid()
         if is_simple(column.type):
             present = pc.and_(present, self.reader.text(column).is_valid())
         kept = np.flatnonzero(present.to_numpy())
         if not len(kept):
-            raise ValueError(f"the target '{self.target}' is empty in every row of {self.path}")
+            raise ValueError(f"the target '{self.target}' is empty in every row of {path}")
         if len(kept) < len(table):
             self.notes.append(f"{len(table) - len(kept):,} of {len(table):,} rows have no target and are left out")
             table = table.filter(present)
-        self.reader = replace(self.reader, locate=lambda row: f"row {kept[row] + 1}")
-        return table, kept
 
-    def _column(self, table: pa.Table, name: str) -> pa.ChunkedArray:
-        if name not in table.column_names:
-            raise ValueError(f"{self.path} has no column '{name}'; {nearest(name, table.column_names)}")
-        return table[name]
+        def locate(row: int) -> str:
+            for split, rows in fixed.items():
+                if kept[row] in rows:
+                    return f"row {kept[row] - rows[0] + 1} of {self.paths[split]}"
+            return f"row {kept[row] + 1}"
+
+        self.reader = replace(self.reader, locate=locate)
+        return table, kept
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:
         """The columns that a setting names: a list, one name, or several with commas."""
@@ -197,21 +207,6 @@ class Table(TableData):
             if name not in columns:
                 raise ValueError(f"data.{setting}: {self.path} has no column '{name}'; {nearest(name, columns)}")
         return list(names)
-
-    def _order(self, table: pa.Table) -> Rows:
-        assert self.time is not None
-        cells = self._column(table, self.time)
-        text = self.reader.text(cells).drop_null() if is_text(cells.type) else None
-        if text is None and pa.types.is_temporal(cells.type):
-            times = self.reader.days(self.time, cells, "iso")
-        elif text is not None and (date_format := find_date_format(pc.unique(text))):
-            times = self.reader.days(self.time, cells, date_format)
-        else:
-            times = self.reader.numbers(self.time, cells)
-        if np.isnan(times).any():
-            row = int(np.isnan(times).argmax())
-            raise ValueError(f"data.time: column '{self.time}', {self.reader.locate(row)}, is empty")
-        return np.argsort(times, kind="stable")
 
     def _draw_splits(self, table: RawTable) -> dict[str, Rows]:
         classes = table.classes or ()
@@ -251,16 +246,22 @@ class Table(TableData):
         return schema, RawTable(pa.table(cells), table.y, list(cells))
 
     def _raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
-        return self.reader.raw(table.x.slice(start, stop - start), schema)
+        return self.reader.raw(table.x, schema, start, stop)
+
+
+def _column(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:
+    if name not in table.column_names:
+        raise ValueError(f"{path} has no column '{name}'; {nearest(name, table.column_names)}")
+    return table[name]
+
+
+def _with_text(table: pa.Table, other: pa.Table) -> pa.Table:
+    """A table with those columns as text that are text in the other, as all are in a CSV file."""
+    for i, name in enumerate(table.column_names):
+        if is_text(other[name].type) and is_simple(table[name].type):
+            table = table.set_column(i, name, table[name].cast(pa.string()))
+    return table
 
 
 def _belongs(name: str, column: Column) -> bool:
     return name == column.name or (isinstance(column, Date) and name in [part.name for part in column.parts])
-
-
-def _group_numbers(column: pa.ChunkedArray, name: str, reader: CellReader) -> NDArray[Any]:
-    text = reader.text(column)
-    if text.null_count:
-        row = pc.index(pc.is_null(text), True).as_py()
-        raise ValueError(f"data.group: column '{name}', {reader.locate(row)}, is empty")
-    return np.asarray(as_dictionary(text).indices.to_numpy(False))

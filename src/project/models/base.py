@@ -9,15 +9,15 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.metrics import class_metrics, number_metrics, two_columns
 from project.models.loss_record import Diverged, LossRecord
+from project.models.outputs import make_class_weights, mean_loss, predictions
 from project.names import class_path
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
-from project.schema import Schema, Target
+from project.schema import Schema
 
 
 class TableModel(LightningModule):
@@ -69,12 +69,9 @@ class TableModel(LightningModule):
                 f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {found}; "
                 f"use {other} or FeedForward"
             )
-        if class_weights is not None or label_smoothing:
-            if target.kind == "number":
-                raise ValueError(f"class_weights and label_smoothing are for classes, and '{target.name}' is a number")
-            if not 0 <= label_smoothing < 1:
-                raise ValueError(f"label_smoothing must be 0 or more and below 1, not {label_smoothing}")
-        self.register_buffer("class_weights", _weights(class_weights, target), persistent=False)
+        if not 0 <= label_smoothing < 1 or (label_smoothing and target.kind == "number"):
+            raise ValueError(f"label_smoothing is for classes, 0 or more and below 1, not {label_smoothing}")
+        self.register_buffer("class_weights", make_class_weights(class_weights, target), persistent=False)
         self.label_smoothing = label_smoothing
         self.save_hyperparameters(logger=False)
         # Plain values instead of objects: the checkpoint must load with weights_only=True.
@@ -94,25 +91,14 @@ class TableModel(LightningModule):
             super().__setattr__(name, value)
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """The mean loss of a batch: binary cross entropy, cross entropy or squared error, after the target's kind.
+        """The mean loss of a batch; see `mean_loss`.
 
         Args:
             outputs: What ``forward`` gave, ``(batch, outputs)``.
             y: Targets as the data module encodes them, ``(batch,)``.
         """
         smoothing = self.label_smoothing if self.training else 0.0
-        weights = None if self.class_weights is None else self.class_weights[y.long()].to(outputs.dtype)
-        match self.schema.target.kind:
-            case "binary":
-                y = y * (1 - smoothing) + smoothing / 2 if smoothing else y
-                return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), y, weights)
-            case "multiclass" if weights is not None:
-                losses = functional.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothing)
-                return (losses * weights).mean()
-            case "multiclass":
-                return functional.cross_entropy(outputs, y, label_smoothing=smoothing)
-            case _:
-                return functional.mse_loss(outputs.squeeze(1), y)
+        return mean_loss(outputs, y, self.schema.target, self.class_weights, smoothing)
 
     @torch.no_grad()
     def metrics(self, outputs: Tensor, y: Tensor) -> dict[str, float]:
@@ -124,9 +110,7 @@ class TableModel(LightningModule):
             case "multiclass":
                 return class_metrics(outputs.log_softmax(1), y)
             case _:
-                return number_metrics(
-                    outputs.squeeze(1) * target.scale + target.center, y * target.scale + target.center
-                )
+                return number_metrics(predictions(outputs, target), y * target.scale + target.center)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Returns the batch's loss and records it."""
@@ -259,17 +243,3 @@ class TableModel(LightningModule):
         # In double precision fewer confident probabilities round to the same 1. Not every GPU has it.
         scores = {"loss": loss, **self.metrics(outputs.cpu().double(), y.cpu())}
         return {f"{name}/{split}": score for name, score in scores.items()}
-
-
-def _weights(wanted: Literal["balanced"] | Sequence[float] | None, target: Target) -> Tensor | None:
-    """A weight for each class; balanced ones are those of scikit-learn, whose mean over the training rows is 1."""
-    if wanted is None:
-        return None
-    num_classes = len(target.classes)
-    if wanted == "balanced":
-        if not all(target.counts):
-            raise ValueError("class_weights cannot be balanced: a class has no training row")
-        return torch.tensor([sum(target.counts) / (num_classes * count) for count in target.counts])
-    if len(wanted) != num_classes or not all(isinstance(w, int | float) and w >= 0 for w in wanted):
-        raise ValueError(f"class_weights must be 'balanced' or {num_classes} numbers of 0 or more, not {wanted}")
-    return torch.tensor(wanted, dtype=torch.float32)

@@ -53,7 +53,13 @@ class InputLayer(nn.Module):
             self.names.weight[0] = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps encoded rows, ``(batch, encoded)``, to ``(batch, outputs)``."""
+        """Maps encoded rows, ``(batch, encoded)``, to ``(batch, outputs)``.
+
+        Raises:
+            ValueError: If the rows come in 16 bits, which do not hold the codes of many names.
+        """
+        if x.element_size() < 4:
+            raise ValueError("a table with names needs 32-bit rows: use trainer.precision 16-mixed or bf16-mixed")
         codes = x[:, self.num_numbers :].long()
         index = torch.where(codes >= 0, codes + self.start, torch.where(codes == -1, self.rare, self.missing))
         if torch.compiler.is_exporting():  # to formats that know no bags

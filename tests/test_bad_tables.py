@@ -1,0 +1,290 @@
+"""A table that cannot be used ends with one sentence that says what is wrong and where, and harms nothing."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from project.fit import main
+
+Content = str | bytes | pa.Table
+Refuse = Callable[..., None]
+
+A = [f"{7 * i % 13}.5" for i in range(60)]
+B = [str(3 * i % 11) for i in range(60)]
+C = ["rgb"[i % 3] for i in range(60)]
+Y = ["yes" if i % 2 else "no" for i in range(60)]
+
+
+def csv(header: str = "a,b,c,y", end: str = "", delimiter: str = ",", **columns: list[str]) -> str:
+    """A good table; columns that are named have other cells."""
+    cells = zip(*({"a": A, "b": B, "c": C, "y": Y} | columns).values(), strict=True)
+    rows = "".join(delimiter.join(row) + "\n" for row in cells)
+    return f"{header.replace(',', delimiter)}\n{rows}{end}"
+
+
+def at(row: int, cell: str, cells: list[str] = A) -> list[str]:
+    """A column with another cell in a row; the first row below the header is row 1."""
+    return [*cells[: row - 1], cell, *cells[row:]]
+
+
+def wide(num_columns: int) -> str:
+    rng = np.random.default_rng(0)
+    rows = [",".join([*rng.integers(0, 10, num_columns - 1).astype(str), y]) for y in Y]
+    return "\n".join([",".join([*(f"c{i}" for i in range(num_columns - 1)), "y"]), *rows]) + "\n"
+
+
+TYPED = pa.table({"a": np.array(A, float), "b": np.array(B, int), "y": Y})
+
+
+def with_column(values: list[object] | pa.Array) -> pa.Table:
+    return TYPED.append_column("new", values if isinstance(values, pa.Array) else pa.array(values))
+
+
+def write(path: Path, content: Content) -> Path:
+    if isinstance(content, pa.Table):
+        parquet.write_table(content, path)
+    else:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def run(path: Path, *args: str) -> int:
+    logs = ("--trainer.default_root_dir", str(path.parent / "logs"))
+    short = ("--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false")
+    return main(["--data", "Table", "--data.path", str(path), "--data.target", "y", *logs, *short, *args])
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refuse:
+    """Checks that a run is refused with an error that has all the words, and leaves the disk as it was."""
+
+    def check(path: Path, args: tuple[str, ...], words: list[str], status: int = 1) -> None:
+        before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+        assert run(path, *args) == status
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+        assert error.endswith("\n")
+        assert "Traceback" not in error
+        assert [word for word in words if word not in error] == [], error
+        assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+        assert not list((tmp_path / "logs").glob("*/*"))
+
+    return check
+
+
+FILES = {
+    "empty": ("", ["t.csv is empty"]),
+    "blank lines": ("\n\n  \n", ["t.csv is empty"]),
+    "header alone": ("a,b,y\n", ["t.csv", "header and no rows"]),
+    "one row": ("a,b,y\n1,2,yes\n", ["'y'", "one value only, 'yes'"]),
+    "too many fields": (csv(end="1,2,r,no,9\n"), ["t.csv, line 62", "5 cells", "header has 4"]),
+    "too few fields": (csv(end="1,2\n"), ["t.csv, line 62", "2 cells", "header has 4"]),
+    "too many fields after a cell with line breaks": (
+        csv(end='1,2,"r\n\ng",no\n1,2,3,r,no\n'),
+        ["t.csv, line 65", "5 cells"],
+    ),
+    "too many fields after blank lines": (csv(end="\n\n1,2,3,r,no\n"), ["t.csv, line 64"]),
+    "too many fields behind CRLF": (csv(end="1,2,3,r,no\n").replace("\n", "\r\n").encode(), ["t.csv, line 62"]),
+    "too many fields in UTF-16": (csv(end="1,2,3,r,no\n").encode("utf-16"), ["t.csv, line 62"]),
+    "open quote": (csv(end='1,"2,r,no\n1,2,r,no\n'), ["t.csv, line 62"]),
+    "open quote in the header": ('"' + csv() * 300, ["t.csv", "quotation mark"]),
+    "open quote before much": (csv(end='1,"2,r,no\n' + csv() * 300), ["t.csv, line 62", "quotation mark"]),
+    "rubbish": (np.random.default_rng(0).bytes(5000), ["t.csv", "no text and no Parquet"]),
+    "rubbish without zeros": (np.random.default_rng(0).bytes(5000).replace(b"\0", b""), ["t.csv", "utf-8"]),
+    "wrong encoding": (csv(c=at(40, "grün", C)).encode("cp1252"), ["t.csv, line 41", "utf-8", "cp1252"]),
+    "wrong encoding far down": (
+        csv(end="1,2,r,no\n" * 200_000 + "1,2,grün,no\n").encode("cp1252"),
+        ["t.csv, line 200062", "utf-8"],
+    ),
+    "two columns of one name": (csv("a,b,a,y"), ["t.csv", "two columns named 'a'"]),
+    "name with a line break": (csv('"a\nx",b,c,y'), ["t.csv", "'a\\nx'", "line break"]),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), FILES.values(), ids=FILES)
+def test_files_that_are_no_table(content: Content, words: list[str], refuse: Refuse, tmp_path: Path) -> None:
+    refuse(write(tmp_path / "t.csv", content), (), words)
+
+
+PARQUET = {
+    "nested": (with_column([[i] for i in range(60)]), ["'new'", "list", "--data.drop"]),
+    "struct": (with_column([{"i": i} for i in range(60)]), ["'new'", "struct", "--data.drop"]),
+    "binary": (with_column([b"x"] * 60), ["'new'", "binary", "--data.drop"]),
+    "durations": (with_column(pa.array(range(60), pa.duration("s"))), ["'new'", "duration", "--data.drop"]),
+    "nested target": (TYPED.set_column(2, "y", pa.array([[y] for y in Y])), ["target 'y'", "list"]),
+    "infinite": (with_column([*range(59), np.inf]), ["'new'", "row 60", "inf"]),
+    "too large": (with_column([0.5, -1e39, *range(58)]), ["'new'", "row 2", "-1e+39", "32-bit"]),
+    "no target at all": (TYPED.set_column(2, "y", pa.nulls(60)), ["target 'y'", "empty"]),
+    "no rows": (TYPED[:0], ["header and no rows"]),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), PARQUET.values(), ids=PARQUET)
+def test_parquet_that_cannot_be_used(content: pa.Table, words: list[str], refuse: Refuse, tmp_path: Path) -> None:
+    refuse(write(tmp_path / "t.parquet", content), (), words)
+
+
+CELLS = {
+    "one class": (csv(y=["yes"] * 60), ["'y'", "one value only, 'yes'"]),
+    "class of one row": (csv(y=at(7, "maybe", Y)), ["class 'maybe'", "'y'", "single row"]),
+    "class of two rows": (csv(y=at(8, "maybe", at(7, "maybe", Y))), ["class 'maybe'", "2 rows", "3 splits"]),
+    "empty target": (csv(y=[""] * 60), ["target 'y'", "empty", "t.csv"]),
+    "missing target": (csv(y=["NA"] * 60), ["target 'y'", "empty"]),
+    "one unit": (csv(a=at(12, "12 kg")), ["'a'", "row 12", "'12 kg'", "not a number"]),
+    "one unit in the target": (csv(y=at(12, "12 kg")), ["'y'", "row 12", "'12 kg'"]),
+    "units": (csv(a=[f"{a} kg" for a in A]), ["'a'", "row ", " kg'", "--data.categorical a"]),
+    "percent": (csv(a=[f"{a}%" for a in A]), ["'a'", "%'", "--data.categorical a"]),
+    "decimal commas": (
+        csv(delimiter=";", a=[a.replace(".", ",") for a in A]),
+        ["'a'", ",5'", "--data.decimal_point ,"],
+    ),
+    "infinite": (csv(a=at(33, "inf")), ["'a'", "row 33", "inf", "not finite"]),
+    "minus infinite": (csv(a=at(33, "-inf")), ["'a'", "row 33", "-inf", "not finite"]),
+    "infinite target": (csv(y=at(33, "inf")), ["'y'", "row 33", "inf"]),
+    "too large": (csv(a=at(33, "1e39")), ["'a'", "row 33", "1e+39", "32-bit"]),
+    "nothing to learn from": (csv(a=["1"] * 60, b=["2"] * 60, c=["x"] * 60), ["no column to learn from"]),
+    "10,000 columns": (wide(10_000), ["10,000 columns", "--data.max_columns 10000"]),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), CELLS.values(), ids=CELLS)
+def test_cells_that_cannot_be_used(content: str, words: list[str], refuse: Refuse, tmp_path: Path) -> None:
+    refuse(write(tmp_path / "t.csv", content), (), words)
+
+
+SETTINGS = {
+    "no such target": (["target", "Yy"], 1, ["no column 'Yy'", "did you mean y?"]),
+    "no such column to drop": (["drop", "a,bb"], 1, ["data.drop", "'bb'", "did you mean b?"]),
+    "no such columns to drop": (["drop", "[a, bb]"], 1, ["data.drop", "'bb'", "did you mean b?"]),
+    "no such category": (["categorical", "cc"], 1, ["data.categorical", "'cc'", "did you mean c?"]),
+    "no such number": (["numeric", "aa"], 1, ["data.numeric", "'aa'", "did you mean a?"]),
+    "no such group": (["group", "cc"], 1, ["no column 'cc'", "did you mean c?"]),
+    "no such time": (["time", "aa"], 1, ["no column 'aa'", "did you mean a?"]),
+    "no such split column": (["split_column", "cc"], 1, ["no column 'cc'", "did you mean c?"]),
+    "names as numbers": (["numeric", "c"], 1, ["'c'", "row 1", "'r'", "not a number"]),
+    "names as times": (["time", "c"], 1, ["'c'", "row 1", "'r'"]),
+    "names as splits": (["split_column", "c"], 1, ["'c'", "row 1", "'r'", "train, val or test"]),
+    "a number of names": (["task", "number"], 1, ["'y'", "row 1", "'no'", "not a number"]),
+    "unknown task": (["task", "multi"], 2, ["data.task", "'multi'", "multiclass"]),
+    "unknown encoding": (["encoding", "klingon"], 1, ["encoding", "klingon"]),
+    "unknown delimiter": (["delimiter", "ab"], 1, ["delimiter", "one character", "'ab'"]),
+    "another delimiter": (["delimiter", "|"], 1, ["no column 'y'", "a,b,c,y"]),
+    "group and time": (["group", "c", "time", "a"], 2, ["group", "time", "name one"]),
+    "group and split column": (["group", "c", "split_column", "b"], 2, ["group", "split_column", "name one"]),
+    "split column and file": (["split_column", "c", "test_path", "t.csv"], 2, ["split_column", "test_path"]),
+    "min_count": (["min_count", "0"], 2, ["min_count", "0"]),
+    "no file for validation": (["val_path", "tt.csv"], 1, ["no file", "tt.csv", "did you mean t.csv?"]),
+    "two groups for three splits": (["group", "y"], 1, ["too few groups"]),
+}
+
+
+@pytest.mark.parametrize(("settings", "status", "words"), SETTINGS.values(), ids=SETTINGS)
+def test_settings_that_do_not_fit_the_table(
+    settings: list[str],
+    status: int,
+    words: list[str],
+    refuse: Refuse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = [f"--data.{part}" if i % 2 == 0 else part for i, part in enumerate(settings)]
+    refuse(write(tmp_path / "t.csv", csv()), tuple(flags), words, status)
+
+
+@pytest.mark.parametrize(
+    ("setting", "cell", "words"),
+    [
+        ("group", "", ["data.group", "'c'", "row 21", "empty"]),
+        ("time", "", ["data.time", "'c'", "row 21", "empty"]),
+        ("split_column", "", ["'c'", "row 21", "empty", "train, val or test"]),
+        ("split_column", "holdout", ["'c'", "row 21", "'holdout'", "train, val or test"]),
+    ],
+)
+def test_cells_that_decide_a_split_must_say_it(
+    setting: str, cell: str, words: list[str], refuse: Refuse, tmp_path: Path
+) -> None:
+    good = {"group": C, "time": [f"2024-01-{i % 28 + 1:02}" for i in range(60)], "split_column": ["train", "test"] * 30}
+    path = write(tmp_path / "t.csv", csv(c=at(21, cell, good[setting])))
+    refuse(path, (f"--data.{setting}", "c"), words)
+
+
+def test_there_is_no_such_file(refuse: Refuse, tmp_path: Path) -> None:
+    write(tmp_path / "people.csv", csv())
+    refuse(tmp_path / "poeple.csv", (), ["no file", "poeple.csv", "did you mean people.csv?"])
+    refuse(tmp_path / "nowhere" / "t.csv", (), ["no file", str(Path.cwd())])
+
+
+def test_a_folder_must_hold_parquet_files(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder" / "t.csv", csv())
+    refuse(tmp_path / "folder", (), ["folder", "holds no .parquet file"])
+
+
+def test_damaged_parquet(refuse: Refuse, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", TYPED)
+    whole = path.read_bytes()
+    for content in (whole[:-30], whole[:200] + b"\xff" * 300 + whole[500:], b"PAR1", csv()):
+        refuse(write(path, content), (), ["t.parquet cannot be read"])
+
+
+def test_damaged_gz(refuse: Refuse, tmp_path: Path) -> None:
+    for content in (gzip.compress(csv().encode())[:-30], csv()):
+        refuse(write(tmp_path / "t.csv.gz", content), (), ["t.csv.gz cannot be read"])
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (csv(a=at(2, "12 kg")), ["'a'", "row 2 of ", "other.csv", "'12 kg'"]),
+        ("a,b,y\n1,2,no\n", ["other.csv", "no column 'c'"]),
+        ("a,b,c,y\n1,2,r,\n", ["other.csv", "no row with a target"]),
+        ("a,b,c,y\n", ["other.csv", "no row"]),
+        ("", ["other.csv is empty"]),
+    ],
+    ids=["cell", "column", "target", "header alone", "empty"],
+)
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_the_file_of_a_split_is_looked_at_too(
+    split: str, other: str, words: list[str], refuse: Refuse, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "t.csv", csv())
+    refuse(path, (f"--data.{split}_path", str(write(tmp_path / "other.csv", other))), words)
+
+
+def test_types_of_two_files_must_go_together(refuse: Refuse, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", TYPED)
+    other = write(tmp_path / "other.parquet", TYPED.set_column(0, "a", pa.array(range(60), pa.timestamp("s"))))
+    refuse(path, ("--data.test_path", str(other)), ["other.parquet is not like", "t.parquet", "timestamp"])
+
+
+def test_rows_without_a_target_are_counted_in_messages(refuse: Refuse, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", csv(y=at(3, "", at(5, "NA", Y)), a=at(12, "12 kg")))
+    refuse(path, (), ["'a'", "row 12", "'12 kg'"])
+
+
+MENDED = {
+    "more columns": ("t.csv", wide(6000), ("--data.max_columns", "6000")),
+    "a name with a comma": ("t.csv", csv('"a, in cm",b,c,y'), ("--data.drop", "a, in cm")),
+    "decimal commas": ("t.csv", csv(delimiter=";", a=[a.replace(".", ",") for a in A]), ("--data.decimal_point", ",")),
+    "units as names": ("t.csv", csv(a=[f"{b} kg" for b in B]), ("--data.categorical", "a")),
+    "an encoding": ("t.csv", csv(c=["grün", "blau"] * 30).encode("cp1252"), ("--data.encoding", "cp1252")),
+    "nested": ("t.parquet", with_column([[i] for i in range(60)]), ("--data.drop", "new")),
+    "mark of a missing cell": ("t.csv", csv(a=at(12, "?")), ("--data.missing", "?")),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "args"), MENDED.values(), ids=MENDED)
+def test_what_the_messages_advise_works(
+    name: str, content: Content, args: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("--model", "LogisticRegression")
+    assert run(write(tmp_path / name, content), *args, *small) == 0
+    assert capsys.readouterr().err == ""
+    assert len(list((tmp_path / "logs").glob("*/*/report.json"))) == 1
