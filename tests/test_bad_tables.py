@@ -270,7 +270,7 @@ def test_rows_without_a_target_are_counted_in_messages(refuse: Refuse, tmp_path:
 
 
 MENDED = {
-    "more columns": ("t.csv", wide(6000), ("--data.max_columns", "6000")),
+    "more columns": ("t.csv", wide(5001), ("--data.max_columns", "5001")),
     "a name with a comma": ("t.csv", csv('"a, in cm",b,c,y'), ("--data.drop", "a, in cm")),
     "decimal commas": ("t.csv", csv(delimiter=";", a=[a.replace(".", ",") for a in A]), ("--data.decimal_point", ",")),
     "units as names": ("t.csv", csv(a=[f"{b} kg" for b in B]), ("--data.categorical", "a")),

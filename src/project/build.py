@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 
 from project.callbacks import NoProfiler, RunBar, RunLogger
@@ -66,7 +66,7 @@ def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step
         resume_step: The step from which a stopped run goes on; TensorBoard forgets what came after.
     """
     settings = _settings(Trainer, config["trainer"])
-    callbacks: list[Callback] = [*(settings["callbacks"] or [])]
+    callbacks: list[Callback] = [c for c in settings["callbacks"] or [] if monitor or not _watches_validation(c)]
     if settings["enable_checkpointing"] is not False:
         callbacks += [
             Resumable(folder / "checkpoints", config, config["checkpoint_every"]),
@@ -97,6 +97,11 @@ def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step
     if trainer.world_size > 1:
         raise UsageError("trainer: the data modules feed one device: leave devices and num_nodes at 1")
     return trainer
+
+
+def _watches_validation(callback: Callback) -> bool:
+    """Whether a callback stops early by a value that only a run with validation rows has."""
+    return isinstance(callback, EarlyStopping) and callback.monitor.endswith("/val")
 
 
 def build_plain_trainer(config: Config) -> Trainer:

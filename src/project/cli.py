@@ -2,10 +2,13 @@
 
 import argparse
 import logging
+import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
@@ -152,6 +155,17 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
             return 0
         print("stopped", file=sys.stderr)
         return 143 if isinstance(stop, SIGTERMException) else 130
+
+
+def next_command(module: str, path: Path) -> str:
+    """A command as it can be typed here, with or without the virtual environment activated."""
+    python = "python" if shutil.which("python") == sys.executable else shown(Path(sys.executable))
+    return f"{python} -m {module} {shown(path)}"
+
+
+def shown(path: Path) -> str:
+    """A path as it can be typed here."""
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def silence() -> None:

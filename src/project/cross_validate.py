@@ -14,24 +14,24 @@ from typing import Any, NoReturn
 
 import numpy as np
 import yaml
-from joblib import Parallel, delayed  # type: ignore[import-untyped]
+from joblib import Parallel, delayed
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from pyarrow import csv
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from project.build import build_data
 from project.checkpoints import Stopped
-from project.cli import read_flags, run_command, silence
+from project.cli import next_command, read_flags, run_command, shown, silence
 from project.config import Config, combine
 from project.data import Table
-from project.fit import _command, _shown, train
+from project.fit import train
 from project.folds import Tested, Truth, predict_test, predictions_table, print_summary, summarize
 from project.help import help_text
 from project.layers import UsageError
 from project.models import Diverged
 from project.report import print_columns, write_report
-from project.run_folder import _run_name, create_folder
+from project.run_folder import create_folder, run_name
 
 USAGE = """\
 usage: python -m project.cross_validate [--folds K] [--repeats R] [--jobs N] [any argument of project.fit]
@@ -75,10 +75,10 @@ def _main(args: Sequence[str]) -> int:
         return 0
     command = shlex.join(["python", "-m", "project.cross_validate", *args])
     folder = cross_validate(config, numbers["folds"], numbers["repeats"], numbers["jobs"], command)
-    print(f"The predictions of all rows are in {_shown(folder / 'predictions.csv')}")
-    print(f"The folds are in {_shown(folder)}; next:")
-    print(f"  {_command('tensorboard.main --logdir', folder)}   # look at their curves")
-    print(f"  {_command('project.fit --config', folder / 'config.yaml')}   # train the model to keep")
+    print(f"The predictions of all rows are in {shown(folder / 'predictions.csv')}")
+    print(f"The folds are in {shown(folder)}; next:")
+    print(f"  {next_command('tensorboard.main --logdir', folder)}   # look at their curves")
+    print(f"  {next_command('project.fit --config', folder / 'config.yaml')}   # train the model to keep")
     return 0
 
 
@@ -134,7 +134,7 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
             todo.append((repeat + 1, fold + 1, changed, Path(name)))
     truth = _read([changed for _, fold, changed, _ in todo if fold == 1])
 
-    folder = create_folder({**config, "name": config["name"] or f"cv-{_run_name(config)}"})
+    folder = create_folder({**config, "name": config["name"] or f"cv-{run_name(config)}"})
     todo = [
         (repeat, fold, {**changed, "name": f"{folder.name}-{name}"}, folder / name)
         for repeat, fold, changed, name in todo

@@ -16,7 +16,7 @@ from project.baselines import baseline_scores
 from project.build import build_data, build_model, build_trainer, set_threads
 from project.callbacks import RunLogger
 from project.checkpoints import Stopped
-from project.cli import Request, read_flags, run_command
+from project.cli import Request, next_command, read_flags, run_command, shown
 from project.config import Config, combine
 from project.data import Table, TableData
 from project.help import help_text
@@ -115,14 +115,15 @@ def train(
         if quiet and trainer.progress_bar_callback is not None:
             trainer.progress_bar_callback.disable()
         elif not quiet:
+            name = data.path.name if isinstance(data, Table) else _short(data)
             parameters = f"parameters: {model.num_parameters:,}"
-            print(f"Training {_short(model)} on {num_rows:,} rows of {_short(data)}; {parameters}")
+            print(f"Training {_short(model)} on {num_rows:,} rows of {name}; {parameters}")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     except Stopped as stopped:
         if not quiet:
-            print(f"{stopped}; go on with: {_command('project.fit --resume', folder)}", file=sys.stderr)
+            print(f"{stopped}; go on with: {next_command('project.fit --resume', folder)}", file=sys.stderr)
         raise
     except BaseException:
         if resume is None and not (trainer and trainer.global_step):
@@ -171,20 +172,11 @@ def _show(model: TableModel, report: dict[str, Any], folder: Path) -> None:
     """Prints the scores and the commands that come next."""
     if report["metrics"]:
         print_scores(_short(model), report["metrics"], report["baselines"])
-    print(f"The run is in {_shown(folder)}; next:")
-    print(f"  {_command('tensorboard.main --logdir', folder.parent.parent)}   # look at its curves")
+    print(f"The run is in {shown(folder)}; next:")
+    print(f"  {next_command('tensorboard.main --logdir', folder.parent.parent)}   # look at its curves")
     if report["metrics"] and (folder / "checkpoints").exists():
-        print(f"  {_command('project.evaluate', folder)}   # test it again")
-
-
-def _command(module: str, path: Path) -> str:
-    """A command as it can be typed here, with or without the virtual environment activated."""
-    python = "python" if shutil.which("python") == sys.executable else _shown(Path(sys.executable))
-    return f"{python} -m {module} {_shown(path)}"
-
-
-def _shown(path: Path) -> str:
-    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+        print(f"  {next_command('project.evaluate', folder)}   # test it again")
+        print(f"  {next_command('project.predict', folder)} INPUT -o OUTPUT   # predict the rows of a file")
 
 
 def score(
@@ -211,11 +203,11 @@ def _resumed_config(folder: Path, request: Request) -> Config:
     if not path.is_file():
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
     if (folder / "report.json").exists():
-        raise UsageError(f"{folder} is finished; test it again with: {_command('project.evaluate', folder)}")
+        raise UsageError(f"{folder} is finished; test it again with: {next_command('project.evaluate', folder)}")
     saved: Config = load_checkpoint(find_checkpoint(folder, ("last.ckpt",)))["config"]
     wanted = combine([read_layer(path), *request.layers])
     if changes := _differences(saved, wanted):
-        new = _command("project.fit --config", path)
+        new = next_command("project.fit --config", path)
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {new} ..."]))
     return saved
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from project.data import TableData
 from project.models import TableModel
 from project.models.outputs import predictions
-from project.report import REGRESSIONS, _worse
+from project.report import REGRESSIONS, compare
 from project.schema import Target
 
 Scores = Mapping[str, Mapping[str, float | None]]
@@ -117,7 +117,7 @@ def print_summary(model: str, num_folds: int, metrics: Scores, baselines: Mappin
         {name: score["mean"] or 0.0 for name, score in scores.items()} for scores in (metrics, *baselines.values())
     )
     for name, scores in zip(baselines, others, strict=True):
-        if name in REGRESSIONS and (worse := _worse(means, scores)):
+        if name in REGRESSIONS and (worse := compare(means, scores)):
             print(f"On these folds {model} is worse than scikit-learn's {name}: {worse}.")
 
 

@@ -50,11 +50,11 @@ def print_scores(model: str, metrics: Mapping[str, float], baselines: Mapping[st
         table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
     Console().print(table)
     for name, scores in baselines.items():
-        if name in REGRESSIONS and (worse := _worse(metrics, scores)):
+        if name in REGRESSIONS and (worse := compare(metrics, scores)):
             print(f"On these rows {model} is worse than scikit-learn's {name}: {worse}.")
 
 
-def _worse(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
+def compare(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
     """The main metrics in which a model is worse than a baseline, in words."""
     signs = {"accuracy": 1, "log_loss": -1, "rmse": -1}
     worse = [name for name, sign in signs.items() if name in metrics and sign * (metrics[name] - baseline[name]) < 0]

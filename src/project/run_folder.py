@@ -22,7 +22,7 @@ def create_folder(config: Config) -> Path:
     path = config["data"]["init_args"].get("path")
     experiment = config["experiment"] or (Path(path).name.partition(".")[0] if path else None)
     experiment = experiment or _snake_case(_short(config, "data"))
-    name = config["name"] or _run_name(config)
+    name = config["name"] or run_name(config)
     for key, value in (("experiment", experiment), ("name", name)):
         if not re.fullmatch(r"[^/\\\0]+", value) or value[0] in ".-":
             raise UsageError(f"{key} names a folder: '{value}' must not begin with a dot or dash, nor have a slash")
@@ -73,7 +73,8 @@ def _logs(config: Config) -> Path:
     return (ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()) / "logs"
 
 
-def _run_name(config: Config) -> str:
+def run_name(config: Config) -> str:
+    """The name of a run that is given none: model, optimizer, rate and seed."""
     parts = [_snake_case(_short(config, "model")), _short(config, "optimizer").lower()]
     if (rate := config["optimizer"]["init_args"].get("lr")) is not None:
         parts.append(f"lr{rate:g}")

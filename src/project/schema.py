@@ -96,6 +96,11 @@ class Target:
         """How many values a model gives for a row: one logit a class, but a single one for two classes."""
         return len(self.classes) if self.kind == "multiclass" else 1
 
+    def is_like(self, other: "Target") -> bool:
+        """Whether both were learned from the same training rows, as far as the target shows it."""
+        same = (self.classes, self.counts) == (other.classes, other.counts)
+        return same and bool(np.allclose((self.center, self.scale), (other.center, other.scale)))
+
 
 @dataclass(frozen=True)
 class Schema:

@@ -13,7 +13,7 @@ from torch import Tensor
 from project.data.loader import TensorLoader
 from project.data.splits import Rows, fold_rows, split_rows
 from project.encoder import Encoder
-from project.schema import Schema, Target, learn_schema
+from project.schema import Schema, Target, learn_schema, learn_target
 
 EVALUATION_BATCH_SIZE = 4096
 CHUNK = 2**13
@@ -134,7 +134,7 @@ class TableData(LightningDataModule):
     def schema(self) -> Schema:
         """What the training rows taught; reads the table if that has not happened yet.
 
-        A schema that is set before encodes the rows in its place.
+        A schema that is set before, by a run that was trained on the same rows, encodes them in its place.
         """
         self._encode()
         assert self._schema is not None
@@ -156,8 +156,10 @@ class TableData(LightningDataModule):
         self.rows = self._draw_splits(table)
         if self._schema is None:
             self._schema, table = self._learn(table, self.rows["train"])
-        elif tuple(table.classes or ()) != self._schema.target.classes:
-            raise ValueError(f"{type(self).__name__} has other classes than the run has learned: the data have changed")
+        else:
+            learned = learn_target(table.target, table.y[self.rows["train"]], table.classes, self.scale)
+            if not learned.is_like(self._schema.target):
+                raise ValueError("the data have changed since the run was trained, and its test rows with them")
         x, y = self._encode_rows(table, self._schema), encode_target(table.y, self._schema.target)
         self._splits = {name: Split(x[rows], y[rows]) for name, rows in self.rows.items()}
 

@@ -181,7 +181,13 @@ def as_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
 def parse_dates(text: pa.ChunkedArray, date_format: str) -> pa.ChunkedArray:
     """Text as times, null where it is none; of ISO 8601 the zone is left out."""
     if date_format != "iso":
-        return pc.strptime(text, format=date_format, unit="us", error_is_null=True)
+        times = pc.strptime(text, format=date_format, unit="us", error_is_null=True)
+        # Arrow takes the 30th of February for the 1st of March.
+        place = re.findall(r"%(\w)", date_format).index("d") + 1
+        day = pc.replace_substring_regex(
+            pc.if_else(times.is_valid(), text, None), r"(\d+)\D+(\d+)\D+(\d+)", rf"\{place}"
+        )
+        return pc.if_else(pc.equal(pc.cast(day, pa.int64()), pc.day(times)), times, None)
     text = pc.replace_substring_regex(text, r"(:\d\d(\.\d{1,6})?)\d*(Z|[+-]\d\d(:?\d\d)?)?$", r"\1")
     text = pc.if_else(pc.match_substring_regex(text, r"^\d{4}-\d\d-\d\d([T ]\d\d(:\d\d){1,2}(\.\d+)?)?$"), text, None)
     try:

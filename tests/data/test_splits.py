@@ -1,0 +1,158 @@
+"""Which rows are for training, validation and test: drawn, or by a column, a group, time or files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from write_table import write_table
+
+from project.data import Table
+
+NUM_ROWS = 200
+SPLITS = ("train", "val", "test")
+RNG = np.random.default_rng(0)
+COLUMNS = {
+    "x": RNG.normal(size=NUM_ROWS),
+    "shop": [f"s{i}" for i in RNG.integers(0, 25, NUM_ROWS)],
+    "y": ["rare"] * 20 + ["usual"] * 120 + ["odd"] * 60,
+}
+NUMBER = {**COLUMNS, "y": RNG.normal(size=NUM_ROWS)}
+
+
+def read(path: Path, columns: dict[str, Any], **settings: Any) -> Table:
+    table = Table(write_table(path, columns), "y", **settings)
+    table.setup()
+    assert sorted(np.concatenate([table.rows[s] for s in SPLITS])) == list(range(sum(map(len, table.rows.values()))))
+    return table
+
+
+def sizes(table: Table) -> list[int]:
+    assert [len(table.split(s).x) for s in SPLITS] == [len(table.rows[s]) for s in SPLITS]
+    return [len(table.rows[s]) for s in SPLITS]
+
+
+def values(table: Table, column: Any, split: str) -> set[Any]:
+    return set(np.array(column)[table.rows[split]].tolist())
+
+
+def test_every_class_has_its_share_of_every_split(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", COLUMNS, val_fraction=0.2, test_fraction=0.1)
+    assert sizes(table) == [140, 40, 20]
+    for split, share in zip(SPLITS, (0.7, 0.2, 0.1), strict=True):
+        labels = np.array(COLUMNS["y"])[table.rows[split]]
+        assert [(labels == name).sum() for name in ("rare", "usual", "odd")] == [20 * share, 120 * share, 60 * share]
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, NUMBER], ids=["classes", "number"])
+def test_the_seed_decides_the_splits(columns: dict[str, Any], tmp_path: Path) -> None:
+    first, again, other = (read(tmp_path / "t.csv", columns, seed=seed).rows for seed in (3, 3, 4))
+    assert all((first[split] == again[split]).all() for split in SPLITS)
+    assert set(first["test"]) != set(other["test"])
+
+
+WORDS = {
+    "plain": ["train", "val", "test", "train"],
+    "synonyms": ["Training", "validation", "TESTING", " train "],
+    "others": ["train", "dev", "test", "training"],
+    "valid": ["train", "valid", "test", "train"],
+}
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_a_column_can_name_the_splits(words: list[str], tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", {**COLUMNS, "part": words * 50}, split_column="part")
+    expected = {"train": [0, 3], "val": [1], "test": [2]}
+    for split in SPLITS:
+        assert sorted(table.rows[split]) == [i for i in range(NUM_ROWS) if i % 4 in expected[split]]
+    assert "part" not in [column.name for column in table.schema.columns]
+
+
+def test_validation_rows_that_no_column_names_are_drawn_from_the_training_rows(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", {**COLUMNS, "part": ["train", "train", "train", "test"] * 50}, split_column="part")
+    assert table.rows["test"].tolist() == list(range(3, NUM_ROWS, 4))
+    assert sizes(table) == [120, 30, 50]  # a fifth of the other rows
+    labels = np.array(COLUMNS["y"])
+    counts = [
+        (labels[rows] == "usual").sum()
+        for rows in (np.delete(np.arange(NUM_ROWS), table.rows["test"]), table.rows["val"])
+    ]
+    assert counts[1] == pytest.approx(counts[0] / 5, abs=1)
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, NUMBER], ids=["classes", "number"])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_group_is_in_two_splits(columns: dict[str, Any], seed: int, tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", columns, group="shop", seed=seed)
+    shops = [values(table, columns["shop"], split) for split in SPLITS]
+    assert sum(map(len, shops)) == len(set().union(*shops)) == 25
+    assert sizes(table) == pytest.approx([120, 40, 40], abs=25)
+    assert [column.name for column in table.schema.columns] == ["x"]
+
+
+TIMES = {
+    "ISO": lambda i: f"2024-{i // 25 + 1:02}-{i % 25 + 1:02}",
+    "day first": lambda i: f"{i % 25 + 1:02}.{i // 25 + 1:02}.2024",
+    "month first": lambda i: f"{i // 25 + 1:02}/{i % 25 + 1:02}/2024",
+    "numbers": lambda i: str(i - 100),  # not in the order of their texts
+    "time of day": lambda i: f"2024-01-01T{i // 60:02}:{i % 60:02}:00",
+}
+
+
+@pytest.mark.parametrize("cell", TIMES.values(), ids=TIMES)
+def test_by_time_the_last_rows_are_the_test(cell: Any, tmp_path: Path) -> None:
+    moments = np.random.default_rng(1).permutation(NUM_ROWS)
+    table = read(tmp_path / "t.csv", {**COLUMNS, "when": [cell(i) for i in moments]}, time="when")
+    ordered = [sorted(moments[table.rows[split]].tolist()) for split in SPLITS]
+    assert ordered == [list(range(120)), list(range(120, 160)), list(range(160, 200))]
+
+
+@pytest.mark.parametrize(
+    "names", [("train.csv", "other.csv"), ("a.csv", "b.parquet"), ("a.parquet", "b.csv"), ("a.parquet", "b.parquet")]
+)
+def test_files_can_be_the_splits(names: tuple[str, str], tmp_path: Path) -> None:
+    columns = {
+        "x": [0.5, 1.5, 2.5, 3.5] * 10,
+        "n": [1, None, 3, 4] * 10,
+        "on": [True, False] * 20,
+        "name": ["a", "b", "c", None] * 10,
+        "y": ["no", "yes"] * 20,
+    }
+    train = write_table(tmp_path / names[0], columns)
+    order = ["y", "name", "extra", "on", "x", "n"]
+    other = {name: (columns | {"extra": ["z"] * 40})[name] for name in order}
+    paths = [
+        write_table(tmp_path / f"{split}-{names[1]}", {n: cells[:num] for n, cells in other.items()})
+        for split, num in (("val", 6), ("test", 10))
+    ]
+    table = Table(train, "y", val_path=paths[0], test_path=paths[1], shuffle=False)
+    assert sizes(table) == [40, 6, 10]
+    assert [column.name for column in table.schema.columns] == ["x", "n", "on", "name"]
+    for split, num in (("val", 6), ("test", 10)):  # the same rows are encoded the same
+        assert (table.split(split).x == table.split("train").x[:num]).all()
+        assert (table.split(split).y == table.split("train").y[:num]).all()
+
+
+def test_a_test_file_leaves_validation_rows_to_be_drawn(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "test.csv", {name: cells[:30] for name, cells in COLUMNS.items()})
+    table = read(tmp_path / "t.csv", COLUMNS, test_path=path)
+    assert sizes(table) == [160, 40, 30]
+    assert table.rows["test"].tolist() == list(range(200, 230))
+
+
+def test_groups_of_a_test_file_may_be_among_the_others(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "test.csv", {name: cells[100:130] for name, cells in COLUMNS.items()})
+    table = read(tmp_path / "t.csv", COLUMNS, test_path=path, group="shop")
+    shops = [*COLUMNS["shop"], *COLUMNS["shop"][100:130]]
+    assert not values(table, shops, "train") & values(table, shops, "val")
+    assert len(table.rows["test"]) == 30
+
+
+def test_rows_without_a_target_do_not_shift_the_splits(tmp_path: Path) -> None:
+    labels = ["" if i % 5 == 0 else label for i, label in enumerate(COLUMNS["y"])]
+    part = ["train", "val", "test", "train"] * 50
+    table = read(tmp_path / "t.csv", {**COLUMNS, "y": labels, "part": part}, split_column="part", scale=False)
+    kept = [i for i in range(NUM_ROWS) if i % 5]
+    for split in SPLITS:
+        expected = [COLUMNS["x"][i] for i in kept if part[i] == split]
+        np.testing.assert_allclose(table.split(split).x[:, 0], expected, rtol=1e-6)
