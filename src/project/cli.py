@@ -146,7 +146,8 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
     except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
         if sys.flags.dev_mode:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())  # of cells, too
+        print(f"error: {message}", file=sys.stderr)
         if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
             print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1

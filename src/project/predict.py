@@ -31,6 +31,9 @@ Columns may stand in another order, others may be among them, and the target may
 training has not seen are handled as in training, and counted.
 """
 
+PARQUET = (".parquet", ".pq")
+"""How the names of Parquet files end."""
+
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the command; see ``--help``."""
@@ -103,6 +106,8 @@ def predict_file(
         ValueError: If a column is missing, a cell is not of its kind, or the output exists.
         OSError: If a file cannot be read or written.
     """
+    if not output.name.lower().endswith((".csv", ".csv.gz", *PARQUET)):
+        raise ValueError(f"{output} must be named .csv, .csv.gz or .parquet, which says how to write it")
     if output.exists() and (not force or output.is_dir() or (source.exists() and output.samefile(source))):
         raise ValueError(f"{output} exists: name another file" + ("" if force else ", or replace it with --force"))
     if source.is_file() and not source.stat().st_size:  # nothing at all, not even a header
@@ -110,7 +115,8 @@ def predict_file(
         names = pa.schema([(name, pa.string()) for name in predictor.columns])
     else:
         names, pieces = stream_file(source, delimiter, encoding)
-    empty = _add_predictions(predictor, names.empty_table(), 0, threshold)
+    as_text = not output.name.lower().endswith(PARQUET)
+    empty = _add_predictions(predictor, names.empty_table(), 0, threshold, as_text)
     num_rows = 0
     bar = tqdm(unit="row", unit_scale=True, disable=None, leave=False)  # hidden where there is no terminal
     # One piece is read ahead and one written behind, by threads of their own.
@@ -119,7 +125,7 @@ def predict_file(
         written: Future[Any] = scribe.submit(len, ())
         while (piece := coming.result()) is not None:
             coming = reader.submit(next, pieces, None)
-            predicted = _add_predictions(predictor, piece, num_rows, threshold)
+            predicted = _add_predictions(predictor, piece, num_rows, threshold, as_text)
             written.result()
             written = scribe.submit(write, predicted)
             num_rows += len(piece)
@@ -128,12 +134,16 @@ def predict_file(
     return num_rows
 
 
-def _add_predictions(predictor: Predictor, table: pa.Table, first_row: int, threshold: float | None) -> pa.Table:
+def _add_predictions(
+    predictor: Predictor, table: pa.Table, first_row: int, threshold: float | None, as_text: bool
+) -> pa.Table:
     outputs = predictor.outputs(table, first_row)
     target = predictor.schema.target
     new: dict[str, Any] = {}
     if target.classes:
-        labels = pa.array(target.classes).cast(pa.type_for_alias(target.label_type))
+        labels = pa.array(target.classes)
+        if not as_text:  # text is as the training file had it: True, which Arrow would write as true
+            labels = labels.cast(pa.type_for_alias(target.label_type))
         new["prediction"] = labels.take(pa.array(choose_classes(outputs, threshold)))
         for i, name in enumerate(target.classes):
             new[f"probability_{name}"] = pa.array(outputs[:, i].astype(np.float32))
@@ -152,17 +162,15 @@ def _writer(path: Path, empty: pa.Table) -> Iterator[Any]:
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
-            if path.suffix.lower() in (".parquet", ".pq"):
+            if path.name.lower().endswith(PARQUET):
                 with parquet.ParquetWriter(file, empty.schema) as writer:
                     yield writer.write_table
             else:
-                stream = pa.CompressedOutputStream(file, "gzip") if path.suffix.lower() == ".gz" else file
-                header = io.StringIO()
-                csv.writer(header, lineterminator="\n").writerow(empty.column_names)
-                stream.write(header.getvalue().encode())
-                yield lambda table: stream.write(_csv_bytes(table))
-                if stream is not file:
-                    stream.close()
+                with pa.CompressedOutputStream(file, "gzip") if path.suffix.lower() == ".gz" else file as stream:
+                    header = io.StringIO()
+                    csv.writer(header, lineterminator="\n").writerow(empty.column_names)
+                    stream.write(header.getvalue().encode())
+                    yield lambda table: stream.write(_csv_bytes(table))
         temporary.replace(path)
     except (OSError, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]

@@ -110,9 +110,10 @@ def test_a_single_column_is_a_table(tmp_path: Path) -> None:
     assert_reads(path, {"value": ["1", "2"]})
 
 
-def test_a_header_alone_has_columns_and_no_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"], ids=repr)
+def test_a_header_alone_has_columns_and_no_rows(end: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("a,b\n")
+    path.write_bytes(f"a,b{end}".encode())
     assert_reads(path, {"a": [], "b": []})
 
 

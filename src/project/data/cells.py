@@ -15,8 +15,8 @@ from project.schema import Category, Column, Date, Number, Schema
 
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null", "None")
 """Texts that mean that a value is missing."""
-DATE_FORMATS = ("iso", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
-"""How dates are written; month before day where both would do."""
+DATE_FORMATS = ("iso", "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%Y/%m/%d")
+"""How dates are written; two digits of a year before four, and month before day where both would do."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 DAY = 86_400_000_000
 """Microseconds."""
@@ -172,10 +172,10 @@ class CellReader:
 def as_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
     """A column as its distinct values and, for each row, which of them."""
     column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
-    encoded: Any = column.dictionary_encode().combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):  # without rows
-        return pa.array([], column.type).dictionary_encode()
-    return encoded
+    if not len(column):  # which Arrow cannot combine for each type
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        return pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], kind))
+    return column.dictionary_encode().combine_chunks()
 
 
 def parse_dates(text: pa.ChunkedArray, date_format: str) -> pa.ChunkedArray:

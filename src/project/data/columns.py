@@ -155,7 +155,7 @@ class ColumnLearner:
         finding = Finding(name, "date", len(training) - len(known), distinct)
         if distinct < 2 and len(known) in (0, len(training)):
             return None, replace(finding, kind="constant" if distinct else "empty"), None
-        if date_format == "%m/%d/%Y" and not parse_dates(present, "%d/%m/%Y").null_count:
+        if "%m/%d" in date_format and not parse_dates(present, date_format.replace("%m/%d", "%d/%m")).null_count:
             finding = replace(finding, warning="read as month/day/year")
         parts = date_parts(torch.from_numpy(training[:, None])).numpy()
         learned = [learn_number(f"{name} {p}", parts[:, i], self.scale) for i, p in enumerate(DATE_PARTS)]
@@ -213,7 +213,7 @@ def refuse_quantities(name: str, cells: pa.ChunkedArray, present: pa.Array, read
     if len(values) >= 2 * len(others) or (len(units) == 1 and len(values) > 5):
         cell = next(iter(others))
         row = pc.index(reader.text(cells), cell).as_py()
-        comma = " (decimal commas: --data.decimal_point ,)" if "," in cell else ""
+        comma = " (decimal commas: --data.decimal_point ,)" if "," in cell and "." not in cell else ""
         raise ValueError(
             f"column '{name}', {reader.locate(row)}: '{cell}' is not a number{comma}; mend the file, or {hint}"
         )

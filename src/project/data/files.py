@@ -18,6 +18,8 @@ SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
 DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
+HEADER_ALONE = "Empty CSV"
+"""What Arrow says of a header without rows."""
 OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
 BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -52,8 +54,14 @@ def read_file(path: str | Path, delimiter: str | None = None, encoding: str = "u
     with _explained(path, delimiter, encoding):
         if is_parquet(path):
             return _distinct(_parquet(path).to_table(), path)
-        _, options = _csv_options(path, delimiter, encoding)
-        return _distinct(arrow_csv.read_csv(pa.input_stream(str(path)), **options), path)
+        header, options = _csv_options(path, delimiter, encoding)
+        try:
+            table = arrow_csv.read_csv(pa.input_stream(str(path)), **options)
+        except pa.ArrowInvalid as error:
+            if HEADER_ALONE not in str(error):
+                raise
+            return _text_schema(header).empty_table()
+        return _distinct(table, path)
 
 
 def stream_file(
@@ -71,11 +79,11 @@ def stream_file(
             schema, batches = source.schema, source.to_batches(batch_readahead=4, fragment_readahead=1)
         else:
             header, options = _csv_options(path, delimiter, encoding)
-            schema = pa.schema([(name, pa.string()) for name in header])
+            schema = _text_schema(header)
             try:
                 batches = arrow_csv.open_csv(pa.input_stream(str(path)), **options)
             except pa.ArrowInvalid as error:
-                if "Empty CSV" not in str(error):  # what it also says of a header without rows
+                if HEADER_ALONE not in str(error):
                     raise
                 batches = iter(())
     _distinct(schema.empty_table(), path)
@@ -97,6 +105,10 @@ def _existing(path: str | Path) -> Path:
     raise ValueError(f"there is no file {path}; {hint}")
 
 
+def _text_schema(header: list[str]) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in header])
+
+
 def _distinct(table: pa.Table, path: Path) -> pa.Table:
     seen: set[str] = set()
     for name in table.column_names:
@@ -115,7 +127,15 @@ def _parquet(path: Path) -> Any:
         if not files:
             raise ValueError(f"the folder {path} holds no .parquet file")
     options = {"partitioning": "hive", "partition_base_dir": str(folder)}
-    return dataset.dataset([str(file) for file in files], format="parquet", **options)
+    names = [str(file) for file in files]
+    source = dataset.dataset(names, format="parquet", **options)
+    views = [i for i, kind in enumerate(source.schema.types) if pa.types.is_string_view(kind)]
+    if not views:
+        return source
+    schema = source.schema
+    for i in views:  # Arrow cannot filter them
+        schema = schema.set(i, schema.field(i).with_type(pa.string()))
+    return dataset.dataset(names, format="parquet", schema=schema, **options)
 
 
 def _csv_options(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str], dict[str, Any]]:
@@ -132,11 +152,13 @@ def _csv_options(path: Path, delimiter: str | None, encoding: str) -> tuple[list
     text = "".join(lines[:-1] if len(sample) == SAMPLE and len(lines) > 1 else lines)
     if not text.strip():
         raise ValueError(f"{path} is empty")
+    if "\r" in text and "\n" not in text:
+        raise ValueError(f"{path} ends its lines with carriage returns alone, as old Macs did: save it with line feeds")
     quote = "'" if '"' not in text and text.startswith("'") else '"'
     if delimiter is None:
         delimiter = _find_delimiter(text, quote)
-    elif len(delimiter) != 1:
-        raise ValueError(f"a delimiter is one character, not {delimiter!r}")
+    elif len(delimiter) != 1 or not delimiter.isascii():
+        raise ValueError(f"a delimiter is one ASCII character, not {delimiter!r}")
     header = next(row for row in csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=quote) if row)
     return header, {
         "read_options": arrow_csv.ReadOptions(
@@ -187,7 +209,7 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
             raise _wrong_encoding(path, encoding) from error
         if "Expected" in message and "columns, got" in message:
             raise _wrong_width(path, delimiter, encoding, message) from error
-        if "straddling" in message or "Empty CSV file or block" in message:
+        if "straddling" in message:
             message = OPEN_QUOTE
         if "magic bytes" in message or "Parquet" in message:
             message = "it is no Parquet file, or is damaged"

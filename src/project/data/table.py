@@ -96,6 +96,7 @@ class Table(TableData):
         """What was made of each column."""
         self.notes: list[str] = []
         """What else to know about the table."""
+        self._kinds: dict[str, list[str]] = {}
         self._labels: Labels | None = None
 
     def read(self) -> RawTable:
@@ -124,8 +125,9 @@ class Table(TableData):
             dropped.add(self.group)
         if self.time:
             order = read_order(self.time, _column(table, self.time, self.path), reader)
-        for name in ("categorical", "numeric"):
-            self._names(name, table.column_names)
+        self._kinds = {name: self._names(name, table.column_names) for name in ("categorical", "numeric")}
+        if both := [name for name in self._kinds["categorical"] if name in self._kinds["numeric"]]:
+            raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
         self.findings = [Finding(name, "dropped") for name in table.column_names if name in dropped - {self.target}]
         x = table.drop_columns([name for name in table.column_names if name in dropped])
         return RawTable(x, labels.y, x.column_names, self.target, labels.classes, groups, order, fixed)
@@ -227,8 +229,7 @@ class Table(TableData):
         return splits
 
     def _learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
-        forced = {name: self._names(name, list(table.columns)) for name in ("categorical", "numeric")}
-        learner = ColumnLearner(self.reader, train, **forced, min_count=self.min_count, scale=self.scale)
+        learner = ColumnLearner(self.reader, train, **self._kinds, min_count=self.min_count, scale=self.scale)
         columns: list[Column] = []
         cells: dict[str, pa.ChunkedArray] = {}
         for name in table.columns:
