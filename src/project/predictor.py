@@ -122,7 +122,7 @@ def as_table(table: Any) -> pa.Table:
             table = pa.table({str(name): pa.array(column) for name, column in table.items()})
         elif not isinstance(table, pa.Table):
             table = pa.table(table)
-    except (pa.ArrowException, TypeError, AttributeError) as error:
+    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"rows must come as a table or a dictionary of columns: {error}") from error
     if len(set(table.column_names)) < table.num_columns:
         raise ValueError(f"two columns have the same name: {table.column_names}")

@@ -189,6 +189,6 @@ def test_a_file_that_goes_wrong_late_stops_the_stream_with_its_line(tmp_path: Pa
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "123456,1234567\n" * 700_000 + "1,2,3\n")
     _, pieces = stream_file(path)
-    assert len(next(pieces)) > 10**5
+    assert len(next(pieces)) > 10**4
     with pytest.raises(ValueError, match="line 700002: 3 cells where the header has 2"):
         list(pieces)

@@ -70,7 +70,8 @@ class TableData(LightningDataModule):
         seed: Decides the splits, and the data itself where it is made.
         scale: Whether to standardise the columns, and a target that is a number, to mean 0 and deviation 1, both
             taken from the training rows alone.
-        batch_size: Rows in a training batch, or ``full`` for all of them.
+        batch_size: Rows in a training batch; ``full`` for all of them; ``auto`` for a hundredth of them, but at least
+            16 and at most 256.
         num_folds: Cuts the rows into so many folds, one of which is tested on in place of ``test_fraction``.
         fold: Which one, counted from 0.
 
@@ -80,12 +81,12 @@ class TableData(LightningDataModule):
 
     def __init__(
         self,
-        val_fraction: float = 0.2,
+        val_fraction: float = 0.1,
         test_fraction: float = 0.2,
         shuffle: bool = True,
         seed: int = 0,
         scale: bool = True,
-        batch_size: int | Literal["full"] = 32,
+        batch_size: int | Literal["auto", "full"] = "auto",
         num_folds: int | None = None,
         fold: int = 0,
     ) -> None:
@@ -95,8 +96,8 @@ class TableData(LightningDataModule):
                 f"val_fraction ({val_fraction}) and test_fraction ({test_fraction}) must be 0 or more "
                 "and together below 1"
             )
-        if batch_size != "full" and not (isinstance(batch_size, int) and batch_size >= 1):
-            raise ValueError(f"batch_size must be 1 or more, or 'full', not {batch_size!r}")
+        if batch_size not in ("auto", "full") and not (isinstance(batch_size, int) and batch_size >= 1):
+            raise ValueError(f"batch_size must be 1 or more, 'auto' or 'full', not {batch_size!r}")
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed must be between 0 and {2**32 - 1}, not {seed}")
         if num_folds is not None and (num_folds < 2 or not 0 <= fold < num_folds):
@@ -200,9 +201,15 @@ class TableData(LightningDataModule):
 
     @property
     def num_batch_rows(self) -> int:
-        """Rows in a training batch, counted where ``batch_size`` says ``full``."""
+        """Rows in a training batch, counted where ``batch_size`` says ``auto`` or ``full``."""
         num_rows = len(self.split("train").x)
-        return num_rows if self.batch_size == "full" else min(self.batch_size, num_rows)
+        match self.batch_size:
+            case "full":
+                return num_rows
+            case "auto":
+                return min(max(16, num_rows // 100), 256, num_rows)
+            case size:
+                return min(size, num_rows)
 
     def train_dataloader(self) -> TensorLoader:
         """Batches of training rows, in an order of their own in each epoch."""

@@ -20,6 +20,8 @@ DATE_FORMATS = ("iso", "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 DAY = 86_400_000_000
 """Microseconds."""
+YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800
+"""When these years begin, in seconds since 1970-01-01; times far beyond them overflow in microseconds."""
 
 Floats = NDArray[np.float64]
 
@@ -117,6 +119,10 @@ class CellReader:
             ValueError: If a cell is no date.
         """
         if pa.types.is_temporal(column.type) and not pa.types.is_time(column.type):
+            seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+            beyond = pc.or_(pc.less(seconds, YEAR_1), pc.greater_equal(seconds, YEAR_10000))
+            if (row := pc.index(beyond, True).as_py()) >= 0:
+                raise ValueError(f"column '{name}', {self.locate(row)}: a date must lie in the years 1 to 9999")
             times = column.cast(pa.timestamp("us"), safe=False)
         elif is_text(column.type) or pa.types.is_null(column.type):
             text = self.text(column)

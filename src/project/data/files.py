@@ -16,6 +16,8 @@ from project.names import nearest
 
 SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
+PIECE = 2**20
+"""Bytes of a CSV file that are read together when it is streamed; a few pieces are in memory at a time."""
 DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
 HEADER_ALONE = "Empty CSV"
@@ -76,9 +78,13 @@ def stream_file(
     with _explained(path, delimiter, encoding):
         if is_parquet(path):
             source = _parquet(path)
-            schema, batches = source.schema, source.to_batches(batch_readahead=4, fragment_readahead=1)
+            # By default Arrow reads a large part of the file ahead.
+            scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
+            ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
+            schema, batches = source.schema, source.to_batches(batch_size=2**15, fragment_scan_options=scan, **ahead)
         else:
             header, options = _csv_options(path, delimiter, encoding)
+            options["read_options"].block_size = PIECE
             schema = _text_schema(header)
             try:
                 batches = arrow_csv.open_csv(pa.input_stream(str(path)), **options)
@@ -129,12 +135,8 @@ def _parquet(path: Path) -> Any:
     options = {"partitioning": "hive", "partition_base_dir": str(folder)}
     names = [str(file) for file in files]
     source = dataset.dataset(names, format="parquet", **options)
-    views = [i for i, kind in enumerate(source.schema.types) if pa.types.is_string_view(kind)]
-    if not views:
-        return source
-    schema = source.schema
-    for i in views:  # Arrow cannot filter them
-        schema = schema.set(i, schema.field(i).with_type(pa.string()))
+    # Arrow cannot filter views of text.
+    schema = pa.schema([f.with_type(pa.string()) if pa.types.is_string_view(f.type) else f for f in source.schema])
     return dataset.dataset(names, format="parquet", schema=schema, **options)
 
 

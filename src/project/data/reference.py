@@ -17,7 +17,7 @@ class _Reference(TableData):
         shuffle: bool = False,
         seed: int = 0,
         scale: bool = False,
-        batch_size: int | Literal["full"] = "full",
+        batch_size: int | Literal["auto", "full"] = "full",
     ) -> None:
         super().__init__(val_fraction, test_fraction, shuffle, seed, scale, batch_size)
 

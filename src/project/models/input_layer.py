@@ -10,11 +10,19 @@ from torch.nn import functional
 from project.schema import Schema
 
 
-def make_input_layer(schema: Schema, num_outputs: int, bias: bool = True) -> nn.Module:
-    """Makes a linear layer on encoded rows, ``(batch, encoded)``, with results ``(batch, num_outputs)``."""
+def make_input_layer(schema: Schema, num_outputs: int, bias: bool = True, dropout: float = 0.0) -> nn.Module:
+    """Makes a linear layer on encoded rows, ``(batch, encoded)``, with results ``(batch, num_outputs)``.
+
+    Args:
+        schema: The table's columns.
+        num_outputs: How many values it gives for a row.
+        bias: Whether to add a constant.
+        dropout: Probability with which an input is dropped in training.
+    """
     if schema.categories:
-        return InputLayer(schema, num_outputs, bias)
-    return nn.Linear(schema.num_encoded, num_outputs, bias)
+        return InputLayer(schema, num_outputs, bias, dropout)
+    linear = nn.Linear(schema.num_encoded, num_outputs, bias)
+    return nn.Sequential(nn.Dropout(dropout), linear) if dropout else linear
 
 
 class InputLayer(nn.Module):
@@ -26,14 +34,16 @@ class InputLayer(nn.Module):
         schema: The table's columns, names among them.
         num_outputs: How many values it gives for a row.
         bias: Whether to add a constant.
+        dropout: Probability with which a number or a name is dropped in training.
     """
 
     start: Tensor
     rare: Tensor
     missing: Tensor
 
-    def __init__(self, schema: Schema, num_outputs: int, bias: bool = True) -> None:
+    def __init__(self, schema: Schema, num_outputs: int, bias: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.num_numbers = schema.num_encoded - len(schema.categories)
         with warnings.catch_warnings():  # of weights that are none, in a table without numbers
             warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
@@ -65,6 +75,7 @@ class InputLayer(nn.Module):
         if torch.compiler.is_exporting():  # to formats that know no bags
             bags = functional.embedding(index, self.names.weight).sum(1)
         else:
-            bags = self.names(index)
-        outputs: Tensor = self.numbers(x[:, : self.num_numbers]) + bags
+            kept = self.dropout(torch.ones_like(index, dtype=x.dtype)) if self.training and self.dropout.p else None
+            bags = self.names(index, per_sample_weights=kept)
+        outputs: Tensor = self.numbers(self.dropout(x[:, : self.num_numbers])) + bags
         return outputs

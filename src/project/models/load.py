@@ -19,9 +19,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint["model_class"]
-    except OSError:
-        raise
     except Exception as error:  # torch.load fails in many ways on a foreign file
+        if isinstance(error, OSError) and error.filename:  # it cannot be opened
+            raise
         raise ValueError(f"{path} is not a checkpoint of this project, or is damaged") from error
     return checkpoint
 
