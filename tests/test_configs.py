@@ -93,7 +93,7 @@ def test_overfit_learns_one_batch_by_heart(stacked: bool, fit: Fit) -> None:
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert json.loads((folder / "report.json").read_text())["steps"] == len(losses) == 200
     assert losses[0] > 0.5
-    assert losses[-1] < 0.01
+    assert losses[-1] < 0.05
 
 
 @pytest.mark.parametrize("stacked", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["default", "experiment"])

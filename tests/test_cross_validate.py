@@ -106,7 +106,7 @@ def test_everything_is_learned_from_the_rows_outside_the_fold(iris: Path) -> Non
     for repeat in (1, 2):
         seed = 3 + repeat - 1
         for fold, (rest, test) in enumerate(StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y), start=1):
-            train, _ = train_test_split(rest, test_size=24, random_state=seed, stratify=y[rest])
+            train, _ = train_test_split(rest, test_size=12, random_state=seed, stratify=y[rest])
             (entry,) = (e for e in found["folds"] if (e["repeat"], e["fold"]) == (repeat, fold))
             columns = checkpoint(iris / entry["run"])["hyper_parameters"]["schema"]["columns"]
             assert [column["center"] for column in columns] == pytest.approx(x[train].mean(0), rel=1e-12)

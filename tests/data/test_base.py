@@ -129,8 +129,8 @@ def test_a_number_to_predict_is_standardised_on_the_training_rows():
 )
 def test_targets_have_the_type_that_the_loss_wants(data, dtype):
     x, y = next(iter(data.train_dataloader()))
-    assert (x.shape, x.dtype) == ((32, 3), torch.float32)
-    assert (y.shape, y.dtype) == ((32,), dtype)
+    assert (x.shape, x.dtype) == ((16, 3), torch.float32)
+    assert (y.shape, y.dtype) == ((16,), dtype)
 
 
 def test_missing_numbers_become_the_median_of_the_training_rows_and_are_marked():
@@ -146,7 +146,7 @@ def test_missing_numbers_become_the_median_of_the_training_rows_and_are_marked()
         assert data.split(split).x[:, 3].tolist() == missing.tolist()
 
 
-@pytest.mark.parametrize(("batch_size", "sizes"), [("full", [36]), (16, [16, 16, 4]), (100, [36])])
+@pytest.mark.parametrize(("batch_size", "sizes"), [("full", [42]), (16, [16, 16, 10]), (100, [42]), ("auto", [16, 16, 10])])
 def test_batch_size(batch_size, sizes):
     loader = Rows(X, **CLASSES, batch_size=batch_size).train_dataloader()
     assert [len(y) for _, y in loader] == sizes
@@ -224,4 +224,4 @@ def test_a_data_module_can_be_printed():
     data = BreastCancer()
     assert str(data) == "BreastCancer (not read yet)"
     assert data.schema.num_features == 30
-    assert str(data) == "BreastCancer (341 train, 114 val, 114 test)"
+    assert str(data) == "BreastCancer (398 train, 57 val, 114 test)"

@@ -1,6 +1,8 @@
 """What every data module shares: splits, scaling, loaders."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -177,12 +179,14 @@ class TableData(LightningDataModule):
     def _encode_rows(self, table: RawTable, schema: Schema) -> Tensor:
         """All rows, ``(rows, ...)``, a chunk after the other: the table in double precision would be large."""
         encoder, num_rows = Encoder(schema), len(table.y)
-        chunks = (slice(start, start + CHUNK) for start in range(0, num_rows, CHUNK))
-        x = torch.empty(0)
-        for chunk in chunks:
-            encoded = encoder(torch.from_numpy(self._raw(table, schema, chunk.start, chunk.stop)))
-            x = x if len(x) else torch.empty(num_rows, encoded.shape[1])
-            x[chunk] = encoded
+        x = torch.empty(num_rows, schema.num_encoded)
+
+        def encode(start: int) -> None:
+            chunk = slice(start, start + CHUNK)
+            x[chunk] = encoder(torch.from_numpy(self._raw(table, schema, chunk.start, chunk.stop)))
+
+        with worker_threads() as pool:
+            list(pool.map(encode, range(0, num_rows, CHUNK)))
         return x
 
     def _draw_splits(self, table: RawTable) -> dict[str, Rows]:
@@ -243,6 +247,11 @@ class TableData(LightningDataModule):
         if device.type == "cuda" and 2 * x.nbytes > torch.cuda.mem_get_info(device)[0]:
             return split  # the trainer moves it batch by batch
         return Split(x.to(device), y.to(device))
+
+
+def worker_threads() -> ThreadPoolExecutor:
+    """Threads that share out the work on chunks or columns; each by itself, without PyTorch's own threads."""
+    return ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
 
 
 def encode_target(y: NDArray[Any], target: Target) -> Tensor:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from project.data.base import RawTable, Split, TableData, encode_target
+from project.data.base import RawTable, Split, TableData, encode_target, worker_threads
 from project.data.cells import CellReader, is_simple, is_text
 from project.data.columns import ColumnLearner, Finding
 from project.data.files import read_file
@@ -232,8 +232,9 @@ class Table(TableData):
         learner = ColumnLearner(self.reader, train, **self._kinds, min_count=self.min_count, scale=self.scale)
         columns: list[Column] = []
         cells: dict[str, pa.ChunkedArray] = {}
-        for name in table.columns:
-            column, finding, quick = learner.learn(name, table.x[name])
+        with worker_threads() as pool:
+            learned = list(pool.map(lambda name: learner.learn(name, table.x[name]), table.columns))
+        for name, (column, finding, quick) in zip(table.columns, learned, strict=True):
             self.findings.append(finding)
             if column is not None:
                 columns.append(column)
