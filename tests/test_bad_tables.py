@@ -267,7 +267,7 @@ def test_the_file_of_a_split_is_looked_at_too(
 def test_types_of_two_files_must_go_together(refuse: Refuse, tmp_path: Path) -> None:
     path = write(tmp_path / "t.parquet", TYPED)
     other = write(tmp_path / "other.parquet", TYPED.set_column(0, "a", pa.array(range(60), pa.timestamp("s"))))
-    refuse(path, ("--data.test_path", str(other)), ["other.parquet is not like", "t.parquet", "timestamp"])
+    refuse(path, ("--data.test_path", str(other)), ["other.parquet is not like", "timestamp"])
 
 
 def test_rows_without_a_target_are_counted_in_messages(refuse: Refuse, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import project.fit
 from project.cross_validate import main
 from project.evaluate import evaluate
+from project.report import print_scores
 
 Run = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "2", "--optimizer.lr", "0.01")
@@ -174,6 +176,56 @@ def test_groups_stay_together_and_labels_and_row_numbers_are_those_of_the_file(r
     assert sorted(found["fold"].unique()) == [1, 2, 3, 4]
 
 
+def grouped(path: Path, labels: dict[int, str]) -> tuple[str, ...]:
+    """Arguments for the table of shops, with other labels in some rows."""
+    table = shops(path)
+    table.loc[list(labels), "sold"] = list(labels.values())
+    table.to_csv(path, index=False)
+    return "--data", "Table", "--data.path", str(path), "--data.target", "sold", "--data.group", "shop"
+
+
+def test_a_class_that_a_later_fold_takes_whole_is_told_before_any_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = grouped(tmp_path / "shops.csv", dict.fromkeys(range(4), "rare"))  # one shop has them all
+    assert main([*args, *SHORT, "--folds", "4", "--trainer.default_root_dir", str(tmp_path / "logs")]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.match(r"error: fold-[234]: class 'rare' of 'sold' has no row to train on", err)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_class_with_fewer_rows_than_folds_is_cut_without_a_warning(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """scikit-learn warns of it, which with groups nobody can mend."""
+    args = grouped(tmp_path / "shops.csv", dict.fromkeys((0, 40, 80, 116), "maybe"))
+    found = predictions(run(*args, *SHORT, "--folds", "5"))
+    assert (found["target"] == "maybe").sum() == 4
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("ours", "compared", "words"),
+    [
+        ({"accuracy": 0.76656, "log_loss": 0.50004}, {}, None),  # shown as 0.7666 and 0.5000
+        ({"accuracy": 0.7665, "log_loss": 0.4}, {}, "accuracy 0.7665 against 0.7666."),
+        ({"accuracy": 0.5, "log_loss": 0.6}, {}, "accuracy 0.5000 against 0.7666 and log_loss 0.6000 against 0.5000."),
+        ({"accuracy": 0.5, "log_loss": 0.4}, {"compared": ["log_loss"]}, None),
+    ],
+)
+def test_worse_is_what_a_reader_can_see(
+    ours: dict, compared: dict, words: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baselines = {"majority": {"accuracy": 0.9}, "logistic regression": {"accuracy": 0.76664, "log_loss": 0.49996}}
+    print_scores("Net", ours, baselines, **compared)
+    out = capsys.readouterr().out
+    if words is None:
+        assert "worse" not in out
+    else:
+        assert f"Net is worse than scikit-learn's logistic regression: {words}" in out
+
+
 @pytest.mark.parametrize("labels", [["7", "12"], ["true", "false"]], ids=" ".join)
 def test_labels_come_back_as_they_were_given(labels: list[str], run: Run, tmp_path: Path) -> None:
     given = [labels[i % 2] for i in range(40)]
@@ -226,11 +278,18 @@ def test_the_console_is_short_and_names_the_next_commands(
     [
         (["--folds", "1"], ["--folds", "2 or more", "1"]),
         (["--folds", "few"], ["--folds", "few"]),
+        (["--folds", "-3"], ["--folds", "2 or more", "-3"]),
         (["--jobs=0"], ["--jobs", "1 or more"]),
-        (["--repeats"], ["--repeats needs a value"]),
+        (["--repeats"], ["--repeats", "expected one argument"]),
+        (["--jobs", "--folds", "3"], ["--jobs", "expected one argument"]),
+        (["--seed", "--folds", "3"], ["--seed needs a value"]),
         (["--fold", "3"], ["--fold is not accepted", "--folds?"]),
+        (["--job=2"], ["--job is not accepted", "--jobs?"]),
+        (["--repeat", "2"], ["--repeat is not accepted", "--repeats?"]),
+        (["stray"], ["'stray' is no flag"]),
         (["--optimiser", "SGD"], ["--optimiser is not accepted", "--optimizer"]),
         (["--folds", "60"], ["50 rows", "60 folds"]),
+        (["--data.seed", "4294967295", "--repeats", "2"], ["seed", "4294967296"]),
         (["--data", "ThreePoints"], ["ThreePoints", "num_folds"]),
         (["--data.num_folds", "3"], ["data.num_folds", "--folds"]),
         (["--repeats", "2", "--data.shuffle", "false"], ["data.shuffle", "--repeats"]),

@@ -167,7 +167,7 @@ def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("threshold", [0.15, 0.7])
 def test_from_the_threshold_on_the_second_class_is_predicted(
-    threshold: float, run: Path, trained: tuple[Path, pd.DataFrame]
+    threshold: float, run: Path, trained: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = trained[1].query("part == 'test'")
     p, y = probabilities(run, rows), (rows["bought"] == "yes").to_numpy()
@@ -184,6 +184,9 @@ def test_from_the_threshold_on_the_second_class_is_predicted(
     assert scores["f1"] == pytest.approx(sk.f1_score(y, predicted))
     for name in ("loss", "log_loss", "auroc", "calibration_error"):
         assert scores[name] == usual[name]
+    # It is not to blame for an accuracy below that of a baseline, which predicts the likelier class.
+    assert scores["accuracy"] < report["baselines"]["logistic regression"]["accuracy"]
+    assert not [line for line in capsys.readouterr().out.splitlines() if "is worse than" in line and "accuracy" in line]
 
 
 def test_best_f1_is_found_on_the_validation_rows_alone(

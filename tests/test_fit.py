@@ -141,7 +141,7 @@ class Sums(TableData):
 class Wide(TableModel):
     def __init__(self, schema, width: int = 5, **options):
         super().__init__(schema, **options)
-        self.net = torch.nn.Sequential(torch.nn.Linear(self.schema.num_features, width), torch.nn.Linear(width, 1))
+        self.net = torch.nn.Sequential(torch.nn.Linear(self.schema.num_encoded, width), torch.nn.Linear(width, 1))
     def forward(self, x):
         return self.net(x)
 

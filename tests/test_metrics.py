@@ -126,3 +126,15 @@ def test_r2_of_large_numbers_with_small_differences():
     predictions = y + 5 * torch.sin(y)
     expected = sk.r2_score(y.double(), predictions.double())
     assert number_metrics(predictions, y)["r2"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_numbers_far_from_zero_lose_no_digits():
+    """Standardised numbers are scored; in the target's unit float32 would round 1.6e9 to multiples of 128."""
+    rng = np.random.default_rng(0)
+    true = 1.6e9 + 100 * rng.normal(size=200)
+    predicted = true + rng.normal(size=200)
+    y, p = (torch.from_numpy((values - 1.6e9) / 100).float() for values in (true, predicted))
+    scores = number_metrics(p, y, scale=100)
+    assert scores["rmse"] == pytest.approx(sk.root_mean_squared_error(true, predicted), rel=1e-4)
+    assert scores["mae"] == pytest.approx(sk.mean_absolute_error(true, predicted), rel=1e-4)
+    assert scores["r2"] == pytest.approx(sk.r2_score(true, predicted), rel=1e-6)

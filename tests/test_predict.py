@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import resource
 import shutil
 import subprocess
 import sys
@@ -265,8 +266,6 @@ WRONG: dict[str, tuple[Columns, list[str]]] = {
     "no date": (changed(NEW, "joined", 20, "2024-02-30"), ["'joined'", "row 20", "'2024-02-30'"]),
     "no boolean": (changed(NEW, "member", 1, "perhaps"), ["'member'", "row 1", "'perhaps'"]),
     "line break": (changed(NEW, "amount", 4, "1\n2"), ["'amount'", "row 4"]),
-    "prediction": ({**NEW, "prediction": [0] * 20}, ["'prediction'", "rename"]),
-    "probability": ({**NEW, "probability_no": [0] * 20}, ["'probability_no'", "rename"]),
 }
 
 
@@ -315,20 +314,93 @@ def test_an_output_that_exists_is_replaced_only_with_force(runs: Runs, tmp_path:
     path, out = write(tmp_path / "new.csv", NEW), tmp_path / "out.csv"
     out.write_text("precious")
     refuse([runs("churned"), path, "-o", out], ["out.csv exists", "--force"])
-    refuse([runs("churned"), path, "-o", path, "--force"], ["new.csv exists"])
-    (tmp_path / "folder").mkdir()
-    refuse([runs("churned"), path, "-o", tmp_path / "folder", "--force"], ["folder exists"])
+    refuse([runs("churned"), path, "-o", path, "--force"], ["new.csv is the input"])
+    (tmp_path / "folder.csv").mkdir()
+    refuse([runs("churned"), path, "-o", tmp_path / "folder.csv", "--force"], ["folder.csv is a folder"])
     (tmp_path / "link.csv").symlink_to(path)
-    refuse([runs("churned"), path, "-o", tmp_path / "link.csv", "--force"], ["link.csv exists"])
+    refuse([runs("churned"), path, "-o", tmp_path / "link.csv", "--force"], ["link.csv is the input"])
     assert main([str(runs("churned")), str(path), "-o", str(out), "--force"]) == 0
     assert len(read(out)["prediction"]) == 20
 
 
 def test_an_output_that_cannot_be_written_is_refused(runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
     path = write(tmp_path / "new.csv", NEW)
-    for out in (tmp_path / "nowhere" / "out.csv", path / "out.csv", tmp_path / ("x" * 300 + ".csv")):
-        refuse([runs("churned"), path, "-o", out], [str(out.name)])
+    for out, reason in (
+        (tmp_path / "nowhere" / "out.csv", f"there is no folder {tmp_path / 'nowhere'}"),
+        (path / "out.csv", f"there is no folder {path}"),
+        (tmp_path / ("x" * 300 + ".csv"), "File name too long"),
+    ):
+        refuse([runs("churned"), path, "-o", out], [f"error: {out} cannot be written: {reason}\n"])
     refuse([runs("churned"), path, "-o", tmp_path / "out.xlsx"], ["out.xlsx", ".csv", ".parquet"])
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.csv.gz", "out.parquet"])
+def test_a_full_disk_leaves_the_old_file(output: str, runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    """Here a limit on the size of files; also when it only shows as the last bytes are written."""
+    path, out = write(tmp_path / "new.csv", make_rows(500)), tmp_path / output
+    out.write_text("precious")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, usual[1]))
+    try:
+        refuse([runs("churned"), path, "-o", out, "--force"], [f"error: {out} cannot be written: File too large\n"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+def test_an_input_that_breaks_off_is_not_blamed_on_the_output(runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    path = write(tmp_path / "new.csv.gz", make_rows(30_000))
+    path.write_bytes(path.read_bytes()[:-5000])
+    refuse([runs("churned"), path, "-o", tmp_path / "out.csv"], [f"error: {path} cannot be read"])
+
+
+def test_files_beside_the_output_stay_as_they_are(runs: Runs, tmp_path: Path) -> None:
+    path = write(tmp_path / "new.csv", NEW)
+    others = [tmp_path / name for name in ("out.csv.tmp", "file", ".out.csv")]
+    for other in others:
+        other.write_text("precious")
+    assert main([str(runs("churned")), str(path), "-o", str(tmp_path / "out.csv")]) == 0
+    assert {other.read_text() for other in others} == {"precious"}
+    assert set(tmp_path.iterdir()) == {path, tmp_path / "out.csv", *others}
+    assert (tmp_path / "out.csv").stat().st_mode == path.stat().st_mode  # others may read it, as any new file
+
+
+def test_new_columns_give_way_to_those_of_the_input(tmp_path: Path, capsys: Capture) -> None:
+    """Of which the model may have been trained on some."""
+    columns = {"prediction": [1.5, 2.5] * 30, "probability_no": ["x"] * 20 + ["z"] * 40, "y": ["yes", "no", "no"] * 20}
+    run = train(tmp_path, columns, "y")
+    columns |= {"probability_no_": ["w"] * 60}
+    expected = Predictor.from_run(run).predict_proba(columns)
+    for output in ("out.csv", "out.parquet"):
+        capsys.readouterr()
+        path, out = write(tmp_path / "new.csv", columns), tmp_path / output
+        assert main([str(run), str(path), "-o", str(out)]) == 0
+        got = read(out)
+        assert list(got) == [*columns, "prediction_", "probability_no__", "probability_yes"]
+        assert {name: got[name] for name in columns} == as_text(columns)
+        np.testing.assert_allclose(np.array(got["probability_no__"], float), expected[:, 0], atol=1e-6)
+        told = capsys.readouterr().out
+        assert "has a column 'prediction', so that the new one is 'prediction_'\n" in told
+        assert "has a column 'probability_no', so that the new one is 'probability_no__'\n" in told
+        assert "probability_yes" not in told
+
+
+@pytest.mark.parametrize("cell", [[1, 2], {"a": 1}], ids=["list", "struct"])
+def test_a_nested_column_needs_parquet(cell: Any, runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    path = write(tmp_path / "new.parquet", {**without_targets(NEW), "tags": [None, cell] * 10})
+    for output in ("out.csv", "out.csv.gz"):
+        refuse([runs("churned"), path, "-o", tmp_path / output], ["CSV", "'tags'", ".parquet"])
+    assert main([str(runs("churned")), str(path), "-o", str(tmp_path / "out.parquet")]) == 0
+    assert read(tmp_path / "out.parquet")["tags"] == [None, cell] * 10
+
+
+def test_a_file_is_read_in_the_encoding_of_the_training_file(tmp_path: Path) -> None:
+    columns = {"plan": ["gold", "basic"] * 30, "y": ["yes", "no", "no"] * 20}
+    run = train(tmp_path, columns, "y", "--data.encoding", "cp1252")
+    (tmp_path / "new.csv").write_bytes("plan,note\ngold,café\n".encode("cp1252"))
+    assert main([str(run), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv")]) == 0
+    assert read(tmp_path / "out.csv")["note"] == ["café"]
+    assert main([str(run), str(tmp_path / "out.csv"), "-o", str(tmp_path / "2.csv"), "--encoding", "utf-8"]) == 0
+    assert read(tmp_path / "2.csv")["note"] == ["café"]
 
 
 def test_empty_cells_and_unseen_names_are_counted(runs: Runs, tmp_path: Path, capsys: Capture) -> None:
@@ -407,7 +479,12 @@ def test_a_threshold_moves_the_line_between_two_classes(runs: Runs, tmp_path: Pa
     for wrong in ("0", "1", "nan", "-0.5", "half"):
         refuse([runs("churned"), new, "-o", out, f"--threshold={wrong}"], ["threshold", wrong], status=2)
     for target in ("grade", "spent"):
-        refuse([runs(target), new, "-o", out, "--threshold", "0.5"], ["threshold"], status=2)
+        refuse([runs(target), new, "-o", out, "--threshold", "0.5"], ["threshold", f"'{target}'"], status=2)
+        with pytest.raises(ValueError, match="between two classes"):
+            Predictor.from_run(runs(target)).predict(pd.read_csv(new), threshold=0.5)
+    for number in (0, 1, 1.5, -0.5, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            predictor.predict(pd.read_csv(new), threshold=number)
 
 
 def test_every_kind_of_table_gives_the_same_predictions(runs: Runs, capsys: Capture) -> None:

@@ -1,5 +1,6 @@
 """Every command of the README runs, and what it shows is what comes."""
 
+import importlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from project.evaluate import main as evaluate
@@ -24,11 +26,13 @@ COMMANDS = [
     line.partition("   #")[0] for language, block in BLOCKS if language == "bash" for line in block.splitlines()
 ]
 INLINE = re.findall(r"`(make [^`]+|python -m [^`]+)`", TEXT)
+CHAPTER = TEXT.partition("## Your own data\n")[2].partition("\n## ")[0]
+OWN_DATA = [line for line in CHAPTER.splitlines() if line.startswith("python -m project.")]
 SESSIONS = [block for _, block in BLOCKS if block.startswith("$ ")]
 
 
 def fit_commands() -> list[object]:
-    commands = [command for command in COMMANDS if command.startswith("python -m project.fit")]
+    commands = [c for c in COMMANDS if c.startswith("python -m project.fit") and c not in OWN_DATA]
     return [pytest.param(c, marks=pytest.mark.slow) if "experiments" in c else c for c in commands]
 
 
@@ -54,7 +58,7 @@ def test_session(
 
 def test_no_command_is_left_out() -> None:
     known = ("python -m project.fit", "make ", "source .venv/bin/activate")
-    assert [command for command in COMMANDS if not command.startswith(known)] == []
+    assert [command for command in COMMANDS if not command.startswith(known) and command not in OWN_DATA] == []
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for command in [*COMMANDS, *INLINE]:
         if command.startswith("make "):
@@ -63,10 +67,31 @@ def test_no_command_is_left_out() -> None:
 
 def test_python_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process of its own, as a reader would run it; Lightning's own hints go to standard error."""
-    (block,) = [block for language, block in BLOCKS if language == "python"]
+    block = next(block for language, block in BLOCKS if language == "python" and "Trainer" in block)
     done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "model.ckpt").exists()
+
+
+def test_from_a_csv_to_predictions_and_onnx_in_four_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All commands of the chapter "Your own data", and its lines of Python."""
+    shutil.copytree(ROOT / "configs" / "data", tmp_path / "configs" / "data")
+    monkeypatch.chdir(tmp_path)
+    assert [re.findall(r"project\.(\w+)", command)[0] for command in OWN_DATA[:4]] == [
+        *("fit", "evaluate", "predict", "export")
+    ]
+    for command in OWN_DATA:
+        _, _, module, *args = shlex.split(command)
+        if module in ("project.fit", "project.cross_validate"):
+            args += ["--trainer.default_root_dir", "logs"]
+        assert importlib.import_module(module).main(args) == 0
+    frame = pd.read_csv("predictions.csv")
+    assert (frame["prediction"] == frame["class"]).mean() > 0.95
+    assert Path("model.onnx").stat().st_size > 0
+    (block,) = [block for language, block in BLOCKS if language == "python" and "Predictor" in block]
+    variables = {"frame": frame}
+    exec(block.replace("predictor.predict(", "predicted = predictor.predict("), variables)
+    assert variables["predicted"].tolist() == frame["prediction"].tolist()
 
 
 def test_the_files_are_there() -> None:
@@ -76,6 +101,8 @@ def test_the_files_are_there() -> None:
         assert (ROOT / "src" / "project" / f"{name}.py").exists()
     modules = {path.stem for path in (ROOT / "src" / "project").glob("*.py")} - {"__init__"}
     assert modules == listed
+    for path in (ROOT / "src" / "project").glob("*/*.py"):
+        assert path.stem == "__init__" or re.search(rf"\b{path.stem}\b", tree)
     for path in re.findall(r"\]\(((?!http)[^)]+)\)", TEXT):
         assert (ROOT / path).exists()
 
@@ -129,7 +156,7 @@ def test_make_command(command: str, copy: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     if "train" in command:
         (report,) = (copy / "logs").rglob("report.json")
-        assert ("sgd-lr0.1" if "SGD" in command else "adam-lr0.001") in report.parent.name
+        assert ("sgd-lr0.1" if "SGD" in command else "adam-lr0.003") in report.parent.name
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ def test_classes_are_named_and_not_scaled(classes, kind, num_outputs):
 def test_columns_keep_their_names_and_order():
     schema = learn_schema(X, Y, NAMES, "height", None, True)
     assert [c.name for c in schema.columns] == NAMES
-    assert (schema.num_features, schema.target.name) == (3, "height")
+    assert (schema.num_encoded, schema.target.name) == (3, "height")
 
 
 def test_goes_through_plain_values_unchanged():

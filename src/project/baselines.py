@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from project.data import TableData
-from project.data.base import Split
+from project.data import Split, TableData
 from project.metrics import class_metrics, number_metrics
 from project.schema import Schema
 
@@ -42,10 +41,7 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
     if target.kind == "number":
         regressors = {"mean": DummyRegressor(), "ridge regression": make_pipeline(scaler, Ridge())}
         return {
-            name: number_metrics(
-                torch.from_numpy(model.fit(x, y).predict(test_x)).float() * target.scale + target.center,
-                test_y * target.scale + target.center,
-            )
+            name: number_metrics(torch.from_numpy(model.fit(x, y).predict(test_x)), test_y, target.scale)
             for name, model in regressors.items()
         }
     scores = {}

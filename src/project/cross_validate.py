@@ -22,38 +22,29 @@ from tqdm import tqdm
 
 from project.build import build_data
 from project.checkpoints import Stopped
-from project.cli import next_command, read_flags, run_command, shown, silence
+from project.cli import VerbParser, next_command, read_flags, run_command, shown, silence
 from project.config import Config, combine
 from project.data import Table
 from project.fit import train
-from project.folds import Tested, Truth, predict_test, predictions_table, print_summary, summarize
+from project.folds import Fold, Tested, predict_test, predictions_table, spread
 from project.help import help_text
 from project.layers import UsageError
 from project.models import Diverged
-from project.report import print_columns, write_report
+from project.report import print_columns, print_scores, write_report
 from project.run_folder import create_folder, run_name
 
-USAGE = """\
-usage: python -m project.cross_validate [--folds K] [--repeats R] [--jobs N] [any argument of project.fit]
-
+DESCRIPTION = """\
 Cuts the rows into K folds, trains K times on all of them but one, and tests on that one. Each class has its share in
 every fold, and a group (--data.group) is in one fold only. Whatever is learned is learned outside the tested fold,
 scaling and fills too; validation rows are drawn there; data.test_fraction does not count. In logs/EXPERIMENT/cv-RUN
 report.json has the mean and standard deviation of every metric, beside the baselines on the same folds,
 predictions.csv has the prediction of every row by a model that was not trained on it, and each fold has its own run.
 
-  --folds K             how many folds [5]
-  --repeats R           do it R times with other folds, drawn with data.seed, data.seed + 1, ... [1]
-  --jobs N              folds to train at the same time, each in a process with one thread [1]
-
-All else is as for project.fit (see its --help), but for --resume: a fold that was stopped goes on with
+All arguments of project.fit (see its --help) are taken too, but for --resume: a fold that was stopped goes on with
 python -m project.fit --resume FOLD.
 
 Example: python -m project.cross_validate --data Wine --folds 10 --jobs 2
 """
-
-Fold = tuple[int, int, Config, Path]
-"""Repeat and fold, counted from 1, the configuration and the folder of its run."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -62,10 +53,23 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    numbers, others = _own_flags(args)
+    parser = VerbParser("project.cross_validate", DESCRIPTION)
+    parser.usage = "%(prog)s [--folds K] [--repeats R] [--jobs N] [any argument of project.fit]"
+    again = "do it R times with other folds, drawn with data.seed, data.seed + 1, ... [1]"
+    at_once = "folds to train at the same time, each in a process with one thread [1]"
+    parser.add_argument("--folds", metavar="K", type=int, default=5, help="how many folds [5]")
+    parser.add_argument("--repeats", metavar="R", type=int, default=1, help=again)
+    parser.add_argument("--jobs", metavar="N", type=int, default=1, help=at_once)
+    options, others = parser.parse_known_args(args)
+    for name, value in vars(options).items():
+        if value < (least := 2 if name == "folds" else 1):
+            raise UsageError(f"--{name} must be {least} or more, not {value}")
+        for flag in [argument.partition("=")[0] for argument in others]:
+            if get_close_matches(flag, [f"--{name}"], cutoff=0.8):
+                raise UsageError(f"{flag} is not accepted; did you mean --{name}?")
     request = read_flags(others)
     if request.help is not None:
-        print(help_text(request) if request.help else USAGE, end="")
+        print(help_text(request), end="")
         return 0
     if request.resume:
         raise UsageError("--resume is for a single run: go on with a fold by project.fit --resume FOLD")
@@ -74,35 +78,12 @@ def _main(args: Sequence[str]) -> int:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
     command = shlex.join(["python", "-m", "project.cross_validate", *args])
-    folder = cross_validate(config, numbers["folds"], numbers["repeats"], numbers["jobs"], command)
+    folder = cross_validate(config, options.folds, options.repeats, options.jobs, command)
     print(f"The predictions of all rows are in {shown(folder / 'predictions.csv')}")
     print(f"The folds are in {shown(folder)}; next:")
     print(f"  {next_command('tensorboard.main --logdir', folder)}   # look at their curves")
     print(f"  {next_command('project.fit --config', folder / 'config.yaml')}   # train the model to keep")
     return 0
-
-
-def _own_flags(args: Sequence[str]) -> tuple[dict[str, int], list[str]]:
-    """The numbers that only this command takes, and the other arguments."""
-    numbers, others, rest = {"folds": 5, "repeats": 1, "jobs": 1}, [], list(args)
-    while rest:
-        argument = rest.pop(0)
-        flag, has_value, value = argument.partition("=")
-        name = flag.removeprefix("--")
-        if name not in numbers or name == flag:
-            if name != flag and (meant := get_close_matches(name, numbers, 1, 0.8)):
-                raise UsageError(f"{flag} is not accepted; did you mean --{meant[0]}?")
-            others.append(argument)
-            continue
-        if not has_value:
-            if not rest or rest[0].startswith("--"):
-                raise UsageError(f"{flag} needs a value")
-            value = rest.pop(0)
-        least = 2 if name == "folds" else 1
-        if not value.isdecimal() or int(value) < least:
-            raise UsageError(f"{flag} must be a whole number of {least} or more, not '{value}'")
-        numbers[name] = int(value)
-    return numbers, others
 
 
 def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: int = 1, command: str = "") -> Path:
@@ -124,25 +105,12 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     """
     start = time.perf_counter()
     _check(config, repeats)
-    data = config["data"]["init_args"]
-    todo: list[Fold] = []
-    for repeat in range(repeats):
-        for fold in range(num_folds):
-            name = f"repeat-{repeat + 1}-fold-{fold + 1}" if repeats > 1 else f"fold-{fold + 1}"
-            settings = data | {"num_folds": num_folds, "fold": fold, "seed": data["seed"] + repeat}
-            changed = {**config, "data": {**config["data"], "init_args": settings}}
-            todo.append((repeat + 1, fold + 1, changed, Path(name)))
-    truth = _read([changed for _, fold, changed, _ in todo if fold == 1])
-
+    folds = _draw(config, num_folds, repeats)
     folder = create_folder({**config, "name": config["name"] or f"cv-{run_name(config)}"})
-    todo = [
-        (repeat, fold, {**changed, "name": f"{folder.name}-{name}"}, folder / name)
-        for repeat, fold, changed, name in todo
-    ]
     results: list[Tested] = []
     try:
-        with tqdm(total=len(todo), unit="fold", disable=None, leave=False) as bar:
-            for tested in _run_all(todo, jobs, command):
+        with tqdm(total=len(folds), unit="fold", disable=None, leave=False) as bar:
+            for tested in _run_all(folds, folder, jobs, command):
                 results.append(tested)
                 bar.update()
     except BaseException:
@@ -153,8 +121,11 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     again = f"python -m project.cross_validate --folds {num_folds} --repeats {repeats} --config config.yaml"
     text = f"# Repeat all folds with: {again}\n{yaml.safe_dump(config, sort_keys=False)}"
     (folder / "config.yaml").write_text(text, encoding="utf-8")
-    csv.write_csv(predictions_table(results, truth), folder / "predictions.csv")
-    metrics, baselines = summarize([tested.report for tested in results])
+    csv.write_csv(predictions_table(folds, results), folder / "predictions.csv")
+    reports = [tested.report for tested in results]
+    names = dict.fromkeys(name for report in reports for name in report["baselines"])
+    metrics = spread([report["metrics"] for report in reports])
+    baselines = {name: spread([r["baselines"][name] for r in reports if name in r["baselines"]]) for name in names}
     kept = ("run", "metrics", "baselines", "epochs", "steps", "seconds")
     report = {
         "run": folder.name,
@@ -162,13 +133,17 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
         "num_folds": num_folds,
         "repeats": repeats,
         "summary": {"metrics": metrics, "baselines": baselines},
-        "folds": [{"repeat": r.repeat, "fold": r.fold} | {name: r.report[name] for name in kept} for r in results],
+        "folds": [
+            {"repeat": fold.repeat, "fold": fold.number} | {name: report[name] for name in kept}
+            for fold, report in zip(folds, reports, strict=True)
+        ],
         "seed": config["seed"],
         "command": command,
         "seconds": time.perf_counter() - start,
     }
     write_report(folder / "report.json", report)
-    print_summary(config["model"]["class_path"].rpartition(".")[2], len(results), metrics, baselines)
+    print(f"Mean ± standard deviation over {len(folds)} tested folds:")
+    print_scores(config["model"]["class_path"].rpartition(".")[2], metrics, baselines)
     return folder
 
 
@@ -185,35 +160,43 @@ def _check(config: Config, repeats: int) -> None:
         raise UsageError("trainer.limit_test_batches 0 leaves nothing to test on")
 
 
-def _read(configs: Sequence[Config]) -> list[Truth]:
-    """The targets for each repeat; what cannot be read or cut into folds is told before anything is written."""
-    data = build_data(configs[0])
+def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
+    """All folds; what cannot be read or cut into folds is told here, before anything is trained or written."""
+    settings, folds = config["data"]["init_args"], []
+    for repeat in range(repeats):
+        for index in range(num_folds):
+            drawn = settings | {"num_folds": num_folds, "fold": index, "seed": settings["seed"] + repeat}
+            changed = {**config, "data": {**config["data"], "init_args": drawn}}
+            if index == 0:  # the folds of a repeat share a table
+                data = build_data(changed)
+                table = data.read()
+                numbers = np.arange(1, len(table.y) + 1) if data.numbers is None else data.numbers
+            data.fold = index
+            name = f"repeat-{repeat + 1}-fold-{index + 1}" if repeats > 1 else f"fold-{index + 1}"
+            try:
+                rows = data._draw_splits(table)["test"]
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+            folds.append(Fold(repeat + 1, index + 1, name, changed, numbers[rows], table.y[rows]))
+    data = build_data(folds[0].config)
     data.split("train")
     if isinstance(data, Table):
         print_columns(*data.describe())
-    truth = []
-    for config in configs:
-        data = build_data(config)
-        y = data.read().y
-        numbers = np.arange(1, len(y) + 1)
-        if isinstance(data, Table):  # it leaves out rows that have no target
-            locate = data.reader.locate
-            numbers = np.array([int(locate(row).removeprefix("row ")) for row in range(len(y))])
-        truth.append(Truth(numbers, y))
-    return truth
+    return folds
 
 
-def _run_all(todo: Sequence[Fold], jobs: int, command: str) -> Iterator[Tested]:
+def _run_all(folds: Sequence[Fold], folder: Path, jobs: int, command: str) -> Iterator[Tested]:
     """Runs folds, in this process or in others, which end with it."""
+    todo = [({**fold.config, "name": f"{folder.name}-{fold.name}"}, folder / fold.name, command) for fold in folds]
     jobs = min(jobs, len(todo))
     if jobs == 1:
-        yield from (_run_fold(*fold, command) for fold in todo)
+        yield from (_run_fold(*fold) for fold in todo)
         return
     parallel = Parallel(jobs, backend="loky", return_as="generator", batch_size=1)
     on_sigterm = signal.signal(signal.SIGTERM, _stop)
     on_ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
     try:
-        results = parallel(delayed(_run_fold)(*fold, command) for fold in todo)
+        results = parallel(delayed(_run_fold)(*fold) for fold in todo)
         signal.signal(signal.SIGINT, on_ctrl_c)
         yield from results
     except BrokenProcessPool:
@@ -229,14 +212,14 @@ def _stop(*_: Any) -> NoReturn:
     raise SIGTERMException
 
 
-def _run_fold(repeat: int, fold: int, config: Config, folder: Path, command: str) -> Tested:
+def _run_fold(config: Config, folder: Path, command: str) -> Tested:
     """Trains and tests on one fold, with one thread however many folds run at the same time: to the same bits."""
     silence()
     tqdm.set_lock(RLock())  # its own lock is a semaphore, which a process that is killed would leave behind
     try:
         with threadpool_limits(1, "blas"):
             model, data, report = train(config, folder=folder, command=command, quiet=True)
-            return Tested(repeat, fold, data.rows["test"], predict_test(model, data), model.schema.target, report)
+            return Tested(predict_test(model, data), model.schema.target, report)
     except Stopped as stopped:  # which does not travel between processes
         raise (SIGTERMException if stopped.signal == signal.SIGTERM else KeyboardInterrupt) from None
     except (ValueError, Diverged) as error:

@@ -55,34 +55,12 @@ class Encoder(nn.Module):
 
 
 def encoded_names(schema: Schema) -> list[str]:
-    """The columns that `Encoder` gives, by name; an indicator bears the name of its column."""
-    names = [number.name for number in schema.numbers]
-    indicators = [number.name for number in schema.numbers if number.indicator]
+    """The name of the column from which each column that `Encoder` gives is made."""
+    names = [column.name for column in schema.columns if isinstance(column, Number)]
+    dates = [column.name for column in schema.columns if isinstance(column, Date)]
+    names += [name for name in dates for _ in range(4)]
+    indicators = [name for name, number in zip(names, schema.numbers, strict=True) if number.indicator]
     return [*names, *indicators, *(category.name for category in schema.categories)]
-
-
-class OneHot(nn.Module):
-    """Turns encoded rows into features with one-hot vectors: the first layer of a model that wants them.
-
-    Args:
-        schema: What the training rows taught.
-    """
-
-    column: Tensor
-    slot: Tensor
-
-    def __init__(self, schema: Schema) -> None:
-        super().__init__()
-        self.num_numbers = schema.num_encoded - len(schema.categories)
-        pairs = [(self.num_numbers + i, s) for i, category in enumerate(schema.categories) for s in category.slots]
-        self.register_buffer("column", torch.tensor([i for i, _ in pairs], dtype=torch.int64), persistent=False)
-        self.register_buffer("slot", torch.tensor([s for _, s in pairs], dtype=torch.float32), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps encoded rows, ``(rows, encoded)``, to features, ``(rows, features)``, float32."""
-        if x.shape[1] == self.num_numbers:
-            return x
-        return torch.cat([x[:, : self.num_numbers], (x[:, self.column] == self.slot).float()], dim=1)
 
 
 def date_parts(days: Tensor) -> Tensor:

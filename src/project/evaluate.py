@@ -18,10 +18,10 @@ from project.config import Config
 from project.data import Split, Table, TensorLoader
 from project.data.base import EVALUATION_BATCH_SIZE
 from project.data.splits import SPLITS
-from project.models import TableModel, load_checkpoint, load_model
+from project.models import TableModel
 from project.models.outputs import predictions
 from project.report import print_scores, write_report
-from project.run_folder import find_checkpoint
+from project.run_folder import load_run
 from project.schema import Schema
 from project.thresholds import BEST_F1, best_f1_threshold, check_threshold, choose_classes, threshold_metrics
 
@@ -58,10 +58,10 @@ class Evaluation:
     @property
     def confusion(self) -> NDArray[np.int64]:
         """Numbers of rows, ``(classes, classes)``: true classes down, predicted ones across."""
-        num_classes = self.predictions.shape[1]
+        from sklearn.metrics import confusion_matrix
+
         predicted = choose_classes(self.predictions, self.threshold)
-        counts = np.bincount(self.y * num_classes + predicted, minlength=num_classes**2)
-        return counts.reshape(num_classes, num_classes)
+        return np.asarray(confusion_matrix(self.y, predicted, labels=range(self.predictions.shape[1])))
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -81,7 +81,9 @@ def _main(args: Sequence[str]) -> int:
     )
     options = parser.parse_args(args)
     tested = _evaluate(options.run, options.data, options.threshold)
-    print_scores(type(tested.model).__name__, tested.metrics, tested.baselines)
+    # The baselines' accuracy is that of the likelier class.
+    compared = ("accuracy", "log_loss", "rmse") if tested.threshold is None else ("log_loss",)
+    print_scores(type(tested.model).__name__, tested.metrics, tested.baselines, compared)
     for note in tested.notes:
         print(f"Note: {note}")
     if tested.threshold is not None:
@@ -115,13 +117,11 @@ def evaluate(
 
 
 def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None) -> Evaluation:
-    path = find_checkpoint(run, ("best.ckpt", "last.ckpt"))
-    checkpoint = load_checkpoint(path)
+    model, checkpoint = load_run(run)
     config = checkpoint.get("config")
     if config is None:
-        raise ValueError(f"{path} was not written by project.fit and does not say what to test on")
-    model = load_model(path)
-    threshold = check_threshold(threshold, model.schema.target)
+        raise ValueError(f"{run} was not written by project.fit and does not say what to test on")
+    threshold = check_threshold(threshold, model.schema.target, BEST_F1)
     torch.set_flush_denormal(True)
     data = build_data(config)
     data.schema = model.schema  # what the run learned, not what the data would teach today
@@ -131,7 +131,7 @@ def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None)
         set_threads(model, data)
         rows = data.split("test")
         if not len(rows.x) or config["trainer"]["limit_test_batches"] == 0:
-            raise ValueError(f"{path}: the run kept no rows to test on (data.test_fraction is 0)")
+            raise ValueError(f"{run}: the run kept no rows to test on (data.test_fraction is 0)")
     else:
         table = _table(file, config, model.schema)
         rows, notes, config = table.read_test(file, model.schema), table.notes, whole
@@ -143,7 +143,7 @@ def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None)
         except (ValueError, OSError) as error:
             raise ValueError(f"--threshold {BEST_F1} needs the run's validation rows: {error}") from error
         if not len(val.x):
-            raise ValueError(f"{path}: the run kept no validation rows to find a threshold on (data.val_fraction is 0)")
+            raise ValueError(f"{run}: the run kept no validation rows to find a threshold on (data.val_fraction is 0)")
         _, y, predictions = _test(whole, model, val)
         threshold = best_f1_threshold(predictions[:, 1], y == 1)
     metrics, y, predictions = _test(config, model, rows)

@@ -1,9 +1,7 @@
 """``python -m project.export RUN -o FILE``: a trained model as one file that runs without this project."""
 
-import contextlib
 import importlib
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,8 +16,7 @@ from project.cli import VerbParser, run_command
 from project.config import Config
 from project.data.base import EVALUATION_BATCH_SIZE
 from project.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
-from project.models import load_checkpoint, load_model
-from project.run_folder import find_checkpoint
+from project.run_folder import load_run, written_whole
 from project.schema import Category, Date, Number, Schema
 
 DESCRIPTION = """\
@@ -90,20 +87,20 @@ def export(
             gives something else than the checkpoint.
         OSError: If the file exists or cannot be written.
     """
-    checkpoint = find_checkpoint(run, ("best.ckpt", "last.ckpt"))
-    _check_output(path, force)
+    model, checkpoint = load_run(run)
     if file_format == "onnx":
         _check_packages()
-    pipeline, config = Pipeline(load_model(checkpoint)), load_checkpoint(checkpoint).get("config")
-    schema, program = pipeline.schema, trace(pipeline)
-    if file_format == "onnx":
-        content = onnx_file(pipeline, program, describe(schema))
-        exported = _onnx_runner(content, schema)
-    else:
-        content = torch_file(program, describe(schema))
-        exported = _torch_runner(content)
-    report = _check(pipeline, exported, config)
-    _write(path, content)
+    with written_whole(path, force) as temporary:
+        pipeline, schema = Pipeline(model), model.schema
+        program = trace(pipeline)
+        if file_format == "onnx":
+            content = onnx_file(pipeline, program, describe(schema))
+            exported = _onnx_runner(content, schema)
+        else:
+            content = torch_file(program, describe(schema))
+            exported = _torch_runner(content)
+        report = _check(pipeline, exported, checkpoint.get("config"))
+        temporary.write_bytes(content)
     return schema, report
 
 
@@ -139,9 +136,8 @@ def read_test_rows(config: Config | None, schema: Schema) -> NDArray[np.float64]
     if config is None:
         raise ValueError("the checkpoint was not written by project.fit")
     data = build_data(config)
-    table = data.read()
-    rows = data._draw_splits(table)["test"]
-    return data._raw(table, schema, 0, len(table.y))[rows]
+    data.schema = schema
+    return data.raw_rows("test")
 
 
 def make_rows(schema: Schema, num_rows: int = NUM_MADE_ROWS) -> NDArray[np.float64]:
@@ -201,28 +197,6 @@ def _check_packages() -> None:
             importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ValueError(f"ONNX needs {name}, which is not installed: pip install 'project[export]'") from error
-
-
-def _check_output(path: Path, force: bool) -> None:
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file in it")
-    if path.exists() and not force:
-        raise FileExistsError(f"{path} exists: name another file, or replace it with --force")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"{path} cannot be written: the folder {path.parent} is read-only")
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OSError(f"{path} cannot be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":

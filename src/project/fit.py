@@ -24,6 +24,7 @@ from project.layers import UsageError, read_layer
 from project.models import TableModel, load_checkpoint
 from project.report import log_hparams, print_columns, print_scores, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
+from project.schema import Schema
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -84,6 +85,12 @@ def train(
     # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
     torch.set_flush_denormal(True)
     data = build_data(config)
+    checkpoint = step = trainer = None
+    if resume is not None:
+        checkpoint = find_checkpoint(resume, ("last.ckpt",))
+        saved = load_checkpoint(checkpoint)
+        step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
+        data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
     num_rows = len(data.split("train").x)
     if isinstance(data, Table) and resume is None and not quiet:
         print_columns(*data.describe())
@@ -97,16 +104,12 @@ def train(
     else:
         set_threads(model, data)
 
-    checkpoint = step = trainer = None
-    if resume is None:
-        if folder is None:
-            folder = create_folder(config)
-        else:
-            folder.mkdir()
+    if resume is not None:
+        folder = resume
+    elif folder is None:
+        folder = create_folder(config)
     else:
-        folder, checkpoint = resume, find_checkpoint(resume, ("last.ckpt",))
-        saved = load_checkpoint(checkpoint)
-        step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
+        folder.mkdir()
     try:
         validates = len(data.split("val").x) and config["trainer"]["limit_val_batches"] != 0
         if resume is None:

@@ -4,7 +4,6 @@ import importlib.metadata
 import io
 import json
 import logging
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from project.data.cells import MISSING
 from project.encoder import Encoder
 from project.models import TableModel
 from project.models.outputs import predictions
+from project.names import free_name
 from project.schema import Category, Column, Schema
 
 
@@ -199,13 +199,6 @@ def describe(schema: Schema) -> dict[str, Any]:
 def column_kind(column: Column) -> str:
     """What a column is: ``number``, ``boolean``, ``date`` or ``category``."""
     return "boolean" if getattr(column, "boolean", False) else type(column).__name__.lower()
-
-
-def free_name(name: str, taken: Collection[str]) -> str:
-    """A name that is not taken, with as many underscores at its end as that needs."""
-    while name in taken:
-        name += "_"
-    return name
 
 
 def _refusal(pipeline: Pipeline, tool: str, error: BaseException) -> ValueError:

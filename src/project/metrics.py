@@ -41,15 +41,21 @@ def class_metrics(log_probabilities: Tensor, y: Tensor) -> dict[str, float]:
     return {name: float(score) for name, score in scores.items()}
 
 
-def number_metrics(predictions: Tensor, y: Tensor) -> dict[str, float]:
-    """Scores predicted numbers, both arguments ``(rows,)``.
+def number_metrics(predictions: Tensor, y: Tensor, scale: float = 1.0) -> dict[str, float]:
+    """Scores predicted numbers, in double precision.
+
+    Args:
+        predictions: Standardised numbers, ``(rows,)``, so that a target far from 0 loses no digits.
+        y: The true ones, ``(rows,)``.
+        scale: The target's standard deviation, by which they were divided.
 
     Returns:
-        ``mae``; ``rmse``; ``r2``, left out unless there are two different true numbers.
+        ``mae`` and ``rmse`` in the target's unit; ``r2``, left out unless there are two different true numbers.
     """
+    predictions, y = predictions.double(), y.double()
     scores = {
-        "mae": mean_absolute_error(predictions, y),
-        "rmse": mean_squared_error(predictions, y, squared=False),
+        "mae": scale * mean_absolute_error(predictions, y),
+        "rmse": scale * mean_squared_error(predictions, y, squared=False),
     }
     if len(y) > 1 and bool((y != y[0]).any()):
         scores["r2"] = r2_score(predictions, y)

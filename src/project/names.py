@@ -3,15 +3,24 @@
 import difflib
 import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def nearest(name: object, names: Iterable[str]) -> str:
-    """The end of an error message: the most similar name, or all of them if none is similar."""
+    """The end of an error message: the most similar name, or all of them (but no more than 50) if none is similar."""
     names = sorted(names)
     if found := difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.6):
-        return f"did you mean {next(n for n in names if n.lower() == found[0])}?"
-    return f"there are {', '.join(names)}" if names else "there is nothing to set"
+        meant = next(n for n in names if n.lower() == found[0])
+        return f"did you mean {meant if meant == meant.strip() else repr(meant)}?"
+    more = f" and {len(names) - 50} more" if len(names) > 50 else ""
+    return f"there are {', '.join(names[:50])}{more}" if names else "there is nothing to set"
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken, with as many underscores at its end as that needs."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def class_names(modules: Iterable[str], base: type) -> dict[str, str]:

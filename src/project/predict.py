@@ -18,15 +18,15 @@ from tqdm import tqdm
 
 from project.cli import VerbParser, run_command
 from project.data.files import stream_file
-from project.layers import UsageError
-from project.models import load_checkpoint
+from project.names import free_name
 from project.predictor import Predictor
-from project.run_folder import find_checkpoint
-from project.thresholds import choose_classes
+from project.run_folder import written_whole
+from project.thresholds import check_threshold, choose_classes
 
 DESCRIPTION = """\
 Predicts each row of a file and writes the row with its prediction, in the same order: the columns of INPUT, then
-`prediction` and, for classes, the probability of each as `probability_CLASS`. A file larger than the memory will do.
+`prediction` and, for classes, the probability of each as `probability_CLASS`, with an underscore at the end where INPUT
+has a column of that name. A file larger than the memory will do.
 Columns may stand in another order, others may be among them, and the target may be missing. Empty cells and names that
 training has not seen are handled as in training, and counted.
 """
@@ -52,31 +52,22 @@ def _main(args: Sequence[str]) -> int:
     options = parser.parse_args(args)
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # reading and writing take the other one
     predictor = Predictor.from_run(options.run)
-    if options.threshold is not None:
-        if len(predictor.classes) != 2:
-            raise UsageError("--threshold is for two classes")
-        if not 0 < options.threshold < 1:
-            raise UsageError(f"--threshold must be between 0 and 1, not {options.threshold}")
-    num_rows = predict_file(
+    num_rows, renamed = predict_file(
         predictor,
         options.input,
         options.output,
         threshold=options.threshold,
         delimiter=options.delimiter,
-        encoding=options.encoding or _encoding(options.run),
+        encoding=options.encoding,
         force=options.force,
     )
     print(f"Predicted {num_rows:,} rows; they are in {options.output}")
+    for name, new in renamed.items():
+        print(f"Note: the input has a column '{name}', so that the new one is '{new}'")
     for what, counts in (("empty cells", predictor.num_missing), ("rare or unseen names", predictor.num_unseen)):
         if found := [f"{name} {count:,}" for name, count in counts.items() if count]:
             print(f"Note: {what}: {', '.join(found[:20])}{', ...' if len(found) > 20 else ''}")
     return 0
-
-
-def _encoding(run: str) -> str:
-    config = load_checkpoint(find_checkpoint(run, ("best.ckpt", "last.ckpt"))).get("config") or {}
-    encoding: str = config.get("data", {}).get("init_args", {}).get("encoding", "utf-8")
-    return encoding
 
 
 def predict_file(
@@ -85,9 +76,9 @@ def predict_file(
     output: Path,
     threshold: float | None = None,
     delimiter: str | None = None,
-    encoding: str = "utf-8",
+    encoding: str | None = None,
     force: bool = False,
-) -> int:
+) -> tuple[int, dict[str, str]]:
     """Predicts a file into another.
 
     Args:
@@ -96,31 +87,36 @@ def predict_file(
         output: The file to write, whose name says its format; it appears when it is whole.
         threshold: The probability from which on the second of two classes is predicted; by default the likelier is.
         delimiter: What stands between two cells of a CSV file; by default it is found out.
-        encoding: How a CSV file writes letters.
+        encoding: How a CSV file writes letters; by default as the file that the model was trained on.
         force: Whether to replace a file that exists.
 
     Returns:
-        The number of rows.
+        The number of rows, and the names of new columns that the input has too, with those that they bear instead.
 
     Raises:
-        ValueError: If a column is missing, a cell is not of its kind, or the output exists or is of another format.
-        OSError: If a file cannot be read or written.
+        ValueError: If a column is missing or cannot be written, a cell is not of its kind, the threshold cannot be, or
+            the output is the input or of another format.
+        OSError: If a file cannot be read or written, or the output exists.
     """
-    if output.exists() and (not force or output.is_dir() or (source.exists() and output.samefile(source))):
-        raise ValueError(f"{output} exists: name another file" + ("" if force else ", or replace it with --force"))
+    check_threshold(threshold, predictor.schema.target)
+    if output.resolve() == source.resolve():
+        raise ValueError(f"{output} is the input: name another file")
     if not output.name.lower().endswith((".csv", ".csv.gz", *PARQUET)):
         raise ValueError(f"{output} must be named .csv, .csv.gz or .parquet, which says how to write it")
     if source.is_file() and not source.stat().st_size:  # nothing at all, not even a header
         pieces: Iterator[Any] = iter(())
         names = pa.schema([(name, pa.string()) for name in predictor.columns])
     else:
-        names, pieces = stream_file(source, delimiter, encoding)
+        names, pieces = stream_file(source, delimiter, encoding or predictor.encoding)
     as_text = not output.name.lower().endswith(PARQUET)
+    if as_text:
+        _check_columns(names)
     empty = _add_predictions(predictor, names.empty_table(), 0, threshold, as_text)
+    new = ["prediction", *(f"probability_{name}" for name in predictor.schema.target.classes)]
     num_rows = 0
     bar = tqdm(unit="row", unit_scale=True, disable=None, leave=False)  # hidden where there is no terminal
     # One piece is read ahead and one written behind, by threads of their own.
-    with _writer(output, empty) as write, bar, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
+    with _writer(output, empty, force) as write, bar, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
         coming = reader.submit(next, pieces, None)
         written: Future[Any] = scribe.submit(len, ())
         while (piece := coming.result()) is not None:
@@ -131,7 +127,7 @@ def predict_file(
             num_rows += len(piece)
             bar.update(len(piece))
         written.result()
-    return num_rows
+    return num_rows, {a: b for a, b in zip(new, empty.column_names[-len(new) :], strict=True) if a != b}
 
 
 def _add_predictions(
@@ -150,33 +146,34 @@ def _add_predictions(
     else:
         new["prediction"] = pa.array(outputs)
     for name, column in new.items():
-        if name in table.column_names:
-            raise ValueError(f"the input has a column '{name}' already: rename it")
-        table = table.append_column(name, column)
+        table = table.append_column(free_name(name, table.column_names), column)
     return table
 
 
+def _check_columns(schema: pa.Schema) -> None:
+    """Raises ValueError if a column cannot be written as CSV."""
+    for field in schema:
+        try:
+            arrow_csv.write_csv(pa.schema([field]).empty_table(), pa.BufferOutputStream())
+        except pa.ArrowException:
+            raise ValueError(
+                f"a CSV file cannot hold the column '{field.name}', which is {field.type}: name the output .parquet"
+            ) from None
+
+
 @contextmanager
-def _writer(path: Path, empty: pa.Table) -> Iterator[Any]:
+def _writer(path: Path, empty: pa.Table, force: bool) -> Iterator[Any]:
     """Gives a function that writes tables to a file, which takes its name when all are written."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            if path.name.lower().endswith(PARQUET):
-                with parquet.ParquetWriter(file, empty.schema) as writer:
-                    yield writer.write_table
-            else:
-                with pa.CompressedOutputStream(file, "gzip") if path.suffix.lower() == ".gz" else file as stream:
-                    header = io.StringIO()
-                    csv.writer(header, lineterminator="\n").writerow(empty.column_names)
-                    stream.write(header.getvalue().encode())
-                    yield lambda table: stream.write(_csv_bytes(table))
-        temporary.replace(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
-        raise OSError(f"{path} cannot be written: {reason}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path, force) as temporary, temporary.open("wb") as file:
+        if path.name.lower().endswith(PARQUET):
+            with parquet.ParquetWriter(file, empty.schema) as writer:
+                yield writer.write_table
+        else:
+            with pa.CompressedOutputStream(file, "gzip") if path.suffix.lower() == ".gz" else file as stream:
+                header = io.StringIO()
+                csv.writer(header, lineterminator="\n").writerow(empty.column_names)
+                stream.write(header.getvalue().encode())
+                yield lambda table: stream.write(_csv_bytes(table))
 
 
 def _csv_bytes(table: pa.Table) -> Any:

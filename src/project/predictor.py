@@ -14,11 +14,11 @@ from project.data.base import EVALUATION_BATCH_SIZE
 from project.data.cells import CellReader
 from project.data.labels import label_values
 from project.encoder import Encoder
-from project.models import TableModel, load_model
+from project.models import TableModel
 from project.models.outputs import predictions
-from project.run_folder import find_checkpoint
+from project.run_folder import load_run
 from project.schema import Category
-from project.thresholds import choose_classes
+from project.thresholds import check_threshold, choose_classes
 
 
 class Predictor:
@@ -32,6 +32,7 @@ class Predictor:
         classes: The classes as they were given, in the order of their probabilities; empty for a number.
         num_missing: How many cells of each column were empty so far.
         num_unseen: How many names of each column were rare or unseen in training so far.
+        encoding: How the file that the model was trained on writes letters.
     """
 
     def __init__(self, model: TableModel) -> None:
@@ -42,6 +43,7 @@ class Predictor:
         self.classes: list[Any] = label_values(target.classes, target.label_type)
         self.num_missing: Counter[str] = Counter()
         self.num_unseen: Counter[str] = Counter()
+        self.encoding = "utf-8"
         self._reader = CellReader(self.schema.missing, self.schema.decimal_point)
         self._encoder = Encoder(self.schema)
 
@@ -55,7 +57,11 @@ class Predictor:
         Raises:
             ValueError: If there is no checkpoint, or it is damaged.
         """
-        return cls(load_model(find_checkpoint(run, ("best.ckpt", "last.ckpt"))))
+        model, checkpoint = load_run(run)
+        predictor = cls(model)
+        if config := checkpoint.get("config"):
+            predictor.encoding = config["data"]["init_args"].get("encoding", predictor.encoding)
+        return predictor
 
     def predict(self, table: Any, threshold: float | None = None) -> NDArray[Any]:
         """Predicts classes or numbers.
@@ -70,8 +76,9 @@ class Predictor:
             Classes as they were given, or numbers in the target's own unit, ``(rows,)``.
 
         Raises:
-            ValueError: If a column is missing or a cell is not of its kind.
+            ValueError: If a column is missing, a cell is not of its kind, or the threshold cannot be.
         """
+        check_threshold(threshold, self.schema.target)
         outputs = self.outputs(as_table(table))
         return np.array(self.classes)[choose_classes(outputs, threshold)] if self.classes else outputs
 

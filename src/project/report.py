@@ -6,7 +6,7 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
@@ -18,9 +18,15 @@ from project.data.columns import KINDS, Finding
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
 
-
 REGRESSIONS = ("logistic regression", "ridge regression")
 """Baselines that a net should beat."""
+
+
+class Spread(TypedDict):
+    """Mean and sample standard deviation of several scores; None where there is one score."""
+
+    mean: float
+    std: float | None
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
@@ -38,27 +44,46 @@ def _git_commit() -> str | None:
         return None
 
 
-def print_scores(model: str, metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> None:
-    """Prints test metrics beside those of the baselines."""
+def print_scores(
+    model: str,
+    metrics: Mapping[str, float | Spread],
+    baselines: Mapping[str, Mapping[str, float | Spread]],
+    compared: Sequence[str] = ("accuracy", "log_loss", "rmse"),
+) -> None:
+    """Prints test metrics beside those of the baselines, and says in what a net is worse than a regression.
+
+    Args:
+        model: The model's name.
+        metrics: Its scores by name; with their deviation if they are those of several tests.
+        baselines: Those of the baselines, by the baseline's name.
+        compared: The metrics that may be called worse, by the digits that are shown.
+    """
     table = Table("test metric", model, *baselines)
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, value in metrics.items():
-        if name == "loss":
-            continue  # of the standardised target, or the log-loss once more
-        cells = [value, *(scores.get(name) for scores in baselines.values())]
-        table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
+    for name in metrics:
+        if name != "loss":  # of the standardised target, or the log-loss once more
+            table.add_row(name, *(_cell(scores.get(name)) for scores in (metrics, *baselines.values())))
     Console().print(table)
-    for name, scores in baselines.items():
-        if name in REGRESSIONS and (worse := compare(metrics, scores)):
-            print(f"On these rows {model} is worse than scikit-learn's {name}: {worse}.")
+    for name in [name for name in REGRESSIONS if name in baselines]:
+        ours, theirs = (
+            {key: round(_mean(scores[key]), 4) for key in compared if key in scores}
+            for scores in (metrics, baselines[name])
+        )
+        worse = [key for key in ours if (ours[key] < theirs[key] if key == "accuracy" else ours[key] > theirs[key])]
+        if worse:
+            words = " and ".join(f"{key} {ours[key]:.4f} against {theirs[key]:.4f}" for key in worse)
+            print(f"On these rows {model} is worse than scikit-learn's {name}: {words}.")
 
 
-def compare(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
-    """The main metrics in which a model is worse than a baseline, in words."""
-    signs = {"accuracy": 1, "log_loss": -1, "rmse": -1}
-    worse = [name for name, sign in signs.items() if name in metrics and sign * (metrics[name] - baseline[name]) < 0]
-    return " and ".join(f"{name} {metrics[name]:.4f} against {baseline[name]:.4f}" for name in worse)
+def _mean(score: float | Spread) -> float:
+    return score["mean"] if isinstance(score, dict) else score
+
+
+def _cell(score: float | Spread | None) -> str:
+    if isinstance(score, dict):
+        return " ± ".join(_cell(value) for value in (score["mean"], score["std"]) if value is not None)
+    return "" if score is None else f"{score:.4f}"
 
 
 MAX_ROWS = 100

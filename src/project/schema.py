@@ -96,11 +96,6 @@ class Target:
         """How many values a model gives for a row: one logit a class, but a single one for two classes."""
         return len(self.classes) if self.kind == "multiclass" else 1
 
-    def is_like(self, other: "Target") -> bool:
-        """Whether both were learned from the same training rows, as far as the target shows it."""
-        same = (self.classes, self.counts) == (other.classes, other.counts)
-        return same and bool(np.allclose((self.center, self.scale), (other.center, other.scale)))
-
 
 @dataclass(frozen=True)
 class Schema:
@@ -131,13 +126,18 @@ class Schema:
 
     @property
     def num_encoded(self) -> int:
-        """The width of an encoded row, in which names are codes."""
+        """The width of an encoded row."""
         return len(self.numbers) + sum(number.indicator for number in self.numbers) + len(self.categories)
 
-    @property
-    def num_features(self) -> int:
-        """The width of a row in which names are one-hot vectors; the same if there are no names."""
-        return self.num_encoded + sum(len(category.slots) - 1 for category in self.categories)
+    def is_like(self, other: "Schema") -> bool:
+        """Whether both were learned from the same training rows; processors differ in the last digits."""
+        facts, numbers = [], []
+        for schema in (self, other):
+            names = [(type(column), column.name) for column in schema.columns]
+            facts.append((names, schema.categories, schema.target.classes, schema.target.counts))
+            numbers.append([(n.center, n.scale, n.fill) for n in schema.numbers])
+            numbers[-1].append((schema.target.center, schema.target.scale, 0.0))
+        return facts[0] == facts[1] and bool(np.allclose(numbers[0], numbers[1]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values only, so that a checkpoint that holds them loads with ``weights_only=True``."""

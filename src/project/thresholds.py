@@ -13,8 +13,8 @@ from project.schema import Target
 BEST_F1 = "best-f1"
 
 
-def check_threshold(threshold: float | str | None, target: Target) -> float | str | None:
-    """A threshold that a model's target can have: a number, `BEST_F1`, or None for the most probable class.
+def check_threshold(threshold: float | str | None, target: Target, *words: str) -> float | str | None:
+    """A threshold that a model's target can have: a number, one of some words, or None for the most probable class.
 
     Raises:
         UsageError: If it is something else, or the target does not have two classes.
@@ -24,14 +24,14 @@ def check_threshold(threshold: float | str | None, target: Target) -> float | st
     if len(target.classes) != 2:
         found = f"has {len(target.classes)} classes" if target.classes else "is a number"
         raise UsageError(f"a threshold chooses between two classes, and the target '{target.name}' {found}")
-    if threshold == BEST_F1:
-        return BEST_F1
+    if threshold in words:
+        return threshold
     try:
         number = float(threshold)
     except ValueError:
         number = 0.0
     if not 0 < number < 1:
-        raise UsageError(f"threshold must be a number between 0 and 1, or {BEST_F1}, not {threshold}")
+        raise UsageError(f"threshold must be {' or '.join(['a number between 0 and 1', *words])}, not {threshold}")
     return number
 
 
@@ -47,10 +47,10 @@ def best_f1_threshold(probabilities: NDArray[np.float64], y: NDArray[np.bool_]) 
     """
     if not y.any():
         raise ValueError("no validation row is of the second class, so that no threshold has an F1")
-    values, index = np.unique(probabilities, return_inverse=True)
-    num_rows = np.bincount(index)[::-1].cumsum()[::-1]  # with each of the values or more
-    num_correct = np.bincount(index, weights=y)[::-1].cumsum()[::-1]
-    best = int((2 * num_correct / (num_rows + y.sum())).argmax())
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, values = precision_recall_curve(y, probabilities)
+    best = int((precision * recall / (precision + recall).clip(1e-300))[:-1].argmax())
     below = values[best - 1] if best else 0.0
     middle = float(below + values[best]) / 2
     return middle if middle > below else float(values[best])  # there may be no number between them

@@ -138,7 +138,7 @@ def test_missing_numbers_become_the_median_of_the_training_rows_and_are_marked()
     x[::4, 0] = np.nan
     data = Rows(x, NUMBERS, scale=False)
     median = np.nanmedian(x[rows(data, "train"), 0])
-    assert data.schema.num_features == 4  # three numbers, and whether the second is missing
+    assert data.schema.num_encoded == 4  # three numbers, and whether the second is missing
     for split in SPLITS:
         missing = np.isnan(x[rows(data, split), 0])
         assert missing.any()
@@ -146,7 +146,9 @@ def test_missing_numbers_become_the_median_of_the_training_rows_and_are_marked()
         assert data.split(split).x[:, 3].tolist() == missing.tolist()
 
 
-@pytest.mark.parametrize(("batch_size", "sizes"), [("full", [42]), (16, [16, 16, 10]), (100, [42]), ("auto", [16, 16, 10])])
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"), [("full", [42]), (16, [16, 16, 10]), (100, [42]), ("auto", [16, 16, 10])]
+)
 def test_batch_size(batch_size, sizes):
     loader = Rows(X, **CLASSES, batch_size=batch_size).train_dataloader()
     assert [len(y) for _, y in loader] == sizes
@@ -223,5 +225,5 @@ def test_what_is_learned_does_not_depend_on_who_asks_first():
 def test_a_data_module_can_be_printed():
     data = BreastCancer()
     assert str(data) == "BreastCancer (not read yet)"
-    assert data.schema.num_features == 30
+    assert data.schema.num_encoded == 30
     assert str(data) == "BreastCancer (398 train, 57 val, 114 test)"

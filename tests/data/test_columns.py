@@ -14,7 +14,7 @@ from write_table import write_table
 
 from project.data import Table
 from project.data.columns import Finding
-from project.encoder import OneHot, encoded_names
+from project.encoder import encoded_names
 from project.models import FeedForward
 from project.schema import Category, Date, Number
 
@@ -39,13 +39,12 @@ def find(table: Table, name: str = "x") -> Finding:
 
 def features(table: Table, split: str = "train") -> Tensor:
     """Rows as a model sees them, with one-hot vectors, without the column ``other``."""
-    return OneHot(table.schema)(table.split(split).x)[:, [i for i, n in enumerate(names(table)) if n != "other"]]
-
-
-def names(table: Table) -> list[str]:
-    schema = table.schema
-    numbers = encoded_names(schema)[: schema.num_encoded - len(schema.categories)]
-    return [*numbers, *(category.name for category in schema.categories for _ in category.slots)]
+    slots = {category.name: category.slots for category in table.schema.categories}
+    columns = []
+    for name, column in zip(encoded_names(table.schema), table.split(split).x.T, strict=True):
+        if name != "other":
+            columns += [(column == slot).float() for slot in slots[name]] if name in slots else [column]
+    return torch.stack(columns, dim=1)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_works_with_its_defaults_and_is_the_same_every_time(data_class):
     first, second = data_class(), data_class()
     assert first.schema == second.schema
     x, y = next(iter(first.train_dataloader()))
-    assert x.shape == (len(y), first.schema.num_features)
+    assert x.shape == (len(y), first.schema.num_encoded)
     assert x.isfinite().all()
     for name in ("train", "val", "test"):
         assert (first.split(name).x == second.split(name).x).all()

@@ -140,11 +140,14 @@ def test_a_test_file_leaves_validation_rows_to_be_drawn(tmp_path: Path) -> None:
     assert table.rows["test"].tolist() == list(range(200, 230))
 
 
-def test_groups_of_a_test_file_may_be_among_the_others(tmp_path: Path) -> None:
+def test_a_group_may_not_be_in_two_files(tmp_path: Path) -> None:
     path = write_table(tmp_path / "test.csv", {name: cells[100:130] for name, cells in COLUMNS.items()})
+    with pytest.raises(ValueError, match=r"row \d+ and row \d+ of .*test.csv have the same 'shop'"):
+        read(tmp_path / "t.csv", COLUMNS, test_path=path, group="shop")
+    new = {**COLUMNS, "shop": [f"new {shop}" for shop in COLUMNS["shop"]]}
+    path = write_table(tmp_path / "test.csv", {name: cells[100:130] for name, cells in new.items()})
     table = read(tmp_path / "t.csv", COLUMNS, test_path=path, group="shop")
-    shops = [*COLUMNS["shop"], *COLUMNS["shop"][100:130]]
-    assert not values(table, shops, "train") & values(table, shops, "val")
+    assert not values(table, COLUMNS["shop"], "train") & values(table, COLUMNS["shop"], "val")
     assert len(table.rows["test"]) == 30
 
 

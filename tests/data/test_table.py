@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
@@ -13,6 +14,7 @@ from write_table import write_table
 
 from project.data import Table
 from project.models import FeedForward, LogisticRegression
+from project.predictor import Predictor
 
 Fit = Callable[..., Path]
 
@@ -34,6 +36,12 @@ def mixed_columns(num_rows: int, seed: int = 0) -> dict[str, list[Any]]:
 
 def fit_table(fit: Fit, path: Path, *args: str) -> Path:
     return fit("--data", "Table", "--data.path", str(path), "--data.target", "y", *args)
+
+
+def rows_tested(path: Path) -> np.ndarray:
+    table = Table(path, "y")
+    table.setup()
+    return table.rows["test"]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -247,3 +255,31 @@ def test_a_file_to_test_on_is_named_in_its_errors(tmp_path: Path) -> None:
     del columns["y"]
     with pytest.raises(ValueError, match=r"other.csv has no column 'y'"):
         table.read_test(write_table(tmp_path / "other.csv", columns), schema)
+
+
+def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
+    """A file that was shuffled since would be tested on rows that trained the model."""
+    columns = mixed_columns(200)
+    learned = Table(write_table(tmp_path / "t.csv", columns), "y").schema
+    same = Table(tmp_path / "t.csv", "y")
+    same.schema = learned
+    assert len(same.split("test").x) == 40
+    order = np.random.default_rng(0).permutation(200)
+    shuffled = Table(write_table(tmp_path / "t.csv", {n: [c[i] for i in order] for n, c in columns.items()}), "y")
+    shuffled.schema = learned
+    with pytest.raises(ValueError, match="the data have changed"):
+        shuffled.split("test")
+
+
+def test_a_number_far_from_zero_is_scored_in_its_own_digits(fit: Fit, tmp_path: Path) -> None:
+    """The reported error is that of the predictions in float64, and ridge regression's that of scikit-learn."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    y = 1.6e9 + 100 * x + rng.normal(size=400)
+    path = write_table(tmp_path / "t.csv", {"x": x.tolist(), "z": rng.normal(size=400).tolist(), "y": y.tolist()})
+    folder = fit_table(fit, path, "--model", "LinearRegression", "--trainer.max_epochs", "3")
+    report = json.loads((folder / "report.json").read_text())
+    table = pd.read_csv(path).iloc[rows_tested(path)]
+    error = Predictor.from_run(folder).predict(table) - table["y"]
+    assert report["metrics"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
+    assert 0.7 < report["baselines"]["ridge regression"]["rmse"] < 1.4  # the noise has deviation 1

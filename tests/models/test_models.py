@@ -42,8 +42,8 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def schema(kind: str = "binary", num_features: int = 16) -> Schema:
-    return Schema(tuple(Number(f"x{i}") for i in range(num_features)), TARGETS[kind])
+def schema(kind: str = "binary", num_encoded: int = 16) -> Schema:
+    return Schema(tuple(Number(f"x{i}") for i in range(num_encoded)), TARGETS[kind])
 
 
 def trainer(**settings) -> Trainer:
@@ -189,12 +189,12 @@ def test_conv_net_takes_other_sizes(image_size):
 
 
 @pytest.mark.parametrize(
-    ("num_features", "image_size", "message"),
+    ("num_encoded", "image_size", "message"),
     [(15, 32, "15 columns"), (16, 30, "multiple of 4"), (16, 8, "at least 10")],
 )
-def test_conv_net_says_which_images_it_takes(num_features, image_size, message):
+def test_conv_net_says_which_images_it_takes(num_encoded, image_size, message):
     with pytest.raises(ValueError, match=message):
-        ConvNet(schema(num_features=num_features), image_size=image_size)
+        ConvNet(schema(num_encoded=num_encoded), image_size=image_size)
 
 
 def test_loss_of_two_classes_is_binary_cross_entropy():

@@ -1,10 +1,8 @@
 """What every data module shares: splits, scaling, loaders."""
 
 import os
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,50 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from project.data.loader import TensorLoader
+from project.data.raw_table import RawTable, Split, encode_target
 from project.data.splits import Rows, fold_rows, split_rows
 from project.encoder import Encoder
-from project.schema import Schema, Target, learn_schema, learn_target
+from project.schema import Schema, learn_schema
 
 EVALUATION_BATCH_SIZE = 4096
 CHUNK = 2**13
 """Rows that are encoded together: few enough to stay in the processor's cache."""
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """A data set in memory, before it is split.
-
-    Attributes:
-        x: Numbers, ``(rows, columns)``; NaN where one is missing. (`Table` has columns of other kinds, too.)
-        y: Targets, ``(rows,)``: indices into ``classes``, or numbers.
-        columns: The columns' names.
-        target: The target's name.
-        classes: The classes' names, or None if the target is a number.
-        groups: A group for each row, none of which is to be in two splits; None if the rows are independent.
-        order: Row numbers in the order in time, if the last ones are to be the test rows.
-        fixed: Row numbers of the splits that are not to be drawn.
-    """
-
-    x: Any
-    y: NDArray[Any]
-    columns: Sequence[str]
-    target: str = "target"
-    classes: Sequence[str] | None = None
-    groups: NDArray[Any] | None = None
-    order: Rows | None = None
-    fixed: Mapping[str, Rows] = field(default_factory=dict)
-
-
-class Split(NamedTuple):
-    """The encoded rows of one split.
-
-    Attributes:
-        x: Encoded rows, ``(rows, encoded)``, float32; see `Encoder`.
-        y: Targets, ``(rows,)``: float32 0 or 1 for two classes, int64 class indices for more, float32 for a number.
-    """
-
-    x: Tensor
-    y: Tensor
 
 
 class TableData(LightningDataModule):
@@ -118,6 +80,8 @@ class TableData(LightningDataModule):
         self._splits: dict[str, Split] = {}
         self.rows: dict[str, Rows] = {}
         """Row numbers of each split in the table, once it is read."""
+        self.numbers: NDArray[np.int64] | None = None
+        """The number of each row in its source, counted from 1, once it is read."""
 
     def __str__(self) -> str:
         rows = ", ".join(f"{len(split.x):,} {name}" for name, split in self._splits.items()) or "not read yet"
@@ -152,17 +116,23 @@ class TableData(LightningDataModule):
         self._encode()
         return self._splits[name]
 
+    def raw_rows(self, name: Literal["train", "val", "test"]) -> NDArray[np.float64]:
+        """The rows of a split as `Encoder` takes them, ``(rows, columns)``; reads the table again."""
+        schema, table = self.schema, self.read()
+        return self._raw(table, schema, 0, len(table.y))[self.rows[name]]
+
     def _encode(self) -> None:
         if self._splits:
             return
         table = self.read()
         self.rows = self._draw_splits(table)
+        if self.numbers is None:
+            self.numbers = np.arange(1, len(table.y) + 1)
+        learned, table = self._learn(table, self.rows["train"])
         if self._schema is None:
-            self._schema, table = self._learn(table, self.rows["train"])
-        else:
-            learned = learn_target(table.target, table.y[self.rows["train"]], table.classes, self.scale)
-            if not learned.is_like(self._schema.target):
-                raise ValueError("the data have changed since the run was trained, and its test rows with them")
+            self._schema = learned
+        elif not learned.is_like(self._schema):
+            raise ValueError("the data have changed since the run was trained: its test rows are no longer the same")
         x, y = self._encode_rows(table, self._schema), encode_target(table.y, self._schema.target)
         self._splits = {name: Split(x[rows], y[rows]) for name, rows in self.rows.items()}
 
@@ -197,7 +167,7 @@ class TableData(LightningDataModule):
         seed = self.seed if self.shuffle and table.order is None else None
         if self.num_folds is not None:
             if fixed or table.order is not None:
-                raise ValueError("folds are drawn from all rows, and here the test rows are given")
+                raise ValueError("folds are drawn from all rows: leave out time, split_column, val_path and test_path")
             rows, fixed["test"] = fold_rows(rows, self.num_folds, self.fold, seed, classes, table.groups)
         fractions = {"val": self.val_fraction, "test": self.test_fraction}
         wanted = {name: 0.0 if name in fixed else fraction for name, fraction in fractions.items()}
@@ -252,9 +222,3 @@ class TableData(LightningDataModule):
 def worker_threads() -> ThreadPoolExecutor:
     """Threads that share out the work on chunks or columns; each by itself, without PyTorch's own threads."""
     return ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
-
-
-def encode_target(y: NDArray[Any], target: Target) -> Tensor:
-    """Targets as a model is trained on them: see `Split`."""
-    values = torch.tensor(y)
-    return values.long() if target.kind == "multiclass" else ((values.double() - target.center) / target.scale).float()

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from project.data.base import RawTable, TableData
+from project.data.base import TableData
+from project.data.raw_table import RawTable
 
 
 class _Bundled(TableData):

@@ -119,6 +119,8 @@ class CellReader:
             ValueError: If a cell is no date.
         """
         if pa.types.is_temporal(column.type) and not pa.types.is_time(column.type):
+            if pa.types.is_timestamp(column.type) and column.type.tz:
+                column = pc.local_timestamp(column)  # as text, of which the zone is left out
             seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
             beyond = pc.or_(pc.less(seconds, YEAR_1), pc.greater_equal(seconds, YEAR_10000))
             if (row := pc.index(beyond, True).as_py()) >= 0:
@@ -145,6 +147,8 @@ class CellReader:
             raise ValueError(f"column '{name}' must hold names, not {column.type}")
         encoded = as_dictionary(column)
         names = self.text(encoded.dictionary)
+        if {value.lower() for value in values} <= {"true", "false"}:  # files write them in capitals or not
+            names, values = pc.utf8_lower(names), tuple(value.lower() for value in values)
         index = pc.fill_null(pc.index_in(names, value_set=pa.array(values, pa.string())), -1)
         lookup = np.append(np.where(names.is_null(), np.nan, index.to_numpy(False).astype(np.float64)), np.nan)
         return np.asarray(lookup[pc.fill_null(encoded.indices, len(names)).to_numpy(False)])

@@ -27,7 +27,8 @@ from project.schema import Category, Column, Date, learn_number
 
 IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|idx|index|key|uuid|guid|nr|no|number)$)|[a-z](ID|Id)$|(?i:^unnamed)|^$")
 """Names of columns that number the rows, if their values all differ."""
-QUANTITY = re.compile(r"[-+]?\d[\d.,' ]*?\s*([^\d\s.,'+\-/:()]{1,8}|,\d+)?")
+NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+QUANTITY = re.compile(r"[$€£]?\s*[-+]?\d[\d.,' ]*?\s*([^\d\s.,'+\-/:()]{1,8}|,\d+)?")
 """A number, perhaps with a unit or a decimal comma."""
 
 
@@ -203,17 +204,20 @@ def refuse_quantities(name: str, cells: pa.ChunkedArray, present: pa.Array, read
     Raises:
         ValueError: If there is such a cell.
     """
-    values, others = present.to_pylist(), {}
-    for value in values:
-        if reader.parse_numbers(pa.array([value])) is None:
-            others[value] = QUANTITY.fullmatch(value)
-            if not others[value]:
-                return  # it is a name, and so are the others
-    units = {"," if "," in value else match.group(1) for value, match in others.items() if match}
-    if len(values) >= 2 * len(others) or (len(units) == 1 and len(values) > 5):
-        cell = next(iter(others))
+    plain = pc.replace_substring(present, reader.decimal_point, ".") if reader.decimal_point != "." else present
+    others = present.filter(pc.invert(pc.match_substring_regex(plain, NUMBER))).to_pylist()
+    few = 10 * len(others) <= len(present)
+    units: set[str | None] = set()
+    for value in others:
+        match = QUANTITY.fullmatch(value)
+        if not match and not few:
+            return  # it is a name, and so are the others
+        units.add(match and ("," if "," in value else match.group(1)))
+    if few or len(present) >= 2 * len(others) or (len(units) == 1 and len(present) > 5):
+        cell = others[0]
         row = pc.index(reader.text(cells), cell).as_py()
-        comma = " (decimal commas: --data.decimal_point ,)" if "," in cell and "." not in cell else ""
+        comma = " (decimal commas: --data.decimal_point ,)" if cell.count(",") == 1 and "." not in cell else ""
+        comma = comma if QUANTITY.fullmatch(cell) else f" (if it means a missing value: --data.missing '{cell}')"
         raise ValueError(
             f"column '{name}', {reader.locate(row)}: '{cell}' is not a number{comma}; mend the file, or {hint}"
         )

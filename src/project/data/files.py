@@ -20,13 +20,10 @@ PIECE = 2**20
 """Bytes of a CSV file that are read together when it is streamed; a few pieces are in memory at a time."""
 DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
-HEADER_ALONE = "Empty CSV"
-"""What Arrow says of a header without rows."""
+HEADER_ALONE = "Empty CSV"  # so Arrow calls it
 OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
 BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
@@ -187,11 +184,8 @@ def _find_delimiter(text: str, quote: str) -> str:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]
 
-    for delimiters in DELIMITERS:
-        best = max(delimiters, key=score)
-        if score(best)[1]:
-            return best
-    return ","
+    best = [max(delimiters, key=score) for delimiters in DELIMITERS]
+    return next((delimiter for delimiter in best if score(delimiter)[1]), ",")
 
 
 @contextmanager
@@ -227,8 +221,9 @@ def _wrong_encoding(path: Path, encoding: str) -> ValueError:
             try:
                 line.decode(encoding)
             except UnicodeError:
-                where = f"{path}, line {number}"
-                return ValueError(f"{where}, is not written in {encoding}: name its encoding, such as cp1252")
+                return ValueError(
+                    f"{path}, line {number}, is not written in {encoding}: name its encoding, such as cp1252"
+                )
     return ValueError(f"{path} is not written in {encoding}: name its encoding, such as cp1252")
 
 

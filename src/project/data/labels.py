@@ -109,7 +109,7 @@ def _label_type(names: list[str], kind: pa.DataType) -> str:
     if not is_text(kind):
         plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
         return str(kind).replace("halffloat", "float") if plain else "string"
-    if all(name.lower() in ("true", "false") for name in names):
+    if sorted(name.lower() for name in names) == ["false", "true"]:
         return "bool"
     for alias in ("int64", "double"):
         try:

@@ -4,7 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from project.data.base import RawTable, TableData
+from project.data.base import TableData
+from project.data.raw_table import RawTable
 
 
 class _Reference(TableData):

@@ -1,5 +1,6 @@
 """Which rows are for training, for validation and for the test."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,8 @@ def _draw(rows: Rows, size: int, seed: int, classes: NDArray[Any] | None, name: 
         parts: list[Rows] = train_test_split(rows, test_size=size, random_state=seed, stratify=stratify)
     except ValueError as error:
         raise ValueError(
-            f"{name}_fraction makes {size} rows, which cannot give each class its share: {str(error)[:200]}"
+            f"{name}_fraction makes {size} rows, which cannot give each class its share: {str(error)[:200]}; "
+            f"change it, or set it to 0"
         ) from error
     return parts
 
@@ -80,11 +82,10 @@ def _draw_groups(
     splitter: Any = GroupShuffleSplit(1, test_size=size / len(rows), random_state=seed)
     if classes is not None and np.bincount(classes[rows]).max() >= num_folds:
         splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
-    y = None if classes is None else classes[rows]
-    rest, drawn = next(splitter.split(rows, y, groups[rows]))
+    rest, drawn = _cuts(splitter, rows, classes, groups)[0]
     if not len(drawn) or not len(rest):
         raise ValueError("there are too few groups to give each split one of its own")
-    return rows[rest], rows[drawn]
+    return rest, drawn
 
 
 def fold_rows(
@@ -111,12 +112,20 @@ def fold_rows(
         splitter = (StratifiedKFold if groups is None else StratifiedGroupKFold)(num_folds, **drawn)
     elif groups is not None:
         splitter = GroupKFold(num_folds, **drawn)
-    y, group = (None if values is None else values[rows] for values in (classes, groups))
     try:
-        rest, inside = list(splitter.split(rows, y, group))[fold]
+        return _cuts(splitter, rows, classes, groups)[fold]
     except ValueError as error:
         raise ValueError(f"{num_folds} folds cannot be made: {str(error)[:200]}") from error
-    return rows[rest], rows[inside]
+
+
+def _cuts(
+    splitter: Any, rows: Rows, classes: NDArray[Any] | None, groups: NDArray[Any] | None
+) -> list[tuple[Rows, Rows]]:
+    """The rows outside and inside each part that scikit-learn makes."""
+    y, group = (None if values is None else values[rows] for values in (classes, groups))
+    with warnings.catch_warnings():  # a class with fewer rows than parts will do where groups stay together
+        warnings.filterwarnings("ignore", "The least populated class")
+        return [(rows[rest], rows[inside]) for rest, inside in splitter.split(rows, y, group)]
 
 
 def read_groups(name: str, column: pa.ChunkedArray, reader: CellReader) -> NDArray[Any]:
@@ -130,6 +139,23 @@ def read_groups(name: str, column: pa.ChunkedArray, reader: CellReader) -> NDArr
         row = pc.index(pc.is_null(text), True).as_py()
         raise ValueError(f"data.group: column '{name}', {reader.locate(row)}, is empty")
     return np.asarray(as_dictionary(text).indices.to_numpy(False))
+
+
+def check_groups(name: str, groups: NDArray[Any], fixed: Mapping[str, Rows], reader: CellReader) -> None:
+    """Raises ValueError if a group is in two files.
+
+    Args:
+        name: The column's name.
+        groups: A group for each row.
+        fixed: The rows of the other files.
+        reader: Says where a row is.
+    """
+    for rows in fixed.values():
+        if shared := set(groups[rows]) & set(np.delete(groups, rows)):
+            one, *_, other = np.flatnonzero(groups == min(shared))
+            raise ValueError(
+                f"data.group: {reader.locate(int(one))} and {reader.locate(int(other))} have the same '{name}'"
+            )
 
 
 def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:

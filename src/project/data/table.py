@@ -10,16 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from project.data.base import RawTable, Split, TableData, encode_target, worker_threads
-from project.data.cells import CellReader, is_simple, is_text
+from project.data.append import append_file
+from project.data.base import TableData, worker_threads
+from project.data.cells import CellReader, is_simple
 from project.data.columns import ColumnLearner, Finding
 from project.data.files import read_file
 from project.data.labels import Labels, encode_labels, read_labels, read_split_column
 from project.data.leaks import giveaways
-from project.data.splits import Rows, read_groups, read_order
+from project.data.raw_table import RawTable, Split, encode_target
+from project.data.splits import Rows, check_groups, read_groups, read_order
 from project.encoder import encoded_names
 from project.names import nearest
-from project.schema import Column, Date, Schema, learn_target
+from project.schema import Column, Schema, learn_target
 
 Names = str | Sequence[str] | None
 
@@ -37,13 +39,15 @@ class Table(TableData):
         min_count: A name that fewer training rows have counts as rare; rare and unseen names are treated alike.
         split_column: A column that says ``train``, ``val`` or ``test``; what it does not name is drawn from train.
         group: A column of groups (patients, shops, ...), none of which is to be in two splits.
-        time: A column of dates or numbers: the last rows are for the test, those before for validation.
+        time: A column of dates or numbers: the last rows are for the test, those before for validation. The parts
+            are cut by their numbers of rows, so that rows of the same time can be in two of them.
         val_path: A file of validation rows.
         test_path: A file of test rows.
         delimiter: What stands between two cells of a CSV file; found out by default.
         encoding: How a CSV file writes letters, such as ``cp1252``; one with a byte order mark says so itself.
         decimal_point: What stands before the decimals of a number.
-        missing: Texts that mean a missing value besides the empty cell, NA, NaN, null and None, such as ``?``.
+        missing: Texts that mean a missing value besides the empty cell, NA, NaN, null and None, such as ``?`` or
+            ``?,-``.
         max_columns: More columns than this are taken for a mistake.
         options: See `TableData`.
 
@@ -90,7 +94,9 @@ class Table(TableData):
         self.paths = {"val": val_path, "test": test_path}
         self.delimiter = delimiter
         self.encoding = encoding
-        self.reader = CellReader(tuple([missing] if isinstance(missing, str) else missing or ()), decimal_point)
+        self.reader = CellReader(
+            tuple(missing.split(",") if isinstance(missing, str) else missing or ()), decimal_point
+        )
         self.max_columns = max_columns
         self.findings: list[Finding] = []
         """What was made of each column."""
@@ -105,16 +111,27 @@ class Table(TableData):
         Raises:
             ValueError: If a file, a column or a cell cannot be used.
         """
-        table, fixed = self._read_files()
+        table = read_file(self.path, self.delimiter, self.encoding)
+        if table.num_columns > self.max_columns:
+            limit = f"--data.max_columns {table.num_columns}"
+            raise ValueError(f"{self.path} has {table.num_columns:,} columns: if that is no mistake, say {limit}")
+        dropped = set(self._names("drop", table.column_names))
+        fixed = {}
+        for split, path in self.paths.items():
+            if path is not None:
+                num_rows = len(table)
+                table = append_file(table, path, dropped, self.delimiter, self.encoding)
+                fixed[split] = np.arange(num_rows, len(table))
         table, kept = self._with_target(table, self.path, fixed)
         fixed = {name: np.flatnonzero(np.isin(kept, rows)) for name, rows in fixed.items()}
         for name, rows in fixed.items():
             if not len(rows):
                 raise ValueError(f"{self.paths[name]} has no row with a target")
+        self.numbers = kept + 1
         column, reader = table[self.target], self.reader
         labels = self._labels = read_labels(self.target, column, self.task, reader)
         self.notes += [f"target '{self.target}': {labels.warning}"] if labels.warning else []
-        dropped = set(self._names("drop", table.column_names)) | {self.target}
+        dropped.add(self.target)
         groups = order = None
         if self.split_column:
             fixed = read_split_column(self.split_column, _column(table, self.split_column, self.path), reader)
@@ -123,6 +140,7 @@ class Table(TableData):
         if self.group:
             groups = read_groups(self.group, _column(table, self.group, self.path), reader)
             dropped.add(self.group)
+            check_groups(self.group, groups, fixed, reader)
         if self.time:
             order = read_order(self.time, _column(table, self.time, self.path), reader)
         self._kinds = {name: self._names(name, table.column_names) for name in ("categorical", "numeric")}
@@ -136,8 +154,7 @@ class Table(TableData):
         """What was made of each column, and what else to know about the table; for a person to look at."""
         split, schema = self.split("train"), self.schema
         found = giveaways(split.x.numpy(), split.y.numpy(), bool(schema.target.classes))
-        names = encoded_names(schema)
-        suspects = {column.name for column in schema.columns for i in found if _belongs(names[i], column)}
+        suspects = {encoded_names(schema)[i] for i in found}
         warning = "tells the target nearly by itself: is it known before the target is?"
         return [replace(f, warning=warning) if f.name in suspects else f for f in self.findings], self.notes
 
@@ -151,30 +168,6 @@ class Table(TableData):
         y = encode_labels(self.target, table[self.target], schema.target, self.reader)
         x = self._encode_rows(RawTable(table, y, table.column_names), schema)
         return Split(x, encode_target(y, schema.target))
-
-    def _read_files(self) -> tuple[pa.Table, dict[str, Rows]]:
-        """All files as one table, and the row numbers of the files for validation and test."""
-        table = read_file(self.path, self.delimiter, self.encoding)
-        if table.num_columns > self.max_columns:
-            raise ValueError(
-                f"{self.path} has {table.num_columns:,} columns: if that is no mistake, say --data.max_columns "
-                f"{table.num_columns}"
-            )
-        names, fixed = table.column_names, {}
-        for split, path in self.paths.items():
-            if path is not None:
-                other = read_file(path, self.delimiter, self.encoding)
-                for name in names:
-                    if name not in other.column_names:
-                        raise ValueError(f"{path} has no column '{name}'; {nearest(name, other.column_names)}")
-                fixed[split] = np.arange(len(table), len(table) + len(other))
-                other = other.select(names)
-                try:
-                    both = _with_text(table, other), _with_text(other, table)
-                    table = pa.concat_tables(both, promote_options="permissive")
-                except pa.ArrowTypeError as error:
-                    raise ValueError(f"{path} is not like {self.path}: {error}") from error
-        return table, fixed
 
     def _with_target(self, table: pa.Table, path: Path, fixed: dict[str, Rows]) -> tuple[pa.Table, Rows]:
         """The rows that have a target, and their numbers; messages name the rows of the file."""
@@ -255,15 +248,3 @@ def _column(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:
     if name not in table.column_names:
         raise ValueError(f"{path} has no column '{name}'; {nearest(name, table.column_names)}")
     return table[name]
-
-
-def _with_text(table: pa.Table, other: pa.Table) -> pa.Table:
-    """A table with those columns as text that are text in the other, as all are in a CSV file."""
-    for i, name in enumerate(table.column_names):
-        if is_text(other[name].type) and is_simple(table[name].type):
-            table = table.set_column(i, name, table[name].cast(pa.string()))
-    return table
-
-
-def _belongs(name: str, column: Column) -> bool:
-    return name == column.name or (isinstance(column, Date) and name in [part.name for part in column.parts])

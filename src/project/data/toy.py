@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from project.data.base import RawTable, TableData
+from project.data.base import TableData
+from project.data.raw_table import RawTable
 
 
 def _table(x: Any, y: Any) -> RawTable:

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from project.metrics import class_metrics, number_metrics, two_columns
 from project.models.loss_record import Diverged, LossRecord
-from project.models.outputs import make_class_weights, mean_loss, predictions
+from project.models.outputs import make_class_weights, mean_loss
 from project.names import class_path
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema
@@ -25,7 +25,7 @@ class TableModel(LightningModule):
 
     A subclass is a constructor, which makes the layers, and a ``forward`` from encoded rows, ``(batch, encoded)``, to
     ``(batch, outputs)``: logits of classes (a single one for two classes), or a standardised number. Its first layer
-    comes from `make_input_layer`, or is `OneHot`, so that it takes names as well as numbers.
+    comes from `make_input_layer`, so that it takes names as well as numbers.
 
     Args:
         schema: The table's columns and target, as `TableData.schema` gives it.
@@ -110,7 +110,7 @@ class TableModel(LightningModule):
             case "multiclass":
                 return class_metrics(outputs.log_softmax(1), y)
             case _:
-                return number_metrics(predictions(outputs, target), y * target.scale + target.center)
+                return number_metrics(outputs.squeeze(1), y, target.scale)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Returns the batch's loss and records it."""

@@ -23,9 +23,9 @@ class ConvNet(TableModel):
 
     def __init__(self, schema: Schema | dict[str, Any], image_size: int = 32, **options: Any) -> None:
         super().__init__(schema, **options)
-        side = math.isqrt(self.schema.num_features)
-        if side**2 != self.schema.num_features or self.schema.categories:
-            raise ValueError(f"ConvNet takes square images, and {self.schema.num_features} columns make none")
+        side = math.isqrt(self.schema.num_encoded)
+        if side**2 != self.schema.num_encoded or self.schema.categories:
+            raise ValueError(f"ConvNet takes square images, and {self.schema.num_encoded} columns make none")
         if image_size % side or image_size < 10:
             raise ValueError(f"image_size must be a multiple of {side} and at least 10, not {image_size}")
         size = ((image_size - 2) // 2 - 2) // 2  # each 3x3 convolution takes 2 pixels, each pooling halves
