@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from project.fit import main as fit
+from project.names import free_name
 from project.predict import main as predict
 
 Rng = random.Random
@@ -305,7 +306,7 @@ def check(case: Case, reached: Counter[str]) -> None:
         assert all(len(column) == len(case.new) for column in columns)
         width = len(case.new.names)
         assert names[:width] == case.new.names
-        assert names[width] == "prediction"
+        assert names[width] == free_name("prediction", case.new.names)
         if new.suffix != ".parquet" and output.suffix != ".parquet":
             assert columns[:width] == case.new.columns  # cell for cell as it was
         classes = [name.removeprefix("probability_") for name in names[width + 1 :]]

@@ -44,10 +44,13 @@ def assert_same_run(a: Path, b: Path) -> None:
     [
         "--optimizer Adam",
         "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5",
-        "--optimizer AdamW --scheduler OneCycleLR",
-        "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
-        "--trainer.accumulate_grad_batches 4",
-        "--trainer.val_check_interval 0.5",
+        pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
+        pytest.param(
+            "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("--trainer.accumulate_grad_batches 4", marks=pytest.mark.slow),
+        pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
         "--trainer.max_epochs -1 --trainer.max_steps 15",
         "--data.val_fraction 0 --checkpoint_every 3",
         "--data.batch_size full --optimizer LBFGS --trainer.max_epochs 9",

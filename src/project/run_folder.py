@@ -12,8 +12,7 @@ import yaml
 
 from project.config import ROOT, Config
 from project.layers import UsageError
-from project.models import TableModel, load_checkpoint
-from project.names import find_class
+from project.models import TableModel, load_checkpoint, restore_model
 
 
 def create_folder(config: Config) -> Path:
@@ -78,10 +77,7 @@ def load_run(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
         OSError: If it cannot be read.
     """
     checkpoint = load_checkpoint(find_checkpoint(run, ("best.ckpt", "last.ckpt")))
-    cls: Any = find_class(checkpoint["model_class"], (), TableModel)
-    model: TableModel = cls(**checkpoint["hyper_parameters"])
-    model.load_state_dict(checkpoint["state_dict"])
-    return model.eval(), checkpoint
+    return restore_model(checkpoint), checkpoint
 
 
 @contextmanager

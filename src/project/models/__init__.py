@@ -4,7 +4,7 @@ from project.models.base import TableModel
 from project.models.conv_net import ConvNet
 from project.models.feed_forward import FeedForward
 from project.models.linear import LinearRegression, LogisticRegression
-from project.models.load import load_checkpoint, load_model
+from project.models.load import load_checkpoint, load_model, restore_model
 from project.models.loss_record import Diverged
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "TableModel",
     "load_checkpoint",
     "load_model",
+    "restore_model",
 ]

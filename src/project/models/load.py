@@ -36,7 +36,11 @@ def load_model(path: str | Path) -> TableModel:
         ValueError: If the file is no checkpoint of this project.
         OSError: If it cannot be read.
     """
-    checkpoint = load_checkpoint(path)
+    return restore_model(load_checkpoint(path))
+
+
+def restore_model(checkpoint: dict[str, Any]) -> TableModel:
+    """The model that a checkpoint holds, ready to predict."""
     cls: Any = find_class(checkpoint["model_class"], (), TableModel)
     model: TableModel = cls(**checkpoint["hyper_parameters"])
     model.load_state_dict(checkpoint["state_dict"])
