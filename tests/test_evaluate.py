@@ -200,7 +200,7 @@ def test_best_f1_is_found_on_the_validation_rows_alone(
     before = read_report(run)
     threshold = before["threshold"]
     assert before["threshold_from"] == "best-f1"
-    assert str(threshold) in capsys.readouterr().out
+    assert f"{threshold:.6g}" in capsys.readouterr().out
     val, test = rows.query("part == 'val'"), rows.query("part == 'test'")
     p, y = probabilities(run, val), (val["bought"] == "yes").to_numpy()
     best = sk.f1_score(y, p >= threshold)

@@ -1,6 +1,7 @@
 """The command line: flags, and errors in one sentence."""
 
 import argparse
+import inspect
 import logging
 import shlex
 import shutil
@@ -13,9 +14,11 @@ from typing import Any, NoReturn
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from project.config import RUN_SETTINGS, SECTIONS
+from project.data import Table
 from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
 from project.models import Diverged
 from project.names import nearest
@@ -83,6 +86,9 @@ def read_flags(args: Sequence[str]) -> Request:
             settings.content[section] = value
         else:
             flags = ["config", "resume", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
+            for place, cls in (("data", Table), ("trainer", Trainer)):
+                if name in inspect.signature(cls).parameters:
+                    raise UsageError(f"{flag} is not accepted; did you mean --{place}.{name}?")
             raise UsageError(f"{flag} is not accepted; {nearest(section, flags).replace('mean ', 'mean --')}")
     request.layers += [layer for layer in (names, settings) if layer.content]
     return request

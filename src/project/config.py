@@ -164,6 +164,9 @@ def _lay_section(name: str, current: Config | None, value: Any, layer: Layer) ->
             "(a file for a whole run goes with --config)"
         )
     if "class_path" in value:
+        if name == "data" and Path(str(value["class_path"])).suffix in (".csv", ".gz", ".parquet"):
+            file = value["class_path"]
+            raise UsageError(f"for a table of your own: --data Table --data.path {file} --data.target COLUMN")
         try:
             cls = find_class(str(value["class_path"]), section.modules, section.base)
             if section.base in (Optimizer, LRScheduler):

@@ -30,7 +30,7 @@ from project.folds import Fold, Tested, predict_test, predictions_table, spread
 from project.help import help_text
 from project.layers import UsageError
 from project.models import Diverged
-from project.report import print_columns, print_scores, write_report
+from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_columns, print_scores, write_report
 from project.run_folder import create_folder, run_name
 
 DESCRIPTION = """\
@@ -143,7 +143,8 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     }
     write_report(folder / "report.json", report)
     print(f"Mean ± standard deviation over {len(folds)} tested folds:")
-    print_scores(config["model"]["class_path"].rpartition(".")[2], metrics, baselines)
+    compared = COMPARED_IF_WEIGHTED if config["model"]["init_args"].get("class_weights") else COMPARED
+    print_scores(config["model"]["class_path"].rpartition(".")[2], metrics, baselines, compared)
     return folder
 
 
@@ -181,7 +182,7 @@ def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
     data = build_data(folds[0].config)
     data.split("train")
     if isinstance(data, Table):
-        print_columns(*data.describe())
+        print_columns(*data.describe(), len(data.split("train").x))
     return folds
 
 

@@ -20,7 +20,7 @@ from project.data.base import EVALUATION_BATCH_SIZE
 from project.data.splits import SPLITS
 from project.models import TableModel
 from project.models.outputs import predictions
-from project.report import print_scores, write_report
+from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
 from project.run_folder import load_run
 from project.schema import Schema
 from project.thresholds import BEST_F1, best_f1_threshold, check_threshold, choose_classes, threshold_metrics
@@ -82,13 +82,16 @@ def _main(args: Sequence[str]) -> int:
     options = parser.parse_args(args)
     tested = _evaluate(options.run, options.data, options.threshold)
     # The baselines' accuracy is that of the likelier class.
-    compared = ("accuracy", "log_loss", "rmse") if tested.threshold is None else ("log_loss",)
+    compared = COMPARED if tested.model.class_weights is None else COMPARED_IF_WEIGHTED
+    if tested.threshold is not None:  # which the baselines do not have
+        compared = tuple(name for name in compared if name == "log_loss")
     print_scores(type(tested.model).__name__, tested.metrics, tested.baselines, compared)
     for note in tested.notes:
         print(f"Note: {note}")
     if tested.threshold is not None:
         found = ", which has the best F1 on the validation rows" if options.threshold == BEST_F1 else ""
-        print(f"Threshold of '{tested.model.schema.target.classes[1]}': {tested.threshold}{found}")
+        name = tested.model.schema.target.classes[1]
+        print(f"Threshold of '{name}', for project.predict too: --threshold {tested.threshold:.6g}{found}")
     if (run := _run_folder(options.run)) is not None:
         print(f"The report and the pictures are in {_write(tested, run, options.data, options.threshold)}")
     return 0

@@ -22,7 +22,7 @@ from project.data import Table, TableData
 from project.help import help_text
 from project.layers import UsageError, read_layer
 from project.models import TableModel, load_checkpoint
-from project.report import log_hparams, print_columns, print_scores, write_report
+from project.report import COMPARED, COMPARED_IF_WEIGHTED, log_hparams, print_columns, print_scores, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 from project.schema import Schema
 
@@ -93,7 +93,7 @@ def train(
         data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
     num_rows = len(data.split("train").x)
     if isinstance(data, Table) and resume is None and not quiet:
-        print_columns(*data.describe())
+        print_columns(*data.describe(), num_rows)
     seed_everything(config["seed"], verbose=False)
     model = build_model(config, data.schema)
     batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
@@ -174,7 +174,8 @@ def _finish(
 def _show(model: TableModel, report: dict[str, Any], folder: Path) -> None:
     """Prints the scores and the commands that come next."""
     if report["metrics"]:
-        print_scores(_short(model), report["metrics"], report["baselines"])
+        compared = COMPARED if model.class_weights is None else COMPARED_IF_WEIGHTED
+        print_scores(_short(model), report["metrics"], report["baselines"], compared)
     print(f"The run is in {shown(folder)}; next:")
     print(f"  {next_command('tensorboard.main --logdir', folder.parent.parent)}   # look at its curves")
     if report["metrics"] and (folder / "checkpoints").exists():

@@ -46,7 +46,7 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("input", metavar="INPUT", type=Path, help="a CSV or Parquet file, or a folder of Parquet files")
     parser.add_argument("-o", "--output", required=True, type=Path, help="a .csv, .csv.gz or .parquet file to write")
     parser.add_argument("--force", action="store_true", help="replace OUTPUT if it exists")
-    parser.add_argument("--threshold", type=float, help="probability that the second of two classes needs")
+    parser.add_argument("--threshold", help="probability that the second of two classes needs")
     parser.add_argument("--delimiter", help="what stands between two cells of INPUT [found out]")
     parser.add_argument("--encoding", help="how INPUT writes letters [as the training file]")
     options = parser.parse_args(args)
@@ -74,7 +74,7 @@ def predict_file(
     predictor: Predictor,
     source: Path,
     output: Path,
-    threshold: float | None = None,
+    threshold: float | str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     force: bool = False,
@@ -98,7 +98,8 @@ def predict_file(
             the output is the input or of another format.
         OSError: If a file cannot be read or written, or the output exists.
     """
-    check_threshold(threshold, predictor.schema.target)
+    checked = check_threshold(threshold, predictor.schema.target)
+    threshold = None if checked is None else float(checked)
     if output.resolve() == source.resolve():
         raise ValueError(f"{output} is the input: name another file")
     if not output.name.lower().endswith((".csv", ".csv.gz", *PARQUET)):

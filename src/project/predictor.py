@@ -126,7 +126,7 @@ def as_table(table: Any) -> pa.Table:
     """
     try:
         if isinstance(table, dict):
-            table = pa.table({str(name): pa.array(column) for name, column in table.items()})
+            table = pa.table({str(name): pa.array(column, from_pandas=True) for name, column in table.items()})
         elif not isinstance(table, pa.Table):
             table = pa.table(table)
     except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:

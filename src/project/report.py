@@ -44,11 +44,17 @@ def _git_commit() -> str | None:
         return None
 
 
+COMPARED: tuple[str, ...] = ("accuracy", "log_loss", "rmse")
+"""The metrics in which a model is called worse than a regression."""
+COMPARED_IF_WEIGHTED: tuple[str, ...] = ("balanced_accuracy",)
+"""Those of a model whose classes are weighted, as the regression's are not."""
+
+
 def print_scores(
     model: str,
     metrics: Mapping[str, float | Spread],
     baselines: Mapping[str, Mapping[str, float | Spread]],
-    compared: Sequence[str] = ("accuracy", "log_loss", "rmse"),
+    compared: Sequence[str] = COMPARED,
 ) -> None:
     """Prints test metrics beside those of the baselines, and says in what a net is worse than a regression.
 
@@ -70,7 +76,7 @@ def print_scores(
             {key: round(_mean(scores[key]), 4) for key in compared if key in scores}
             for scores in (metrics, baselines[name])
         )
-        worse = [key for key in ours if (ours[key] < theirs[key] if key == "accuracy" else ours[key] > theirs[key])]
+        worse = [key for key in ours if (ours[key] < theirs[key] if "accuracy" in key else ours[key] > theirs[key])]
         if worse:
             words = " and ".join(f"{key} {ours[key]:.4f} against {theirs[key]:.4f}" for key in worse)
             print(f"On these rows {model} is worse than scikit-learn's {name}: {words}.")
@@ -83,15 +89,18 @@ def _mean(score: float | Spread) -> float:
 def _cell(score: float | Spread | None) -> str:
     if isinstance(score, dict):
         return " ± ".join(_cell(value) for value in (score["mean"], score["std"]) if value is not None)
-    return "" if score is None else f"{score:.4f}"
+    if score is None:
+        return ""
+    return f"{score:.4f}" if abs(score) < 1000 else f"{score:.1f}"
 
 
 MAX_ROWS = 100
 """Columns that are shown one by one."""
 
 
-def print_columns(findings: Sequence[Finding], notes: Sequence[str]) -> None:
-    """Prints what was made of each column of a table, and what else to know."""
+def print_columns(findings: Sequence[Finding], notes: Sequence[str], num_rows: int) -> None:
+    """Prints what was made of each column of a table, from its training rows, and what else to know."""
+    print(f"The columns, in {num_rows:,} training rows:")
     warns = any(finding.warning for finding in findings)
     table = Table("column", "taken as", "missing", "distinct", *(["look at this"] if warns else []))
     for column in table.columns[2:4]:
@@ -99,7 +108,8 @@ def print_columns(findings: Sequence[Finding], notes: Sequence[str]) -> None:
     shown = sorted(findings, key=lambda f: not f.warning)[:MAX_ROWS] if len(findings) > MAX_ROWS else findings
     for finding in shown:
         kind = finding.kind if finding.kind in KINDS else f"left out: {finding.kind}"
-        cells = [escape(finding.name), kind, f"{finding.missing:,}", f"{finding.distinct:,}"]
+        counts = ["", ""] if finding.kind == "dropped" else [f"{finding.missing:,}", f"{finding.distinct:,}"]
+        cells = [escape(finding.name), kind, *counts]
         table.add_row(*cells, *([finding.warning] if warns else []))
     Console().print(table)
     if len(findings) > len(shown):
