@@ -26,7 +26,7 @@ HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
 @pytest.mark.parametrize("model", RIVALS)
 @pytest.mark.parametrize("name", SETS)
 def test_the_defaults_are_no_worse_than_those_of_scikit_learn(name: str, model: str, tmp_path: Path) -> None:
-    logs = ["--trainer.default_root_dir", str(tmp_path), "--jobs", "2"]
+    logs = ["--trainer.default_root_dir", str(tmp_path)]
     assert main(["--data", name, "--model", model, "--folds", "10", *logs]) == 0
     (path,) = tmp_path.glob("*/cv-*/report.json")
     ours = json.loads(path.read_text())["summary"]["metrics"]
