@@ -358,7 +358,7 @@ def test_processes_end_with_the_command(signum: int, group: bool, status: int, t
     deadline = time.monotonic() + 120
     while not list(tmp_path.rglob("last.ckpt")):
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process is to get so far
     (os.killpg if group else os.kill)(process.pid, signum)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, "stopped\n")

@@ -92,7 +92,7 @@ def wait_for_step(checkpoint: Path, step: int) -> None:
     while time.monotonic() < deadline:
         if checkpoint.exists() and torch.load(checkpoint, weights_only=True)["global_step"] >= step:
             return
-        time.sleep(0.02)
+        time.sleep(0.02)  # another process is to get so far
     raise TimeoutError(checkpoint)
 
 

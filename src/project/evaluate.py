@@ -81,7 +81,6 @@ def _main(args: Sequence[str]) -> int:
     )
     options = parser.parse_args(args)
     tested = _evaluate(options.run, options.data, options.threshold)
-    # The baselines' accuracy is that of the likelier class.
     compared = COMPARED if tested.model.class_weights is None else COMPARED_IF_WEIGHTED
     if tested.threshold is not None:  # which the baselines do not have
         compared = tuple(name for name in compared if name == "log_loss")

@@ -75,7 +75,7 @@ x, y = torch.randn(100_000, 30), torch.zeros(100_000)
 COMPARISONS = {
     "net": Comparison(
         "epoch of R1",
-        lambda: ours("--model", "FeedForward", "--model.hidden_sizes", "[256, 1024]"),
+        ours,
         {
             "tutorial's loop": (lambda: tutorial(64, 256, 1024, 1), 0.9),
             "stock Lightning": (lambda: stock_lightning(64, 256, 1024, 1), 0.4),

@@ -22,12 +22,11 @@ from project.data import Blobs, Split
 EPOCHS = 10  # as R1 has them
 BATCH_SIZE = 16
 SEED = 2020
-# The data of reference run R1, as flags and, in `blobs`, as tensors.
-BLOBS = f"""--data Blobs --data.num_samples 5000 --data.cluster_std 10 --data.seed {SEED} --data.shuffle false
-    --data.scale false --data.val_fraction 0 --data.test_fraction 0.2 --data.batch_size {BATCH_SIZE}""".split()
+R1 = Path(__file__).parents[2] / "configs" / "experiments" / "blobs_adam.yaml"
 
 
 def blobs() -> Split:
+    """The data of `R1` as tensors."""
     data = Blobs(
         num_samples=5000, cluster_std=10, seed=SEED, shuffle=False, scale=False, val_fraction=0, test_fraction=0.2
     )
@@ -55,12 +54,14 @@ def epoch_ends(folder: str, tag: str) -> list[float]:
     return [event.wall_time for event in EventAccumulator(str(path)).Reload().Scalars(tag)]
 
 
-def ours(*model: str) -> float:
-    """Seconds of an epoch of ``python -m project.fit``: logger, bar, checkpoints and threads as in any run."""
+def ours(*flags: str) -> float:
+    """Seconds of an epoch of ``python -m project.fit`` on `R1`: logger, bar, checkpoints and threads as in any run."""
     with tempfile.TemporaryDirectory() as folder, terminal():
-        flags = [*BLOBS, *model, "--optimizer", "Adam", "--optimizer.lr", "0.001", "--seed", str(SEED)]
         trainer = {"max_epochs": EPOCHS, "accelerator": "cpu", "default_root_dir": folder}
-        assert fit.main([*flags, *(f"--trainer.{name}={value}" for name, value in trainer.items())]) == 0
+        assert (
+            fit.main(["--config", str(R1), *flags, *(f"--trainer.{name}={value}" for name, value in trainer.items())])
+            == 0
+        )
         return mean_epoch(epoch_ends(folder, "loss/train"))
 
 
@@ -122,6 +123,6 @@ def stock_loader(x: Tensor, y: Tensor, batch_size: int) -> DataLoader[Any]:
 def terminal() -> Iterator[None]:
     """Takes the output in as a terminal would, so that progress bars are drawn."""
     stream = io.StringIO()
-    stream.isatty = lambda: True  # type: ignore[method-assign]
+    stream.isatty = lambda: True  # type: ignore[method-assign]  # a terminal to tqdm
     with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
         yield

@@ -81,11 +81,13 @@ class CellReader:
         return self.finite(name, values)
 
     def finite(self, name: str, values: Floats) -> Floats:
-        """The same numbers, all of which float32 can hold.
+        """The same numbers, all of which float32 can hold, with NaN for those that mean a missing value.
 
         Raises:
             ValueError: If one is infinite or too large.
         """
+        if marks := [mark for text in self.missing if (mark := _number(text)) is not None]:
+            values = np.where(np.isin(values, marks), np.nan, values)
         bad = np.abs(values) > FLOAT32_MAX
         if bad.any():
             row = int(bad.argmax())
@@ -236,6 +238,13 @@ def is_simple(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     dates = pa.types.is_temporal(kind) and not pa.types.is_duration(kind)
     return is_text(kind) or is_number(kind) or dates or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
