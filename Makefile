@@ -25,8 +25,8 @@ train: install ## Train what configs/fit.yaml says; ARGS="--optimizer SGD --opti
 curves: install ## Show the curves of all runs in TensorBoard and print its address
 	@$(BIN)/tensorboard --logdir logs $(ARGS)
 
-test: install ## Run the tests; ARGS="-m slow" runs the slow ones
-	@$(BIN)/pytest $(ARGS)
+test: install ## Run the tests on all cores; ARGS="-m slow" runs the slow ones
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
 bench: install ## Measure speed, side by side with plain PyTorch and stock Lightning (some minutes)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -233,7 +233,7 @@ def test_labels_come_back_as_they_were_given(labels: list[str], run: Run, tmp_pa
     (tmp_path / "file.csv").write_text("\n".join(["a,b", *lines]))
     args = ("--data", "Table", "--data.path", str(tmp_path / "file.csv"), "--data.target", "b", *SHORT)
     folder = run(*args, "--folds", "2")
-    assert '"' not in (folder / "predictions.csv").read_text().splitlines()[1]  # no text
+    assert '"' not in (folder / "predictions.csv").read_text().splitlines()[1]
     table = pd.read_csv(folder / "predictions.csv", dtype=str)
     assert table["target"].tolist() == given
     assert set(table["prediction"]) <= set(labels)

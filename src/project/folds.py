@@ -74,7 +74,7 @@ def predictions_table(folds: Sequence[Fold], results: Sequence[Tested]) -> pa.Ta
     y = np.concatenate([fold.y for fold in folds])
     outputs = np.concatenate([result.outputs for result in results])
     if target.classes:
-        labels = pa.array(target.classes)  # as they were given
+        labels = pa.array(target.classes).cast(pa.type_for_alias(target.label_type))  # as they were given
         columns |= {"target": labels.take(pa.array(y)), "prediction": labels.take(pa.array(outputs.argmax(1)))}
         columns |= {f"probability_{name}": outputs[:, i] for i, name in enumerate(target.classes)}
     else:

@@ -59,8 +59,7 @@ class CellReader:
         Raises:
             ValueError: If a cell is no number, is infinite, or is too large for float32.
         """
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
+        column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
         if is_text(column.type):
             values = self.parse_numbers(column)
             if values is None:
@@ -71,8 +70,8 @@ class CellReader:
                 values = self.parse_numbers(text)
             if values is None:
                 row, cell = self._no_number(text)
-                kind = "true or false" if boolean else "a number"
-                raise ValueError(f"column '{name}', {self.locate(row)}: '{cell}' is not {kind}")
+                what = "true or false" if boolean else "a number"
+                raise ValueError(f"column '{name}', {self.locate(row)}: '{cell}' is not {what}")
         elif is_number(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
             column = column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
             values = _floats(column.cast(pa.float64(), safe=False))
@@ -86,8 +85,8 @@ class CellReader:
         Raises:
             ValueError: If one is infinite or too large.
         """
-        if marks := [mark for text in self.missing if (mark := _number(text)) is not None]:
-            values = np.where(np.isin(values, marks), np.nan, values)
+        marks = [mark for text in self.missing if (mark := _number(text)) is not None]
+        values = np.where(np.isin(values, marks), np.nan, values) if marks else values
         bad = np.abs(values) > FLOAT32_MAX
         if bad.any():
             row = int(bad.argmax())
