@@ -2,32 +2,25 @@
 
 import contextlib
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from threading import RLock
-from typing import Any, NoReturn
 
 import numpy as np
 import yaml
-from joblib import Parallel, delayed
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from pyarrow import csv
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from project.build import build_data
-from project.checkpoints import Stopped
-from project.cli import VerbParser, next_command, read_flags, run_command, shown, silence
+from project.cli import VerbParser, next_command, read_flags, run_command, shown
 from project.config import Config, combine
 from project.data import Table
 from project.fit import train
 from project.folds import Fold, Tested, predict_test, predictions_table, spread
 from project.help import help_text
+from project.jobs import run_all
 from project.layers import UsageError
 from project.models import Diverged
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_columns, print_scores, write_report
@@ -108,9 +101,10 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     folds = _draw(config, num_folds, repeats)
     folder = create_folder({**config, "name": config["name"] or f"cv-{run_name(config)}"})
     results: list[Tested] = []
+    todo = [({**fold.config, "name": f"{folder.name}-{fold.name}"}, folder / fold.name, command) for fold in folds]
     try:
         with tqdm(total=len(folds), unit="fold", disable=None, leave=False) as bar:
-            for tested in _run_all(folds, folder, jobs, command):
+            for tested in run_all(_run_fold, todo, jobs):
                 results.append(tested)
                 bar.update()
     except BaseException:
@@ -186,43 +180,10 @@ def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
     return folds
 
 
-def _run_all(folds: Sequence[Fold], folder: Path, jobs: int, command: str) -> Iterator[Tested]:
-    """Runs folds, in this process or in others, which end with it."""
-    todo = [({**fold.config, "name": f"{folder.name}-{fold.name}"}, folder / fold.name, command) for fold in folds]
-    jobs = min(jobs, len(todo))
-    if jobs == 1:
-        yield from (_run_fold(*fold) for fold in todo)
-        return
-    parallel = Parallel(jobs, backend="loky", return_as="generator", batch_size=1)
-    on_sigterm = signal.signal(signal.SIGTERM, _stop)
-    on_ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
-    try:
-        results = parallel(delayed(_run_fold)(*fold) for fold in todo)
-        signal.signal(signal.SIGINT, on_ctrl_c)
-        yield from results
-    except BrokenProcessPool:
-        raise ChildProcessError(
-            "a process that trained a fold was killed: is the memory too small for --jobs?"
-        ) from None
-    finally:
-        signal.signal(signal.SIGINT, on_ctrl_c)
-        signal.signal(signal.SIGTERM, on_sigterm)
-
-
-def _stop(*_: Any) -> NoReturn:
-    raise SIGTERMException
-
-
 def _run_fold(config: Config, folder: Path, command: str) -> Tested:
-    """Trains and tests on one fold, with one thread however many folds run at the same time: to the same bits."""
-    silence()
-    tqdm.set_lock(RLock())  # its own lock is a semaphore, which a process that is killed would leave behind
     try:
-        with threadpool_limits(1, "blas"):
-            model, data, report = train(config, folder=folder, command=command, quiet=True)
-            return Tested(predict_test(model, data), model.schema.target, report)
-    except Stopped as stopped:  # which does not travel between processes
-        raise (SIGTERMException if stopped.signal == signal.SIGTERM else KeyboardInterrupt) from None
+        model, data, report = train(config, folder=folder, command=command, quiet=True)
+        return Tested(predict_test(model, data), model.schema.target, report)
     except (ValueError, Diverged) as error:
         kind = type(error) if isinstance(error, UsageError | Diverged) else ValueError
         raise kind(f"{folder.name}: {error}") from error

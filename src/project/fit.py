@@ -1,7 +1,6 @@
 """``python -m project.fit``: trains a model, tests it, and leaves checkpoints, curves and a report."""
 
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -10,21 +9,21 @@ from typing import Any
 
 import torch
 import yaml
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Trainer
 
 from project.baselines import baseline_scores
-from project.build import build_data, build_model, build_trainer, set_threads
+from project.build import build_data
 from project.callbacks import RunLogger
 from project.checkpoints import Stopped
 from project.cli import Request, next_command, read_flags, run_command, shown
 from project.config import Config, combine
-from project.data import Table, TableData
+from project.data import TableData
 from project.help import help_text
 from project.layers import UsageError, read_layer
 from project.models import TableModel, load_checkpoint
-from project.report import COMPARED, COMPARED_IF_WEIGHTED, log_hparams, print_columns, print_scores, write_report
-from project.run_folder import create_folder, find_checkpoint, write_config
-from project.schema import Schema
+from project.report import COMPARED, COMPARED_IF_WEIGHTED, log_hparams, print_scores, write_report
+from project.run_folder import find_checkpoint
+from project.training import fit_model, lowest_val_loss, short, test_model
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -73,7 +72,7 @@ def train(
         resume: See `run`.
         folder: A new folder for the run, if it is not to be chosen here.
         command: See `run`.
-        quiet: Whether the run is one of many: it prints nothing and keeps to one thread.
+        quiet: Whether the run is one of many; see `fit_model`.
 
     Returns:
         The model with its best weights, the data, and what the report says.
@@ -82,56 +81,8 @@ def train(
         Stopped: If the run was asked to stop, and has saved its state.
     """
     start = time.perf_counter()
-    # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
-    torch.set_flush_denormal(True)
     data = build_data(config)
-    checkpoint = step = trainer = None
-    if resume is not None:
-        checkpoint = find_checkpoint(resume, ("last.ckpt",))
-        saved = load_checkpoint(checkpoint)
-        step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
-        data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
-    num_rows = len(data.split("train").x)
-    if isinstance(data, Table) and resume is None and not quiet:
-        print_columns(*data.describe(), num_rows)
-    seed_everything(config["seed"], verbose=False)
-    model = build_model(config, data.schema)
-    batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
-    if batch_norm and num_rows % data.num_batch_rows == 1:
-        raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
-    if quiet:
-        torch.set_num_threads(1)
-    else:
-        set_threads(model, data)
-
-    if resume is not None:
-        folder = resume
-    elif folder is None:
-        folder = create_folder(config)
-    else:
-        folder.mkdir()
-    try:
-        validates = len(data.split("val").x) and config["trainer"]["limit_val_batches"] != 0
-        if resume is None:
-            write_config(folder, config)
-        trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
-        if quiet and trainer.progress_bar_callback is not None:
-            trainer.progress_bar_callback.disable()
-        elif not quiet:
-            name = data.path.name if isinstance(data, Table) else _short(data)
-            parameters = f"parameters: {model.num_parameters:,}"
-            print(f"Training {_short(model)} on {num_rows:,} rows of {name}; {parameters}")
-        if isinstance(trainer.logger, RunLogger):
-            trainer.logger.add_chart()
-        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
-    except Stopped as stopped:
-        if not quiet:
-            print(f"{stopped}; go on with: {next_command('project.fit --resume', folder)}", file=sys.stderr)
-        raise
-    except BaseException:
-        if resume is None and not (trainer and trainer.global_step):
-            shutil.rmtree(folder)  # nothing was trained yet
-        raise
+    trainer, model, folder = fit_model(config, data, resume, folder, quiet)
     facts = {"command": command, "seconds": time.perf_counter() - start}
     report = _finish(trainer, model, data, folder, config, facts)
     if not quiet:
@@ -143,13 +94,13 @@ def _finish(
     trainer: Trainer, model: TableModel, data: TableData, folder: Path, config: Config, facts: dict[str, Any]
 ) -> dict[str, Any]:
     """Tests the best checkpoint, and writes and returns the report; writes the figures."""
-    best = folder / "checkpoints" / "best.ckpt"
-    metrics, baselines = score(trainer, model, data, best if best.exists() else None)
+    metrics = test_model(trainer, model, data, folder)
     report = {
         "run": folder.name,
         "experiment": folder.parent.name,
         "metrics": metrics,
-        "baselines": baselines,
+        "baselines": baseline_scores(data) if metrics else {},
+        "val_loss": lowest_val_loss(trainer),
         "num_parameters": model.num_parameters,
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
@@ -175,30 +126,12 @@ def _show(model: TableModel, report: dict[str, Any], folder: Path) -> None:
     """Prints the scores and the commands that come next."""
     if report["metrics"]:
         compared = COMPARED if model.class_weights is None else COMPARED_IF_WEIGHTED
-        print_scores(_short(model), report["metrics"], report["baselines"], compared)
+        print_scores(short(model), report["metrics"], report["baselines"], compared)
     print(f"The run is in {shown(folder)}; next:")
     print(f"  {next_command('tensorboard.main --logdir', folder.parent.parent)}   # look at its curves")
     if report["metrics"] and (folder / "checkpoints").exists():
         print(f"  {next_command('project.evaluate', folder)}   # test it again")
         print(f"  {next_command('project.predict', folder)} INPUT -o OUTPUT   # predict the rows of a file")
-
-
-def score(
-    trainer: Trainer, model: TableModel, data: TableData, checkpoint: Path | None = None
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Tests a model, as it is or from a checkpoint, on the test rows.
-
-    Returns:
-        The model's metrics and, by name, the baselines'; both empty if there is nothing to test on.
-    """
-    if not len(data.split("test").x) or trainer.limit_test_batches == 0:
-        return {}, {}
-    (scores,) = trainer.test(model, data, checkpoint, verbose=False, weights_only=True)
-    return {name.removesuffix("/test"): value for name, value in scores.items()}, baseline_scores(data)
-
-
-def _short(thing: object) -> str:
-    return type(thing).__name__
 
 
 def _resumed_config(folder: Path, request: Request) -> Config:

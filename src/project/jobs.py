@@ -1,0 +1,66 @@
+"""Many runs at the same time, each in a process with one thread."""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from threading import RLock
+from typing import Any, NoReturn, TypeVar
+
+from joblib import Parallel, delayed
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from project.checkpoints import Stopped
+from project.cli import silence
+
+Result = TypeVar("Result")
+
+
+def run_all(
+    function: Callable[..., Result], todo: Sequence[tuple[Any, ...]], jobs: int = 1, backend: str = "loky"
+) -> Iterator[Result]:
+    """Calls a function with each of several arguments, in this process or in others, which end with it.
+
+    Args:
+        function: What to call; whatever it does is done with one thread, and so to the same bits for any ``jobs``.
+        todo: The arguments of each call.
+        jobs: How many calls run at the same time.
+        backend: The name of a backend of joblib; another than ``loky`` may run them on other machines.
+
+    Yields:
+        The results, in the order of ``todo``.
+
+    Raises:
+        ChildProcessError: If a process was killed.
+    """
+    jobs = min(jobs, len(todo))
+    if jobs <= 1 and backend == "loky":
+        yield from (_call(function, *arguments) for arguments in todo)
+        return
+    parallel = Parallel(jobs, backend=backend, return_as="generator", batch_size=1)
+    on_sigterm = signal.signal(signal.SIGTERM, _stop)
+    on_ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
+    try:
+        results = parallel(delayed(_call)(function, *arguments) for arguments in todo)
+        signal.signal(signal.SIGINT, on_ctrl_c)
+        yield from results
+    except BrokenProcessPool:
+        raise ChildProcessError("a process of --jobs was killed: is the memory too small for so many?") from None
+    finally:
+        signal.signal(signal.SIGINT, on_ctrl_c)
+        signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def _stop(*_: Any) -> NoReturn:
+    raise SIGTERMException
+
+
+def _call(function: Callable[..., Result], *arguments: Any) -> Result:
+    silence()
+    tqdm.set_lock(RLock())  # its own lock is a semaphore, which a process that is killed would leave behind
+    try:
+        with threadpool_limits(1, "blas"):
+            return function(*arguments)
+    except Stopped as stopped:  # which does not travel between processes
+        raise (SIGTERMException if stopped.signal == signal.SIGTERM else KeyboardInterrupt) from None

@@ -1,0 +1,115 @@
+"""One run: the model is made and trained, and tested with its best weights."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from project.build import build_model, build_trainer, set_threads
+from project.callbacks import RunLogger
+from project.checkpoints import Stopped
+from project.cli import next_command
+from project.config import Config
+from project.data import Table, TableData
+from project.layers import UsageError
+from project.models import TableModel, load_checkpoint
+from project.report import print_columns
+from project.run_folder import create_folder, find_checkpoint, write_config
+from project.schema import Schema
+
+
+def fit_model(
+    config: Config, data: TableData, resume: Path | None = None, folder: Path | None = None, quiet: bool = False
+) -> tuple[Trainer, TableModel, Path]:
+    """Makes the model and the trainer, and trains.
+
+    Args:
+        config: A whole configuration, as `combine` makes it.
+        data: The configuration's data.
+        resume: The folder of the stopped run to go on with, or None for a new run.
+        folder: A new folder for the run, if it is not to be chosen here.
+        quiet: Whether to print nothing and keep to one thread, as one run of many does.
+
+    Returns:
+        The trainer, the model with its last weights, and the run's folder.
+
+    Raises:
+        Stopped: If the run was asked to stop, and has saved its state.
+    """
+    # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
+    torch.set_flush_denormal(True)
+    checkpoint = step = trainer = None
+    if resume is not None:
+        checkpoint = find_checkpoint(resume, ("last.ckpt",))
+        saved = load_checkpoint(checkpoint)
+        step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
+        data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
+    num_rows = len(data.split("train").x)
+    if isinstance(data, Table) and resume is None and not quiet:
+        print_columns(*data.describe(), num_rows)
+    seed_everything(config["seed"], verbose=False)
+    model = build_model(config, data.schema)
+    batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
+    if batch_norm and num_rows % data.num_batch_rows == 1:
+        raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
+    if quiet:
+        torch.set_num_threads(1)
+    else:
+        set_threads(model, data)
+
+    if resume is not None:
+        folder = resume
+    elif folder is None:
+        folder = create_folder(config)
+    else:
+        folder.mkdir(parents=True)
+    try:
+        validates = len(data.split("val").x) and config["trainer"]["limit_val_batches"] != 0
+        if resume is None:
+            write_config(folder, config)
+        trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
+        if quiet and trainer.progress_bar_callback is not None:
+            trainer.progress_bar_callback.disable()
+        elif not quiet:
+            name = data.path.name if isinstance(data, Table) else short(data)
+            parameters = f"parameters: {model.num_parameters:,}"
+            print(f"Training {short(model)} on {num_rows:,} rows of {name}; {parameters}")
+        if isinstance(trainer.logger, RunLogger):
+            trainer.logger.add_chart()
+        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    except Stopped as stopped:
+        if not quiet:
+            print(f"{stopped}; go on with: {next_command('project.fit --resume', folder)}", file=sys.stderr)
+        raise
+    except BaseException:
+        if resume is None and not (trainer and trainer.global_step):
+            shutil.rmtree(folder)  # nothing was trained yet
+        raise
+    return trainer, model, folder
+
+
+def test_model(trainer: Trainer, model: TableModel, data: TableData, folder: Path) -> dict[str, float]:
+    """Gives the model the best weights of its run, if they were kept, and tests it.
+
+    Returns:
+        The metrics of the test rows; empty if there are none.
+    """
+    if not len(data.split("test").x) or trainer.limit_test_batches == 0:
+        return {}
+    best = folder / "checkpoints" / "best.ckpt"
+    (scores,) = trainer.test(model, data, best if best.exists() else None, verbose=False, weights_only=True)
+    return {name.removesuffix("/test"): value for name, value in scores.items()}
+
+
+def lowest_val_loss(trainer: Trainer) -> float | None:
+    """The validation loss of the best checkpoint; None if there is none."""
+    kept = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor == "loss/val"]
+    return float(kept[-1].best_model_score) if kept and kept[-1].best_model_score is not None else None
+
+
+def short(thing: object) -> str:
+    """The name of an object's class."""
+    return type(thing).__name__
