@@ -25,7 +25,7 @@ ALLOWED = {
 }
 """What the lower parts may import of the project; a part is a file or a folder in it."""
 
-VERBS = {"fit", "evaluate", "predict", "cross_validate", "export", "compare", "tune"}
+VERBS = {"fit", "evaluate", "predict", "cross_validate", "export", "compare", "tune", "runs"}
 
 
 def imported(path: Path) -> set[str]:

@@ -3,12 +3,14 @@
 import argparse
 import inspect
 import logging
+import os
 import shlex
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -130,6 +132,21 @@ class VerbParser(argparse.ArgumentParser):
         super().__init__(f"python -m {module}", description=description, allow_abbrev=False)
         self.formatter_class = argparse.RawDescriptionHelpFormatter
 
+    def parse_run(self, args: Sequence[str]) -> tuple[argparse.Namespace, Request]:
+        """Reads a command line that has flags of `project.fit` among this command's own.
+
+        Raises:
+            UsageError: If a flag is not known, or its value cannot be.
+        """
+        options, others = self.parse_known_args(args)
+        own = [flag for action in self._actions for flag in action.option_strings]
+        for flag in [argument.partition("=")[0] for argument in others]:
+            name = flag.removeprefix("--").partition(".")[0]
+            known = name in SECTIONS or name in RUN_SETTINGS or name in ("trainer", "config", "resume", "print_config")
+            if flag.startswith("--") and not known and (near := get_close_matches(flag, own, cutoff=0.8)):
+                raise UsageError(f"{flag} is not accepted; did you mean {near[0]}?")
+        return options, read_flags(others)
+
     def error(self, message: str) -> NoReturn:
         """Raises a usage error instead of printing two lines and leaving."""
         raise UsageError(f"{message}; see {self.prog} --help")
@@ -149,6 +166,9 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
     silence()
     try:
         return command(sys.argv[1:] if args is None else args)
+    except BrokenPipeError:  # whoever read the output, such as head, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
         if sys.flags.dev_mode:
             raise

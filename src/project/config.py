@@ -90,21 +90,22 @@ def arguments(cls: type, given: frozenset[str] = frozenset()) -> tuple[ArgumentP
     return parser, frozenset(action.dest for action in required)
 
 
-def combine(layers: Sequence[Layer]) -> Config:
+def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
     """Lays configurations one over the other, later over earlier, and fills in the defaults.
 
     A layer that names a class replaces the whole section: no setting of an earlier layer survives. But a flag that
     names the model that is chosen already changes nothing.
 
     Args:
-        layers: If the files among them do not name both data and model, ``configs/fit.yaml`` is laid under them.
+        layers: If the files among them do not name both data and model, the base is laid under them.
+        base: ``configs/fit.yaml`` unless another is given.
 
     Raises:
         UsageError: If a name is not known, a value is not of the right type, or one is missing.
     """
     files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
     if not all(any(section in file for file in files) for section in ("data", "model")):
-        layers = [read_layer(ROOT / "configs" / "fit.yaml"), *layers]
+        layers = [base or read_layer(ROOT / "configs" / "fit.yaml"), *layers]
     config: Config = {"trainer": {}, **dict.fromkeys(SECTIONS)}
     config["optimizer"] = {"class_path": "torch.optim.Adam", "init_args": {}}
     names = [*RUN_SETTINGS, *config]
@@ -113,9 +114,9 @@ def combine(layers: Sequence[Layer]) -> Config:
             if name in SECTIONS:
                 config[name] = _lay_section(name, config[name], value, layer)
             elif name == "trainer":
-                config[name] = config[name] | _check(Trainer, value or {}, name, layer)
+                config[name] = config[name] | check(Trainer, value or {}, name, layer)
             elif name in names:
-                config |= _check(RunSettings, {name: value}, "", layer)
+                config |= check(RunSettings, {name: value}, "", layer)
             elif name == "class_path":
                 raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
             else:
@@ -179,11 +180,11 @@ def _lay_section(name: str, current: Config | None, value: Any, layer: Layer) ->
     if current is None:
         raise UsageError(f"{layer.source}: {name} has settings but no class; name one with --{name} NAME")
     cls = find_class(current["class_path"], section.modules, section.base)
-    settings = _check(cls, value.get("init_args") or {}, name, layer)
+    settings = check(cls, value.get("init_args") or {}, name, layer)
     return {**current, "init_args": current["init_args"] | settings}
 
 
-def _check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
+def check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
     """Checks constructor arguments, one by one, and brings them into their types."""
     if not isinstance(settings, dict):
         raise UsageError(f"{layer.source}: {where} must hold names with values, not {settings!r}")
@@ -224,7 +225,7 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
             cls = find_class(str(value["class_path"]), NESTED_MODULES, object)
         except ValueError as error:
             raise UsageError(f"{layer.source}: {path}: {error}") from None
-        settings = _check(cls, value.get("init_args") or {}, path, layer)
+        settings = check(cls, value.get("init_args") or {}, path, layer)
         if missing := sorted(arguments(cls)[1] - settings.keys()):
             raise UsageError(f"{layer.source}: {path}: {cls.__name__} needs {missing[0]}")
         return {"class_path": class_path(cls), "init_args": settings}

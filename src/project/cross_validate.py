@@ -5,7 +5,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from pyarrow import csv
 from tqdm import tqdm
 
 from project.build import build_data
-from project.cli import VerbParser, next_command, read_flags, run_command, shown
+from project.cli import VerbParser, next_command, run_command, shown
 from project.config import Config, combine
 from project.data import Table
 from project.fit import train
@@ -53,14 +52,10 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("--folds", metavar="K", type=int, default=5, help="how many folds [5]")
     parser.add_argument("--repeats", metavar="R", type=int, default=1, help=again)
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help=at_once)
-    options, others = parser.parse_known_args(args)
+    options, request = parser.parse_run(args)
     for name, value in vars(options).items():
         if value < (least := 2 if name == "folds" else 1):
             raise UsageError(f"--{name} must be {least} or more, not {value}")
-        for flag in [argument.partition("=")[0] for argument in others]:
-            if get_close_matches(flag, [f"--{name}"], cutoff=0.8):
-                raise UsageError(f"{flag} is not accepted; did you mean --{name}?")
-    request = read_flags(others)
     if request.help is not None:
         print(help_text(request), end="")
         return 0
@@ -120,12 +115,14 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     names = dict.fromkeys(name for report in reports for name in report["baselines"])
     metrics = spread([report["metrics"] for report in reports])
     baselines = {name: spread([r["baselines"][name] for r in reports if name in r["baselines"]]) for name in names}
+    losses = [report["val_loss"] for report in reports]
     kept = ("run", "metrics", "baselines", "epochs", "steps", "seconds")
     report = {
         "run": folder.name,
         "experiment": folder.parent.name,
         "num_folds": num_folds,
         "repeats": repeats,
+        "val_loss": None if None in losses else float(np.mean(losses)),
         "summary": {"metrics": metrics, "baselines": baselines},
         "folds": [
             {"repeat": fold.repeat, "fold": fold.number} | {name: report[name] for name in kept}

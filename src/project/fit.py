@@ -7,13 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from lightning.pytorch import Trainer
 
-from project.baselines import baseline_scores
 from project.build import build_data
-from project.callbacks import RunLogger
 from project.checkpoints import Stopped
 from project.cli import Request, next_command, read_flags, run_command, shown
 from project.config import Config, combine
@@ -21,9 +17,9 @@ from project.data import TableData
 from project.help import help_text
 from project.layers import UsageError, read_layer
 from project.models import TableModel, load_checkpoint
-from project.report import COMPARED, COMPARED_IF_WEIGHTED, log_hparams, print_scores, write_report
+from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores
 from project.run_folder import find_checkpoint
-from project.training import fit_model, lowest_val_loss, short, test_model
+from project.training import finish, fit_model, short
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -84,42 +80,10 @@ def train(
     data = build_data(config)
     trainer, model, folder = fit_model(config, data, resume, folder, quiet)
     facts = {"command": command, "seconds": time.perf_counter() - start}
-    report = _finish(trainer, model, data, folder, config, facts)
+    report = finish(trainer, model, data, folder, config, facts)
     if not quiet:
         _show(model, report, folder)
     return model, data, report
-
-
-def _finish(
-    trainer: Trainer, model: TableModel, data: TableData, folder: Path, config: Config, facts: dict[str, Any]
-) -> dict[str, Any]:
-    """Tests the best checkpoint, and writes and returns the report; writes the figures."""
-    metrics = test_model(trainer, model, data, folder)
-    report = {
-        "run": folder.name,
-        "experiment": folder.parent.name,
-        "metrics": metrics,
-        "baselines": baseline_scores(data) if metrics else {},
-        "val_loss": lowest_val_loss(trainer),
-        "num_parameters": model.num_parameters,
-        "epochs": trainer.current_epoch,
-        "steps": trainer.global_step,
-        "seed": config["seed"],
-        "threads": torch.get_num_threads(),
-        **facts,
-    }
-    write_report(folder / "report.json", report)
-    if isinstance(trainer.logger, RunLogger):
-        log_hparams(trainer.logger, config, {f"{name}/test": value for name, value in metrics.items()})
-        if metrics and data.schema.target.kind != "number":
-            from project.figures import boundary_figure, confusion_figure
-
-            writer, step = trainer.logger.experiment, trainer.global_step
-            writer.add_figure("confusion/test", confusion_figure(model, data), step)
-            if data.schema.num_encoded == len(data.schema.numbers) == 2:
-                writer.add_figure("boundary/test", boundary_figure(model, data), step)
-        trainer.logger.experiment.close()
-    return report
 
 
 def _show(model: TableModel, report: dict[str, Any], folder: Path) -> None:

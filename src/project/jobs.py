@@ -1,5 +1,6 @@
 """Many runs at the same time, each in a process with one thread."""
 
+import contextlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +19,11 @@ Result = TypeVar("Result")
 
 
 def run_all(
-    function: Callable[..., Result], todo: Sequence[tuple[Any, ...]], jobs: int = 1, backend: str = "loky"
+    function: Callable[..., Result],
+    todo: Sequence[tuple[Any, ...]],
+    jobs: int = 1,
+    backend: str = "loky",
+    ordered: bool = True,
 ) -> Iterator[Result]:
     """Calls a function with each of several arguments, in this process or in others, which end with it.
 
@@ -27,9 +32,10 @@ def run_all(
         todo: The arguments of each call.
         jobs: How many calls run at the same time.
         backend: The name of a backend of joblib; another than ``loky`` may run them on other machines.
+        ordered: Whether the results are to come in the order of ``todo``, rather than each as it is there.
 
     Yields:
-        The results, in the order of ``todo``.
+        The results.
 
     Raises:
         ChildProcessError: If a process was killed.
@@ -38,7 +44,8 @@ def run_all(
     if jobs <= 1 and backend == "loky":
         yield from (_call(function, *arguments) for arguments in todo)
         return
-    parallel = Parallel(jobs, backend=backend, return_as="generator", batch_size=1)
+    order = "generator" if ordered else "generator_unordered"
+    parallel = Parallel(jobs, backend=backend, return_as=order, batch_size=1)
     on_sigterm = signal.signal(signal.SIGTERM, _stop)
     on_ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
     try:
@@ -50,6 +57,29 @@ def run_all(
     finally:
         signal.signal(signal.SIGINT, on_ctrl_c)
         signal.signal(signal.SIGTERM, on_sigterm)
+
+
+@contextlib.contextmanager
+def cluster(backend: str, address: str | None) -> Iterator[None]:
+    """Connects to a cluster as long as it is needed; does nothing for another backend than ``dask``.
+
+    Args:
+        backend: See `run_all`.
+        address: The address of a Dask scheduler; None starts a cluster of this machine.
+
+    Raises:
+        ImportError: If Dask is not installed.
+        OSError: If there is no scheduler at the address.
+    """
+    if backend != "dask":
+        yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError("--backend dask needs Dask: pip install 'project[cluster]'") from error
+    with Client(address):  # type: ignore[no-untyped-call]  # not annotated there
+        yield
 
 
 def _stop(*_: Any) -> NoReturn:

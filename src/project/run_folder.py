@@ -119,6 +119,11 @@ def write_config(folder: Path, config: Config) -> None:
 def _logs(config: Config) -> Path:
     if config["trainer"]["default_root_dir"]:
         return Path(config["trainer"]["default_root_dir"])
+    return default_logs()
+
+
+def default_logs() -> Path:
+    """The project's folder of runs; that of the current folder where it is installed without one."""
     return (ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()) / "logs"
 
 

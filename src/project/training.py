@@ -3,11 +3,13 @@
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from project.baselines import baseline_scores
 from project.build import build_model, build_trainer, set_threads
 from project.callbacks import RunLogger
 from project.checkpoints import Stopped
@@ -16,7 +18,7 @@ from project.config import Config
 from project.data import Table, TableData
 from project.layers import UsageError
 from project.models import TableModel, load_checkpoint
-from project.report import print_columns
+from project.report import log_hparams, print_columns, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 from project.schema import Schema
 
@@ -89,6 +91,57 @@ def fit_model(
             shutil.rmtree(folder)  # nothing was trained yet
         raise
     return trainer, model, folder
+
+
+def finish(
+    trainer: Trainer,
+    model: TableModel,
+    data: TableData,
+    folder: Path,
+    config: Config,
+    facts: dict[str, Any],
+    alone: bool = True,
+) -> dict[str, Any]:
+    """Tests the model with its best weights, and writes the report.
+
+    Args:
+        trainer: What `fit_model` gave.
+        model: The same.
+        data: The run's data.
+        folder: The run's folder.
+        config: The run's configuration.
+        facts: What else the report is to say.
+        alone: Whether the run stands for itself: then baselines are tested, too, and figures drawn.
+
+    Returns:
+        The report.
+    """
+    metrics = test_model(trainer, model, data, folder)
+    report = {
+        "run": folder.name,
+        "experiment": folder.parent.name,
+        "metrics": metrics,
+        "baselines": baseline_scores(data) if metrics and alone else {},
+        "val_loss": lowest_val_loss(trainer),
+        "num_parameters": model.num_parameters,
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "seed": config["seed"],
+        "threads": torch.get_num_threads(),
+        **facts,
+    }
+    write_report(folder / "report.json", report)
+    if isinstance(trainer.logger, RunLogger):
+        log_hparams(trainer.logger, config, {f"{name}/test": value for name, value in metrics.items()})
+        if alone and metrics and data.schema.target.kind != "number":
+            from project.figures import boundary_figure, confusion_figure
+
+            writer, step = trainer.logger.experiment, trainer.global_step
+            writer.add_figure("confusion/test", confusion_figure(model, data), step)
+            if data.schema.num_encoded == len(data.schema.numbers) == 2:
+                writer.add_figure("boundary/test", boundary_figure(model, data), step)
+        trainer.logger.experiment.close()
+    return report
 
 
 def test_model(trainer: Trainer, model: TableModel, data: TableData, folder: Path) -> dict[str, float]:

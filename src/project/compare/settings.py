@@ -1,0 +1,158 @@
+"""What is to be compared: entries, seeds and rates, from files and flags."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch.optim import Optimizer
+
+from project.config import ROOT, SECTIONS, Config, arguments, check, combine
+from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
+from project.names import find_class
+
+PLAN = "compare.yaml"
+"""The file in a comparison's folder with all that it was asked to do."""
+
+
+class Settings:
+    """How the optimizers are compared.
+
+    Args:
+        optimizers: What to compare: names of classes, files, or ``{label, class_path, init_args, scheduler}``.
+        seeds: Fresh seeds with which each optimizer is trained at its chosen rate, and at its default one.
+        rates: ``auto`` searches half decades around each optimizer's usual rate, a list just these rates;
+            ``none`` takes every optimizer as it is given.
+        tuning_seeds: Seeds for each rate that is tried.
+        tuning_share: The length of those runs, as a share of the whole length.
+        target_loss: The validation loss to reach; by default the highest that an optimizer ends with, of those that
+            end within twice the lowest one.
+    """
+
+    def __init__(
+        self,
+        optimizers: list[Any],
+        seeds: int = 5,
+        rates: str | list[float] = "auto",
+        tuning_seeds: int = 3,
+        tuning_share: float = 0.5,
+        target_loss: float | None = None,
+    ) -> None:
+        for name, value in (("seeds", seeds), ("tuning_seeds", tuning_seeds)):
+            if value < 1:
+                raise UsageError(f"{name} must be 1 or more, not {value}")
+        if not 0 < tuning_share <= 1:
+            raise UsageError(f"tuning_share must be above 0 and at most 1, not {tuning_share}")
+        if isinstance(rates, str) and rates not in ("auto", "none"):
+            raise UsageError(f"rates must be auto, none, or a list such as 0.1,0.01, not '{rates}'")
+        for rate in rates if isinstance(rates, list) else []:
+            if not (rate > 0 and math.isfinite(rate)):
+                raise UsageError(f"a rate must be above 0, not {rate:g}")
+        self.optimizers = optimizers
+        self.seeds = seeds
+        self.rates = sorted(set(rates)) if isinstance(rates, list) else rates
+        self.tuning_seeds = tuning_seeds
+        self.tuning_share = tuning_share
+        self.target_loss = target_loss
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An optimizer that is compared.
+
+    Attributes:
+        label: Its name in the comparison.
+        config: The configuration of its runs.
+        usual: The rate it is given with, or its default; None if it takes none.
+        default: The default of its class.
+    """
+
+    label: str
+    config: Config
+    usual: float | None
+    default: float | None
+
+    def run(self, rate: float | None, seed: int, share: float = 1.0) -> Config:
+        """The configuration of one run.
+
+        Args:
+            rate: The learning rate; None leaves it as it is.
+            seed: The seed.
+            share: How much of the run's length to train.
+        """
+        optimizer, trainer = self.config["optimizer"], dict(self.config["trainer"])
+        if rate is not None:
+            optimizer = {**optimizer, "init_args": {**optimizer["init_args"], "lr": rate}}
+        for length in ("max_epochs", "max_steps"):
+            if (value := trainer[length]) is not None and value > 0:
+                trainer[length] = max(1, math.ceil(value * share))
+        return {**self.config, "optimizer": optimizer, "trainer": trainer, "seed": seed}
+
+
+def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Settings, list[Entry]]:
+    """Settings and entries from files and flags.
+
+    Args:
+        layers: The files, in order, and the flags of the runs; ``compare`` in a file holds `Settings`.
+        flags: Settings from the command line.
+
+    Raises:
+        UsageError: If a setting cannot be, or two optimizers have the same label.
+    """
+    base = read_layer(ROOT / "configs" / "compare.yaml")
+    settings: dict[str, Any] = {}
+    optimizers, source = [], base
+    for layer in (base, *layers, Layer({"compare": flags}, COMMAND_LINE)):
+        own = layer.content.pop("compare", None) or {}
+        if isinstance(own, dict) and "optimizers" in own:  # each is checked as a section of a run's configuration
+            own = dict(own)
+            optimizers, source = own.pop("optimizers"), layer
+        settings |= check(Settings, own, "compare", layer)
+    for layer in layers:
+        if layer.source == COMMAND_LINE and "optimizer" in layer.content:
+            raise UsageError("a comparison takes several optimizers: name them with --optimizers NAME,NAME")
+    if not isinstance(optimizers, list) or not optimizers:
+        raise UsageError(f"{source.source}: optimizers must be a list of one or more, not {optimizers!r}")
+    entries = [_entry(value, layers, base, source) for value in optimizers]
+    labels = [entry.label for entry in entries]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"{source.source}: two optimizers are called '{label}'; give one another label")
+    return Settings(optimizers, **settings), entries
+
+
+def write_plan(folder: Path, settings: Settings, entries: Sequence[Entry]) -> None:
+    """Writes ``compare.yaml``, with which a comparison goes on or is repeated."""
+    config = {
+        name: value for name, value in entries[0].config.items() if name not in ("optimizer", "scheduler", "name")
+    }
+    optimizers = [
+        {"label": entry.label, **entry.config["optimizer"], "scheduler": entry.config["scheduler"]} for entry in entries
+    ]
+    plan = {"compare": {**vars(settings), "optimizers": optimizers}, **config}
+    again = f"# Repeat this comparison with: python -m project.compare --config {PLAN}\n"
+    (folder / PLAN).write_text(again + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+
+
+def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> Entry:
+    content: dict[str, Any] = {"optimizer": value}
+    if isinstance(value, dict):
+        value = dict(value)
+        content = {name: value.pop(name) for name in ("scheduler",) if name in value}
+        label = value.pop("label", None) or str(value.get("class_path", "")).rpartition(".")[2]
+        content["optimizer"] = value
+    else:
+        label = re.sub(r"\.ya?ml$", "", str(value)).replace("\\", "/").rpartition("/")[2]
+        label = label if str(value).endswith((".yaml", ".yml")) else label.rpartition(".")[2]
+    if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-":
+        raise UsageError(f"{source.source}: '{label}' is no label: it names a folder, without slash, dot or dash first")
+    config = combine([*layers, Layer(content, source.source, source.folder)], base)
+    cls = find_class(config["optimizer"]["class_path"], (), Optimizer)
+    default = arguments(cls, SECTIONS["optimizer"].given)[0].get_defaults().get("lr")
+    usual = config["optimizer"]["init_args"].get("lr")
+    if usual is not None and not usual > 0:
+        raise UsageError(f"{source.source}: {label}: a rate must be above 0, not {usual:g}")
+    return Entry(label, config, usual, default)

@@ -1,0 +1,205 @@
+"""Comparisons are fair, find the rate that theory gives, and claim no more than the data carry."""
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import own_models
+import pytest
+import torch
+import yaml
+from scipy import stats
+
+from project.compare.__main__ import main
+from project.curves import read_curves
+from project.fit import main as fit_main
+from project.paired import bootstrap_interval
+
+Compare = Callable[..., Path]
+RunsOf = Callable[..., list[dict[str, Any]]]
+SMALL = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "4")
+
+
+def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_numbers(compare: Compare) -> None:
+    own_models.Recorded.runs.clear()
+    args = ("--model", "own_models.Recorded", "--model.dropout", "0.5", "--data", "Iris", "--data.batch_size", "32")
+    compare(*args, "--rates", "none", "--optimizers", "SGD,Adam,Muon", "--seeds", "2", "--trainer.max_epochs", "3")
+    assert [name for name, _ in own_models.Recorded.runs] == ["SGD", "SGD", "Adam", "Adam", "Muon", "Muon"]
+    sgd, other_seed, *others = [tensors for _, tensors in own_models.Recorded.runs]
+    assert len(sgd) > 10
+    for tensors, expected in zip(others, [sgd, other_seed] * 2, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(tensors, expected, strict=True))
+    assert not torch.equal(sgd[0], other_seed[0])
+
+
+def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> None:
+    folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", "--seeds", "2", "--jobs", "2")
+    runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
+    for run in runs:
+        again = tmp_path / "again"
+        args = ["--config", str(run / "config.yaml"), "--trainer.default_root_dir", str(again), "--name", run.name]
+        assert fit_main([*args, "--experiment", run.parent.name]) == 0
+        there, here = read_curves(run), read_curves(again / run.parent.name / run.name)
+        assert there.keys() == here.keys()
+        assert len(there["loss/val"].values) in (2, 4)
+        for tag in there.keys() - {"epoch_seconds"}:
+            assert there[tag] == here[tag]
+
+
+def bowl(*widths: float) -> tuple[str, ...]:
+    split = ("--data.val_fraction", "0.25", "--data.test_fraction", "0.25", "--data.shuffle", "false")
+    data = ("--data", "own_models.Bowl", "--data.widths", str(list(widths)), "--data.scale", "false", *split)
+    return (*data, "--data.batch_size", "full", "--model", "LinearRegression", "--optimizers", "SGD", "--seeds", "2")
+
+
+@pytest.mark.parametrize("widths", [(1.0, 1.0), (1.0, 2.0), (0.1, 0.25)])
+def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
+    widths: tuple[float, ...], compare: Compare, runs_of: RunsOf
+) -> None:
+    """Gradient descent is fastest at 2 / (lowest + highest curvature) and diverges beyond 2 / highest."""
+    folder = compare(*bowl(*widths), "--trainer.max_epochs", "60", "--tuning-share", "1")
+    curvatures = [2 * width**2 for width in widths] + [2.0]  # the last one is the bias's
+    best = 2 / (min(curvatures) + max(curvatures))
+    chosen = {run["task"]["rate"] for run in runs_of(folder, stage="final")} - {0.001}
+    assert len(chosen) == 1
+    assert best / 10**0.5 <= chosen.pop() <= best * 10**0.5
+    for run in runs_of(folder):
+        assert (run["status"] == "diverged") == (run["task"]["rate"] > 2 / max(curvatures))
+
+
+def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compare, runs_of: RunsOf) -> None:
+    limit = 2 / (2 * 2.0**2)
+    rates = f"{0.96 * limit},{1.04 * limit}"
+    folder = compare(*bowl(1.0, 2.0), "--rates", rates, "--trainer.max_epochs", "200", "--tuning-share", "1")
+    for run in runs_of(folder, stage="tuning"):
+        assert run["status"] == ("diverged" if run["task"]["rate"] > limit else "done")
+    assert "diverged" in runs_of(folder, stage="tuning", rate=1.04 * limit)[0]["message"]
+
+
+def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compare, runs_of: RunsOf) -> None:
+    data = ("--data", "own_models.Correlated", "--data.scale", "false", "--data.batch_size", "full")
+    folder = compare(
+        *data, "--model", "LinearRegression", "--optimizers", "SGD", "--trainer.max_epochs", "100", "--seeds", "1"
+    )
+    data = own_models.Correlated(scale=False)
+    x = np.column_stack([data.split("train").x.double().numpy(), np.ones(len(data.split("train").x))])
+    curvatures = np.linalg.eigvalsh(2 * x.T @ x / len(x))
+    best = 2 / (curvatures.min() + curvatures.max())
+    (chosen,) = {run["task"]["rate"] for run in runs_of(folder, stage="final")} - {0.001}
+    assert best / 10**0.5 <= chosen <= best * 10**0.5
+
+
+def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:
+    folder = compare(*bowl(0.5, 0.5), "--trainer.max_epochs", "40", "--model.bias", "false")
+    rates = sorted({run["task"]["rate"] for run in runs_of(folder, stage="tuning")})
+    assert rates[0] == 0.0001  # two half decades below the default of 0.001
+    for low, high in itertools.pairwise(rates):
+        assert high / low == pytest.approx(10**0.5, rel=0.02)
+    medians = [np.median([run["loss"] or math.inf for run in runs_of(folder, stage="tuning", rate=r)]) for r in rates]
+    assert int(np.argmin(medians)) == len(rates) - 2  # just one more was tried
+    seeds = {run["task"]["seed"] for run in runs_of(folder, stage="tuning")}
+    assert seeds == {0, 1, 2}
+    assert {run["task"]["seed"] for run in runs_of(folder, stage="final")} == {3, 4}
+
+
+def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs_of: RunsOf) -> None:
+    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.3,0.03", "--tuning-seeds", "1", "--seeds", "1")
+    tuning, final = runs_of(folder, stage="tuning"), runs_of(folder, stage="final")
+    assert {run["task"]["rate"] for run in tuning} == {0.03, 0.3}
+    assert {run["steps"] for run in final} == {2 * run["steps"] for run in tuning}
+    best = min(tuning, key=lambda run: run["loss"])["task"]["rate"]
+    assert {run["task"]["rate"] for run in final} == {best, 0.001}
+
+
+def test_copies_of_an_optimizer_are_tied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = {
+        "compare": {"optimizers": [{"label": "one", "class_path": "Adam"}, {"label": "two", "class_path": "Adam"}]}
+    }
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(config))
+    for seed in range(20):
+        args = ["--config", str(tmp_path / "two.yaml"), *SMALL, "--seed", str(100 * seed), "--rates", "none"]
+        assert main([*args, "--jobs", "1", "--seeds", "3", "--trainer.default_root_dir", str(tmp_path)]) == 0
+        assert "tie" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("compare/*"))) == 20
+
+
+@pytest.mark.parametrize("count", [2, 5, 40])
+def test_the_interval_is_that_of_scipy(count: int) -> None:
+    differences = np.random.default_rng(count).exponential(size=count)
+    for resampling in (1, 2):  # another draw of the resamples changes it a little
+        theirs = stats.bootstrap((differences,), np.mean, method="percentile", rng=resampling).confidence_interval
+        ours = bootstrap_interval(differences.tolist())
+        assert ours is not None
+        assert ours.mean == pytest.approx(differences.mean())
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.03 * differences.std())
+
+
+@pytest.mark.parametrize(
+    ("count", "narrow", "wide"), [(5, (0.78, 0.88), (0.89, 0.95)), (20, (0.90, 0.96), (0.93, 0.98))]
+)
+def test_the_widened_interval_holds_the_mean_about_as_often_as_it_says(
+    count: int, narrow: tuple[float, float], wide: tuple[float, float]
+) -> None:
+    rng = np.random.default_rng(0)
+    for widened, (low, high) in ((False, narrow), (True, wide)):
+        held = [bootstrap_interval(rng.normal(size=count).tolist(), widened=widened) for _ in range(400)]
+        assert low < np.mean([interval.holds_zero for interval in held if interval]) < high
+
+
+def test_one_difference_has_no_interval() -> None:
+    assert bootstrap_interval([0.5]) is None
+
+
+def test_a_run_that_fails_is_a_row_and_not_the_end(
+    compare: Compare, runs_of: RunsOf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", "--seeds", "2")  # LBFGS wants the full batch
+    failed = runs_of(folder, label="LBFGS")
+    assert {run["status"] for run in failed} == {"failed"}
+    assert "batch_size full" in failed[0]["message"]
+    assert {run["status"] for run in runs_of(folder, label="Adam")} == {"done"}
+    assert "failed" in capsys.readouterr().out
+
+
+def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
+    args = (*SMALL, "--optimizers", "Adam", "--rates", "none", "--seeds", "1")
+    assert not list(compare(*args).rglob("*.ckpt"))
+    assert len(list(compare(*args, "--keep-checkpoints").rglob("best.ckpt"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--optimizers Adm", "did you mean Adam?"),
+        ("--optimizers SGD,Adam,SGD", "two optimizers are called 'SGD'"),
+        ("--optimizers configs/optimizers/adm.yaml", "did you mean adam.yaml?"),
+        ("--seeds 0", "seeds must be 1 or more, not 0"),
+        ("--tuning-seeds 0", "tuning_seeds must be 1 or more, not 0"),
+        ("--seeds many", "seeds cannot be 'many'"),
+        ("--rates 0", "a rate must be above 0, not 0"),
+        ("--rates 0.1,-3", "a rate must be above 0, not -3"),
+        ("--rates nan", "rates cannot be"),
+        ("--rates fast", "rates"),
+        ("--tuning-share 2", "tuning_share must be above 0 and at most 1, not 2"),
+        ("--optimizer Adam", "--optimizers"),
+        ("--optimzers Adam", "did you mean --optimizers?"),
+        ("--target_loss 1", "did you mean --target-loss?"),
+        ("--jobs 0", "--jobs must be 1 or more, not 0"),
+        ("--trainer.max_epoch 3", "did you mean max_epochs?"),
+        ("--resume nowhere", "is no comparison's folder"),
+        ("--backend-address tcp://localhost:1", "--backend dask"),
+        ("--optimizers ,", "''"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    args: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*args.split(" "), "--trainer.default_root_dir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert words in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
