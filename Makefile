@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help install train curves test bench format lint types check clean
+.PHONY: help install train compare tune curves test bench format lint types check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 train: install ## Train what configs/fit.yaml says; ARGS="--optimizer SGD --optimizer.lr 0.1" changes it
 	@$(BIN)/python -m project.fit $(ARGS)
+
+compare: install ## Compare the optimizers of configs/compare.yaml; ARGS="--data Wine" changes it
+	@$(BIN)/python -m project.compare $(ARGS)
+
+tune: install ## Search for settings in the ranges of configs/tune.yaml
+	@$(BIN)/python -m project.tune $(ARGS)
 
 curves: install ## Show the curves of all runs in TensorBoard and print its address
 	@$(BIN)/tensorboard --logdir logs $(ARGS)

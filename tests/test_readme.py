@@ -1,6 +1,7 @@
 """Every command of the README runs, and what it shows is what comes."""
 
 import importlib
+import importlib.util
 import json
 import os
 import re
@@ -28,6 +29,7 @@ COMMANDS = [
 INLINE = re.findall(r"`(make [^`]+|python -m [^`]+)`", TEXT)
 CHAPTER = TEXT.partition("## Your own data\n")[2].partition("\n## ")[0]
 OWN_DATA = [line for line in CHAPTER.splitlines() if line.startswith("python -m project.")]
+MANY_RUNS = [command for command in COMMANDS if re.match(r"python -m project\.(compare|tune|runs)", command)]
 SESSIONS = [block for _, block in BLOCKS if block.startswith("$ ")]
 
 
@@ -58,7 +60,8 @@ def test_session(
 
 def test_no_command_is_left_out() -> None:
     known = ("python -m project.fit", "make ", "source .venv/bin/activate")
-    assert [command for command in COMMANDS if not command.startswith(known) and command not in OWN_DATA] == []
+    others = [command for command in COMMANDS if command not in (*OWN_DATA, *MANY_RUNS)]
+    assert [command for command in others if not command.startswith(known)] == []
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for command in [*COMMANDS, *INLINE]:
         if command.startswith("make "):
@@ -94,6 +97,19 @@ def test_from_a_csv_to_predictions_and_onnx_in_four_commands(tmp_path: Path, mon
     variables = {"frame": frame}
     exec(block.replace("predictor.predict(", "predicted = predictor.predict("), variables)
     assert variables["predicted"].tolist() == frame["prediction"].tolist()
+
+
+@pytest.mark.parametrize("command", MANY_RUNS)
+def test_command_for_many_runs(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    _, _, module, *args = shlex.split(command)
+    logs = ["--trainer.default_root_dir", str(tmp_path)]
+    short = {
+        "project.compare": ["--seeds", "1", "--tuning-seeds", "1", "--trainer.max_epochs", "1", "--jobs", "1", *logs],
+        "project.tune": ["--trials", "2", "--seeds", "1", "--trainer.max_epochs", "1", "--jobs", "1", *logs],
+    }
+    module = module if importlib.util.find_spec(module).submodule_search_locations is None else f"{module}.__main__"
+    assert importlib.import_module(module).main([*args, *short.get(module.removesuffix(".__main__"), [])]) == 0
 
 
 def test_the_files_are_there() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -45,7 +45,8 @@ def run_all(
         yield from (_call(function, *arguments) for arguments in todo)
         return
     order = "generator" if ordered else "generator_unordered"
-    parallel = Parallel(jobs, backend=backend, return_as=order, batch_size=1)
+    with parallel_config(backend):
+        parallel = Parallel(jobs, return_as=order, batch_size=1)
     on_sigterm = signal.signal(signal.SIGTERM, _stop)
     on_ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
     try:
@@ -78,7 +79,7 @@ def cluster(backend: str, address: str | None) -> Iterator[None]:
         from distributed import Client
     except ImportError as error:
         raise ImportError("--backend dask needs Dask: pip install 'project[cluster]'") from error
-    with Client(address):  # type: ignore[no-untyped-call]  # not annotated there
+    with Client(address, timeout=10):  # type: ignore[no-untyped-call]  # not annotated there
         yield
 
 

@@ -14,6 +14,8 @@ It takes about six minutes, and far longer on a busy machine, where the threads 
   start      the time until ``project.fit --help`` has answered
   table      reading and encoding a CSV file of 1,000,000 rows, 20 columns of numbers and 10 of names
   memory     the MiB that this takes at its peak; allowed are four times the encoded rows and what Arrow itself takes
+  compare    a comparison on two processes, once it has started, against the training of its runs, shared out
+  overhead   what a run of it takes beyond its training, files and report included
   predict    predicting that file into another with the default net; 200,000 rows a second are 5 s
 """
 
@@ -31,7 +33,7 @@ from rich.table import Table
 
 from project.cli import silence
 from project.data import TensorLoader
-from tests.benchmarks import tables
+from tests.benchmarks import many, tables
 from tests.benchmarks.contestants import ours, stock_lightning, stock_loader, tutorial
 
 THREADS = torch.get_num_threads()
@@ -108,6 +110,8 @@ COMPARISONS = {
         {"allowed": (tables.allowed_mebibytes, 1)},
         rounds=1,
     ),
+    "compare": Comparison("compare, after start-up", many.wall, {"training / 2": (many.training, 1.15)}, rounds=1),
+    "overhead": Comparison("a run beyond its training", many.overhead, {"half a second": (lambda: 0.5, 1)}, rounds=1),
     "predict": Comparison(
         "predict 1,000,000 rows",
         lambda: tables.seconds("predict"),

@@ -20,6 +20,7 @@ from project.paired import bootstrap_interval
 
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
+ROOT = Path(__file__).parents[2]
 SMALL = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "4")
 
 
@@ -47,6 +48,15 @@ def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> No
         assert len(there["loss/val"].values) in (2, 4)
         for tag in there.keys() - {"epoch_seconds"}:
             assert there[tag] == here[tag]
+
+
+def test_the_tutorial_s_three_curves(compare: Compare) -> None:
+    """R4; the tutorial prints Adam's losses, those of the others are from a plain PyTorch loop."""
+    folder = compare("--config", str(ROOT / "configs" / "compare_tutorial.yaml"), "--trainer.max_epochs", "2")
+    printed = {"Adam": (107.9976, 8.7378), "RMSprop": (5376, 1908), "SGD": (499.9, 32.7)}
+    for label, losses in printed.items():
+        (run,) = folder.glob(f"{label}/as-given-*")
+        assert [4000 * loss for loss in read_curves(run)["loss/train"].values] == pytest.approx(losses, rel=2e-3)
 
 
 def bowl(*widths: float) -> tuple[str, ...]:

@@ -154,24 +154,24 @@ def compare(
     title = data.path.name if isinstance(data, Table) else _short(config, "data")
     for entry in entries:
         build_model(entry.config, data.schema)
-    if folder is None:
-        given = name or f"{_short(config, 'data')}-{_short(config, 'model')}"
-        folder = create_folder({**config, "experiment": "compare", "name": given})
-        write_plan(folder, settings, entries)
-    file = folder / "runs.jsonl"
-    comparison = Comparison(entries, settings, read_results(file))
-    call = partial(run, folder=folder, keep_checkpoints=keep_checkpoints, token=time.time())
-    print(f"Comparing {len(entries)} optimizers: {_short(config, 'model')} on {num_rows:,} rows of {title}")
+    with cluster(backend, address):
+        if folder is None:
+            given = name or f"{_short(config, 'data')}-{_short(config, 'model')}"
+            folder = create_folder({**config, "experiment": "compare", "name": given})
+            write_plan(folder, settings, entries)
+        file = folder / "runs.jsonl"
+        comparison = Comparison(entries, settings, read_results(file))
+        call = partial(run, folder=folder, keep_checkpoints=keep_checkpoints, token=time.time())
+        print(f"Comparing {len(entries)} optimizers: {_short(config, 'model')} on {num_rows:,} rows of {title}")
 
-    def runner(todo: Sequence[tuple[Task, Config]]) -> Iterator[Result]:
-        return run_all(call, todo, jobs, backend, ordered=False)
+        def runner(todo: Sequence[tuple[Task, Config]]) -> Iterator[Result]:
+            return run_all(call, todo, jobs, backend, ordered=False)
 
-    try:
-        with cluster(backend, address):
+        try:
             comparison.run_all(runner, file)
-    except BaseException:
-        print(f"go on with: {next_command('project.compare --resume', folder)}", file=sys.stderr)
-        raise
+        except BaseException:
+            print(f"go on with: {next_command('project.compare --resume', folder)}", file=sys.stderr)
+            raise
     summary = summarize(comparison, folder)
     print_summary(summary)
     return folder

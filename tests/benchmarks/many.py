@@ -1,0 +1,40 @@
+"""What a comparison costs beyond the training of its runs."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+JOBS = 2
+
+
+@cache
+def _measure() -> tuple[float, float, int]:
+    """Seconds after the start of the first run, seconds of training in all runs, and their number."""
+    flags = ["--optimizers", "SGD,Adam,AdamW", "--seeds", "3", "--name", "x", "--trainer.max_epochs", "20"]
+    with tempfile.TemporaryDirectory() as path:
+        command = [sys.executable, "-m", "project.compare", "--jobs", str(JOBS), *flags]
+        command += ["--trainer.default_root_dir", path]
+        subprocess.run(command, check=True, capture_output=True)
+        end = time.time()
+        start = min(file.stat().st_mtime for file in Path(path).rglob("config.yaml"))
+        lines = (Path(path) / "compare" / "x" / "runs.jsonl").read_text().splitlines()
+        return end - start, sum(json.loads(line)["seconds"] for line in lines), len(lines)
+
+
+def wall() -> float:
+    return _measure()[0]
+
+
+def training() -> float:
+    """What the training alone would take."""
+    return _measure()[1] / JOBS
+
+
+def overhead() -> float:
+    """Seconds a run beyond its training."""
+    wall, training, num_runs = _measure()
+    return (JOBS * wall - training) / num_runs

@@ -1,0 +1,105 @@
+"""Comparisons that are killed, stopped, or carried to a cluster."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from project.compare.__main__ import main
+
+Compare = Callable[..., Path]
+RunsOf = Callable[..., list[dict[str, Any]]]
+ARGS = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "6", "--seeds", "2")
+ARGS += ("--optimizers", "SGD,Adam", "--rates", "0.1,0.01")
+
+
+def start(logs: Path, *args: str) -> tuple["subprocess.Popen[str]", Path]:
+    """Starts a comparison in a process group of its own, and waits for its third result."""
+    command = [sys.executable, "-m", "project.compare", *ARGS, *args, "--trainer.default_root_dir", str(logs)]
+    process = subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    file = logs / "compare" / "Iris-FeedForward" / "runs.jsonl"
+    deadline = time.monotonic() + 120
+    while not file.exists() or file.read_text().count("\n") < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        time.sleep(0.02)  # another process is to get so far
+    return process, file.parent
+
+
+def losses(runs: list[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    return {json.dumps(run["task"]): (run["loss"], run["last_loss"], run["metrics"], run["steps"]) for run in runs}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_comparison_that_was_stopped_does_what_is_missing(
+    signum: int, compare: Compare, runs_of: RunsOf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process, folder = start(tmp_path / "stopped", "--jobs", "2")
+    os.killpg(process.pid, signum)
+    _, error = process.communicate(timeout=60)
+    if signum == signal.SIGKILL:
+        with (folder / "runs.jsonl").open("a") as file:
+            file.write('{"task": {"label": "SGD", "sta')  # as if it were killed while it wrote
+    else:
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[signal.Signals(signum)]
+        assert f"project.compare --resume {folder}" in error
+        assert error.count("\n") == 2
+    lines = (folder / "runs.jsonl").read_text().splitlines()
+    before = [json.loads(line) for line in lines if line.endswith("}")]
+    stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("report.json")}
+    assert main(["--resume", str(folder), "--jobs", "1"]) == 0
+    assert losses(runs_of(folder)) == losses(runs_of(compare(*ARGS)))
+    assert runs_of(folder)[: len(before)] == before
+    kept = [path for path, stamp in stamps.items() if path.stat().st_mtime_ns == stamp]
+    assert len(kept) >= 3
+    capsys.readouterr()
+
+
+def test_going_on_with_what_is_done_changes_nothing(compare: Compare, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = compare(*ARGS)
+    table = capsys.readouterr().out
+    files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert main(["--resume", str(folder)]) == 0
+    assert capsys.readouterr().out == table
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
+
+
+def test_a_comparison_goes_on_as_it_began(compare: Compare, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = compare(*ARGS, "--rates", "none")
+    for flags in (("--seeds", "9"), ("--data", "Wine"), ("--name", "other")):
+        assert main(["--resume", str(folder), *flags]) == 2
+        assert "a comparison goes on as it began" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", ["2", "3"])
+def test_results_do_not_depend_on_the_number_of_processes(jobs: str, compare: Compare, runs_of: RunsOf) -> None:
+    args = (*ARGS, "--rates", "none")
+    assert losses(runs_of(compare(*args, "--jobs", jobs))) == losses(runs_of(compare(*args)))
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same_results(compare: Compare, runs_of: RunsOf) -> None:
+    from distributed import LocalCluster
+
+    args = (*ARGS, "--rates", "none")
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = ("--backend", "dask", "--backend-address", cluster.scheduler_address)
+        assert losses(runs_of(compare(*args, *address))) == losses(runs_of(compare(*args)))
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ("--backend", "dask", "--backend-address", "tcp://127.0.0.1:1", "--trainer.default_root_dir", str(tmp_path))
+    assert main([*ARGS, *args]) == 1
+    error = capsys.readouterr().err
+    assert "tcp://127.0.0.1:1" in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.rglob("runs.jsonl"))

@@ -1,0 +1,213 @@
+"""What TensorBoard shows of a comparison; the slow tests look at it in a browser."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Browser, browser, tensorboard, wait
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from project.compare.__main__ import main
+from project.compare.bands import write_bands
+from project.compare.summary import Row, Run, Summary
+from project.compare.worker import Result, Task
+from project.curves import Curve, read_curves
+
+OPTIMIZERS = ("Adam", "RMSprop", "SGD")
+BANDS = ("median", "low", "high")
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three optimizers at the rate 0.01: the other one diverges."""
+    logs = tmp_path_factory.mktemp("logs")
+    args = ["--optimizers", ",".join(OPTIMIZERS), "--rates", "0.01,1e30", "--tuning-seeds", "1", "--seeds", "3"]
+    args += ["--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "6", "--name", "small"]
+    assert main([*args, "--jobs", "1", "--trainer.default_root_dir", str(logs)]) == 0
+    return logs / "compare" / "small"
+
+
+def results(comparison: Path) -> dict[str, Result]:
+    """What came of each run, by the name it has in TensorBoard."""
+    found = [Result.from_json(line) for line in (comparison / "runs.jsonl").read_text().splitlines()]
+    return {result.task.folder.as_posix(): result for result in found}
+
+
+def seeds(comparison: Path, label: str) -> list[str]:
+    """The runs with fresh seeds at the rate that was chosen, by their names in TensorBoard."""
+    found = [name for name in results(comparison) if name.startswith(f"{label}/lr0.01-")]
+    assert len(found) == 3
+    return found
+
+
+def test_bands_are_median_lowest_and_highest_of_the_seeds(comparison: Path) -> None:
+    for label in OPTIMIZERS:
+        curves = [read_curves(comparison / name) for name in seeds(comparison, label)]
+        for name, function in zip(BANDS, (np.median, np.min, np.max), strict=True):
+            band = read_curves(comparison / label / name)
+            assert {tag for tag in band if not tag.startswith("band/")} == set(curves[0])
+            for tag in ("loss/train", "loss/val", "accuracy/val", "accuracy/test"):
+                assert band[tag].steps == curves[0][tag].steps
+                assert band[tag].values == pytest.approx(function([curve[tag].values for curve in curves], axis=0))
+    # A chart draws its bands from tags of one run.
+    for end in ("low", "high"):
+        band = read_curves(comparison / "SGD" / "median")
+        assert band[f"band/loss/val/{end}"] == read_curves(comparison / "SGD" / end)["loss/val"]
+
+
+def test_the_relative_axis_shows_the_seconds_of_the_training(comparison: Path) -> None:
+    points = EventAccumulator(str(comparison / "Adam" / "median")).Reload().Scalars("loss/val")
+    seconds = [read_curves(comparison / name)["epoch_seconds"].values for name in seeds(comparison, "Adam")]
+    ends = np.median(np.cumsum(seconds, axis=1), axis=0)
+    assert [point.wall_time - points[0].wall_time for point in points] == pytest.approx(ends - ends[0], abs=1e-5)
+
+
+def summary(**curves: list[dict[str, Curve]]) -> Summary:
+    """A comparison of runs with such curves, by their optimizer's label."""
+    rows = []
+    for label, runs in curves.items():
+        made = [
+            Run(Result(Task(label, "final", 0.1, seed), "done"), tags, [], Curve([], []))
+            for seed, tags in enumerate(runs)
+        ]
+        rows.append(Row(**{**{field.name: None for field in fields(Row)}, "label": label, "chosen": made}))
+    return Summary(rows, None, "loss/val", None)
+
+
+def test_bands_end_with_the_shortest_run(tmp_path: Path) -> None:
+    long = {"loss/val": Curve([1, 3, 5], [4.0, 2.0, 1.0]), "lr": Curve([0, 1], [0.1, 0.1])}
+    short = {"loss/val": Curve([1, 3], [3.0, float("nan")]), "accuracy/val": Curve([1], [0.5])}
+    write_bands(summary(a=[long, short]), tmp_path)
+    assert read_curves(tmp_path / "a" / "low")["loss/val"].values[0] == 3.0
+    band = read_curves(tmp_path / "a" / "median")
+    assert set(band) == {"loss/val", "band/loss/val/low", "band/loss/val/high"}
+    assert band["loss/val"].steps == [1, 3]
+    assert band["loss/val"].values[0] == 3.5
+    assert np.isnan(band["loss/val"].values[1])
+
+
+def test_bands_of_an_earlier_call_are_replaced(tmp_path: Path) -> None:
+    first, second = ({"loss/train": Curve([1], [value])} for value in (1.0, 2.0))
+    write_bands(summary(a=[first], b=[first]), tmp_path)
+    write_bands(summary(a=[second], b=[second, {}]), tmp_path)  # the second one failed before its first step
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(BANDS)
+    assert [read_curves(tmp_path / "a" / name)["loss/train"] for name in BANDS] == [Curve([1], [2.0])] * 3
+    assert not list((tmp_path / "b").iterdir())
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Browser]:
+    try:
+        with browser(1600, 1400) as opened:
+            yield opened
+    except FileNotFoundError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def address(comparison: Path) -> Iterator[str]:
+    bands = {f"{label}/{name}" for label in OPTIMIZERS for name in BANDS}
+    with tensorboard(comparison, bands | set(results(comparison))) as served:
+        yield served
+
+
+def color(text: str) -> list[int]:
+    """The color in a style such as ``rgb(0, 119, 187)``."""
+    return [int(number) for number in text.strip("rgb()").split(",")]
+
+
+LEGEND = """
+const legends = findAll('scalar-card-data-table').map(legend => Object.fromEntries(
+  [...legend.querySelectorAll('tb-data-table-content-row')].map(row => [
+    row.innerText.trim().split(/\\s+/)[0],
+    [row.querySelector('.row-circle span').style.backgroundColor, row.innerText.trim().split(/\\s+/)[1]]])));
+return legends.length == 2 && legends.every(legend => Object.keys(legend).length == arguments[0]) && legends;
+"""
+
+
+@pytest.mark.slow
+def test_the_time_series_page_shows_every_optimizer(comparison: Path, address: str, page: Browser) -> None:
+    query = "runFilter=/(median|low|high)&runColorGroup=regex:(.*)/&tagFilter=^loss/(train|val)$&smoothing=0"
+    page.open(f"{address}?{query}#timeseries")
+    for tag, legend in zip(
+        ("loss/train", "loss/val"), wait(lambda: page.run(LEGEND, 9), "there are no two charts"), strict=True
+    ):
+        assert set(legend) == {f"{label}/{name}" for label in OPTIMIZERS for name in BANDS}
+        for run, (_, shown) in legend.items():  # with four digits
+            assert float(shown) == pytest.approx(read_curves(comparison / run)[tag].values[-1], abs=1e-4)
+    colors = {label: color(legend[f"{label}/median"][0]) for label in OPTIMIZERS}
+    boxes = page.run("return findAll('line-chart canvas').map(canvas => canvas.getBoundingClientRect())")
+    assert len(boxes) == 2
+
+    def all_drawn() -> bool:
+        """Whether a line of each color goes through most of each chart; they are drawn without SVG, so pixels count."""
+        near = [np.abs(page.pixels(box) - rgb).max(2) < 30 for box in boxes for rgb in colors.values()]
+        return min(pixels.any(0).mean() for pixels in near) > 0.5
+
+    wait(all_drawn, "there is an optimizer without a line")
+
+
+BAND_CHARTS = """
+const within = (name, selector) => findAll(name).flatMap(element => findAll(selector, element.shadowRoot));
+const colors = Object.fromEntries(within('tf-multi-checkbox', 'paper-checkbox').map(
+  box => [box.id.replace('checkbox-', ''), getComputedStyle(box).getPropertyValue('--paper-checkbox-checked-color')]));
+const paths = (card, kind, property) => Object.fromEntries(
+  findAll(`path.${kind}`, card.shadowRoot).filter(path => path.getTotalLength() > 0)
+    .map(path => [getComputedStyle(path)[property], path.getAttribute('d')]));
+const charts = findAll('tf-custom-scalar-margin-chart-card').map(
+  card => [card.title, paths(card, 'line', 'stroke'), paths(card, 'area', 'fill')]);
+return charts.length == 2 && charts.every(chart => Object.keys(chart[2]).length == arguments[0]) && [colors, charts];
+"""
+
+
+@pytest.mark.slow
+def test_the_custom_scalars_page_draws_the_bands(comparison: Path, address: str, page: Browser) -> None:
+    page.open(f"{address}#custom_scalars&regexInput=median")
+    colors, charts = wait(lambda: page.run(BAND_CHARTS, 3), "there are no two charts with three bands")
+    assert set(colors) == {f"{label}/median" for label in OPTIMIZERS}
+    assert {title for title, _, _ in charts} == {"training loss", "validation loss"}
+    for title, lines, areas in charts:
+        tag = {"training loss": "loss/train", "validation loss": "loss/val"}[title]
+        for label in OPTIMIZERS:
+            median, low, high = (read_curves(comparison / label / name)[tag].values for name in BANDS)
+            rgb = "rgb({}, {}, {})".format(*bytes.fromhex(colors[f"{label}/median"].strip(" #")))
+            # A path is M1.5,20L3,21...: the band goes there above and back below. The axis is linear, and points down.
+            heights = [float(y) for path in (lines[rgb], areas[rgb]) for y in re.findall(r",([-.\d]+)", path)]
+            assert np.corrcoef(heights, [*median, *high, *reversed(low)])[0, 1] < -0.99999
+
+
+HPARAMS = """
+for (const box of findAll('tf-hparams-query-pane').flatMap(pane => findAll('paper-checkbox', pane.shadowRoot))) {
+  const wanted = arguments[0].includes(box.textContent.trim());
+  if (/hparam-|metric-/.test(box.className) && box.checked != wanted) box.click();
+}
+const rows = kind => findAll('vaadin-grid').slice(0, 1).flatMap(grid => [...grid.shadowRoot.querySelectorAll(kind)])
+  .map(row => [...row.children].map(
+    cell => cell.querySelector('slot').assignedNodes().map(node => node.textContent.trim()).join('')));
+const [names, table] = [rows('thead tr')[0] || [], rows('tbody tr')];
+return arguments[0].every(name => names.includes(name)) && table.length >= arguments[1]
+  && table.map(row => Object.fromEntries(row.map((cell, i) => [names[i], cell])));
+"""
+
+
+@pytest.mark.slow
+def test_the_hparams_tab_lists_every_run(comparison: Path, address: str, page: Browser) -> None:
+    runs = results(comparison)
+    assert {result.status for result in runs.values()} == {"done", "diverged"}
+    page.open(f"{address}#hparams")
+    columns = ["optimizer", "optimizer.lr", "optimizer.momentum", "seed", "lowest_loss/val", "accuracy/test"]
+    table: list[dict[str, Any]] = wait(lambda: page.run(HPARAMS, columns, len(runs)), "a run or column is missing")
+    assert {row["Trial ID"] for row in table} == set(runs)
+    for row in table:
+        result = runs[row["Trial ID"]]
+        assert row["optimizer"] == result.task.label
+        assert float(row["optimizer.lr"]) == result.task.rate
+        assert float(row["seed"]) == result.task.seed
+        assert (row["optimizer.momentum"] != "") == (result.task.label != "Adam")
+        scores = [result.loss, result.metrics["accuracy"]] if result.metrics else []
+        shown = [float(row[name]) for name in ("lowest_loss/val", "accuracy/test") if row[name]]
+        assert shown == pytest.approx(scores, rel=1e-4)
