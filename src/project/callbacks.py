@@ -67,7 +67,7 @@ class RunLogger(TensorBoardLogger):
 
     def add_chart(self) -> None:
         """Puts training and validation loss into one chart of the custom-scalars page."""
-        chart = ["Multiline", ["loss/train", "loss/val"]]
+        chart = ["Multiline", ["loss/train$", "loss/val$"]]
         self.experiment.add_custom_scalars({"loss": {"train and validation": chart}})
 
     def save(self) -> None:

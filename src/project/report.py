@@ -118,10 +118,11 @@ def print_columns(findings: Sequence[Finding], notes: Sequence[str], num_rows: i
         print(f"Note: {note}")
 
 
-def log_hparams(logger: TensorBoardLogger, config: Config, metrics: Mapping[str, float]) -> None:
-    """Adds a run to TensorBoard's HParams tab, with its settings and final scores.
+def log_hparams(logger: TensorBoardLogger, config: Config) -> None:
+    """Adds a run to TensorBoard's HParams tab, with its settings; the scores there are those of its curves.
 
-    Not with `TensorBoardLogger.log_hyperparams`, which would log the scores a second time.
+    Not with `TensorBoardLogger.log_hyperparams`, which also names the settings and scores that the tab is to show:
+    TensorBoard would take those of some run for all.
     """
     from torch.utils.tensorboard.summary import hparams
 
@@ -132,5 +133,6 @@ def log_hparams(logger: TensorBoardLogger, config: Config, metrics: Mapping[str,
             settings |= {f"{section}.{key}": value for key, value in config[section]["init_args"].items()}
     plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in settings.items() if v is not None}
     writer = logger.experiment._get_file_writer()
-    for summary in hparams(plain, dict(metrics)):  # type: ignore[no-untyped-call]  # not annotated in torch
+    _, *session = hparams(plain, {})  # type: ignore[no-untyped-call]  # not annotated in torch
+    for summary in session:
         writer.add_summary(summary)

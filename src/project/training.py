@@ -132,7 +132,7 @@ def finish(
     }
     write_report(folder / "report.json", report)
     if isinstance(trainer.logger, RunLogger):
-        log_hparams(trainer.logger, config, {f"{name}/test": value for name, value in metrics.items()})
+        log_hparams(trainer.logger, config)
         if alone and metrics and data.schema.target.kind != "number":
             from project.figures import boundary_figure, confusion_figure
 

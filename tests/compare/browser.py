@@ -92,14 +92,17 @@ def browser(width: int, height: int) -> Iterator[Browser]:
     Raises:
         FileNotFoundError: If it is not installed.
     """
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        raise FileNotFoundError("this needs Debian's packages chromium and chromium-driver: apt-get install them")
-    driver = [str(programs[1]), "--port=0"]
-    with TemporaryDirectory() as profile, _started(driver, r"successfully on port (\d+)") as port:
+    program, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        raise FileNotFoundError("a browser is needed: apt-get install chromium chromium-driver")
+    command = [driver, "--port=0"]
+    with (
+        TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        _started(command, r"successfully on port (\d+)") as port,
+    ):
         starter = Browser(f"http://127.0.0.1:{port}/session")
         args = [*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
-        options = {"browserName": "chrome", "goog:chromeOptions": {"binary": programs[0], "args": args}}
+        options = {"browserName": "chrome", "goog:chromeOptions": {"binary": program, "args": args}}
         session = starter.call("POST", "", {"capabilities": {"alwaysMatch": options}})
         page = Browser(f"http://127.0.0.1:{port}/session/{session['sessionId']}")
         try:
@@ -116,17 +119,7 @@ def tensorboard(folder: Path, runs: set[str]) -> Iterator[str]:
         folder: The folder.
         runs: The runs that there are, and no others.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "tensorboard.main",
-        "--logdir",
-        str(folder),
-        "--port",
-        "0",
-        "--reload_interval",
-        "1",
-    ]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", "0"]
     with _started(command, r"TensorBoard \S+ at (http://\S+/)") as address:
         wait(lambda: _runs(address) == runs, "TensorBoard does not show just these runs")
         yield address
@@ -144,6 +137,8 @@ def _started(command: list[str], sign: str) -> Iterator[str]:
         assert process.stdout is not None
         try:
             found = (match[1] for line in process.stdout if (match := re.search(sign, line)))
-            yield next(found)
+            value = next(found, None)
+            assert value is not None, f"{command} has ended before it was ready"
+            yield value
         finally:
             process.terminate()

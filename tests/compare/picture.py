@@ -17,7 +17,9 @@ return cards.length == 2 && cards.every(card => findAll('path.area', card.shadow
 ENLARGE = """
 const card = findAll('tf-custom-scalar-margin-chart-card').find(card => card.title == 'validation loss');
 findAll('paper-icon-button[icon=fullscreen]', card.shadowRoot)[0].click();
-findAll('tf-custom-scalar-dashboard')[0]._ignoreYOutliers = false;  // where a band leaves the chart it is not drawn
+// A band is not drawn where it leaves the chart, so all of it is to be in.
+const boxes = findAll('tf-custom-scalar-dashboard').flatMap(page => findAll('paper-checkbox', page.shadowRoot));
+boxes.find(box => box.textContent.includes('outliers')).click();
 """
 ENLARGED = """
 const boxes = findAll('tf-custom-scalar-margin-chart-card').map(card => card.getBoundingClientRect());

@@ -55,7 +55,7 @@ def test_the_tutorial_s_three_curves(compare: Compare) -> None:
     folder = compare("--config", str(ROOT / "configs" / "compare_tutorial.yaml"), "--trainer.max_epochs", "2")
     printed = {"Adam": (107.9976, 8.7378), "RMSprop": (5376, 1908), "SGD": (499.9, 32.7)}
     for label, losses in printed.items():
-        (run,) = folder.glob(f"{label}/as-given-*")
+        (run,) = folder.glob(f"{label}/own-settings-*")
         assert [4000 * loss for loss in read_curves(run)["loss/train"].values] == pytest.approx(losses, rel=2e-3)
 
 

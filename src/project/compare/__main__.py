@@ -14,6 +14,7 @@ from joblib import cpu_count
 
 from project.build import build_data, build_model
 from project.cli import Request, VerbParser, next_command, run_command, shown
+from project.compare.bands import write_bands
 from project.compare.console import print_summary
 from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
@@ -65,7 +66,8 @@ def _parser() -> VerbParser:
         ("backend-address", "ADDRESS", "the address of the cluster's scheduler, such as tcp://HOST:8786"),
     ):
         parser.add_argument(f"--{name}", metavar=metavar, help=text)
-    parser.add_argument("--jobs", metavar="N", type=int, help="runs at the same time, each in a process [1]")
+    at_once = "runs at the same time, each in a process with one thread [one for each core]"
+    parser.add_argument("--jobs", metavar="N", type=int, help=at_once)
     keep = "keep the checkpoints of all runs; they are deleted otherwise"
     parser.add_argument("--keep-checkpoints", action="store_true", help=keep)
     return parser
@@ -173,6 +175,7 @@ def compare(
             print(f"go on with: {next_command('project.compare --resume', folder)}", file=sys.stderr)
             raise
     summary = summarize(comparison, folder)
+    write_bands(summary, folder)
     print_summary(summary)
     return folder
 

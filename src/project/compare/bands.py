@@ -13,6 +13,7 @@ Points = list[tuple[int, float, float, float, float]]
 """Step, seconds, and the median, lowest and highest value of all seeds."""
 
 CHARTS = {"loss/train": "training loss", "loss/val": "validation loss"}
+"""The charts of the custom-scalars page, which shows the last one first."""
 
 
 def write_bands(summary: Summary, folder: Path) -> None:

@@ -150,7 +150,7 @@ def _final_runs(comparison: Comparison, entry: Entry, folder: Path) -> tuple[flo
 
 def _read(result: Result, folder: Path) -> Run:
     path = folder / result.task.folder
-    curves = read_curves(path) if path.is_dir() else {}
+    curves = read_curves(path) if any(path.glob("events.*")) else {}
     loss = curves.get("loss/val") or curves.get("loss/train") or Curve([], [])
     passed, at = 0.0, {}
     for step, seconds in zip(*curves.get("epoch_seconds", Curve([], [])), strict=True):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from project.compare.summary import Row, Spread, Summary
+from project.paired import Interval
 
 VERDICTS = {
     "unclear": "behind on these seeds; too few to be sure",
@@ -13,6 +14,8 @@ VERDICTS = {
 """Verdicts in words, where the word itself does not say enough."""
 
 NOTHING = "–"
+Cell = Callable[[Row], str]
+"""Says something of an optimizer."""
 
 
 class TextTable(NamedTuple):
@@ -49,6 +52,11 @@ def rate(value: float | None) -> str:
     return NOTHING if value is None else f"{value:g}"
 
 
+def median(spread: Spread | None) -> str:
+    """The median of several seeds."""
+    return number(spread.median if spread else None)
+
+
 def num_tuning_runs(row: Row) -> int:
     """How many runs the search for the rate took."""
     return row.num_runs - len(row.chosen) - len(row.default)
@@ -58,42 +66,46 @@ def tables(summary: Summary) -> list[TextTable]:
     """The tables of a comparison, each narrow enough for a console and a phone.
 
     Args:
-        summary: What was found. Columns that would be empty are left out.
+        summary: What was found. Columns that would be empty, and a table of such columns, are left out.
     """
-    tuned = any(row.tuning for row in summary.rows)
-    validates = summary.loss_name == "loss/val"
-    which = "Lowest" if validates else "Last"
-    target = number(summary.target_loss)
-    verdicts: dict[str, Callable[[Row], str] | None] = {
+    name, target = summary.loss_name, summary.target_loss
+    validates = name == "loss/val"
+    until = f"; steps and seconds to a {name} of {number(target)}" if target is not None else ""
+    verdicts: dict[str, Cell] = {
         "rate": lambda row: rate(row.rate),
-        "median": lambda row: _median(row.loss),
-        "range": lambda row: _range(row.loss),
-        f"test {summary.score_name}": (lambda row: _median(row.score)) if summary.score_name else None,
+        "median": lambda row: median(row.loss),
+        "range": lambda row: _range(row.loss, row),
+        f"test {summary.score_name}": lambda row: median(row.score),
         "verdict": lambda row: VERDICTS.get(row.verdict, row.verdict),
     }
-    losses: dict[str, Callable[[Row], str] | None] = {
-        "behind by": lambda row: number(row.difference.mean, 2) if _compares(row) else NOTHING,  # type: ignore[union-attr]
-        "95 % interval": lambda row: interval(*row.difference[1:]) if _compares(row) else NOTHING,  # type: ignore[index]
-        "last median": (lambda row: _median(row.last_loss)) if validates else None,
-        "last range": (lambda row: _range(row.last_loss)) if validates else None,
-        "at default rate": _default if tuned else None,
+    losses: dict[str, Cell] = {
+        "behind by": lambda row: number(d.mean, 2) if (d := _difference(row)) else NOTHING,
+        "95 % interval": lambda row: interval(d.low, d.high) if (d := _difference(row)) else NOTHING,
+        "last median": lambda row: median(row.last_loss if validates else None),
+        "last range": lambda row: _range(row.last_loss if validates else None, row),
+        "default (rate)": _default,
     }
-    speed: dict[str, Callable[[Row], str] | None] = {
-        "steps to target": (lambda row: _hit(row, row.steps, "{:,.0f}".format)),
-        "seconds to target": (lambda row: _hit(row, row.seconds, lambda seconds: number(seconds, 2))),
+    speed: dict[str, Cell] = {
+        "steps": lambda row: _hit(row, row.steps, "{:,.0f}".format),
+        "seconds": lambda row: _hit(row, row.seconds, lambda seconds: number(seconds, 2)),
         "reached": lambda row: f"{row.reached} of {len(row.chosen)}" if row.chosen else NOTHING,
         "ms a step": lambda row: number(row.ms_per_step, 2),
-        "diverged": lambda row: f"{row.num_diverged} of {row.num_runs}" + _failed(row),
-        "good rates": (lambda row: f"{row.good_rates} of {len(row.tuning)}") if tuned else None,
-        "tuning s (runs)": (lambda row: f"{number(row.tuning_seconds, 2)} ({num_tuning_runs(row)})") if tuned else None,
+        "diverged": lambda row: f"{row.num_diverged} of {row.num_runs}",
+        "failed": lambda row: f"{row.num_failed} of {row.num_runs}" if row.num_failed else NOTHING,
+        "good rates": lambda row: f"{row.good_rates} of {len(row.tuning)}" if row.tuning else NOTHING,
+        "tuning s (runs)": lambda row: (
+            f"{number(row.tuning_seconds, 2)} ({num_tuning_runs(row)})" if row.tuning else NOTHING
+        ),
     }
-    if summary.target_loss is None:
-        speed |= dict.fromkeys(("steps to target", "seconds to target", "reached"))
-    return [
-        _table(f"{which} {summary.loss_name} of the runs with fresh seeds", summary, verdicts),
+    if target is None:
+        speed |= dict.fromkeys(("steps", "seconds", "reached"), lambda _: NOTHING)
+    judged = "with fresh seeds at the chosen rates" if any(row.tuning for row in summary.rows) else "as given"
+    found = [
+        _table(f"{'Lowest' if validates else 'Last'} {name}, {judged}", summary, verdicts),
         _table("Difference from the best, seed by seed, and other losses", summary, losses),
-        _table(f"Speed and robustness; the target is a {summary.loss_name} of {target}", summary, speed),
+        _table(f"Speed and robustness{until}", summary, speed),
     ]
+    return [table for table in found if len(table.headings) > 1]
 
 
 def records(summary: Summary) -> list[dict[str, Any]]:
@@ -130,40 +142,33 @@ def records(summary: Summary) -> list[dict[str, Any]]:
     ]
 
 
-def _table(title: str, summary: Summary, columns: dict[str, Callable[[Row], str] | None]) -> TextTable:
-    shown = {heading: cell for heading, cell in columns.items() if cell is not None}
-    rows = [[row.label, *(cell(row) for cell in shown.values())] for row in summary.rows]
-    return TextTable(title, ["optimizer", *shown], rows)
+def _table(title: str, summary: Summary, columns: dict[str, Cell]) -> TextTable:
+    cells = {heading: [cell(row) for row in summary.rows] for heading, cell in columns.items()}
+    shown = {heading: texts for heading, texts in cells.items() if set(texts) != {NOTHING}}
+    labels = [row.label for row in summary.rows]
+    return TextTable(title, ["optimizer", *shown], [list(row) for row in zip(labels, *shown.values(), strict=True)])
 
 
 def _columns(name: str, spread: Spread | None) -> dict[str, float | None]:
-    return {f"{name}_{part}": spread and getattr(spread, part) for part in ("median", "low", "high")}
+    return {f"{name}_{part}": getattr(spread, part) if spread else None for part in ("median", "low", "high")}
 
 
-def _median(spread: Spread | None) -> str:
-    return number(spread and spread.median)
+def _range(spread: Spread | None, row: Row) -> str:
+    return f"{number(spread.low)}–{number(spread.high)}" if spread and len(row.chosen) > 1 else NOTHING
 
 
-def _range(spread: Spread | None) -> str:
-    return NOTHING if spread is None else f"{number(spread.low)}–{number(spread.high)}"
-
-
-def _compares(row: Row) -> bool:
-    return row.difference is not None and row.verdict != "best"
+def _difference(row: Row) -> Interval | None:
+    return None if row.verdict == "best" else row.difference
 
 
 def _default(row: Row) -> str:
-    if row.default_rate is None:
+    if not row.tuning or row.default_rate is None:
         return NOTHING
-    diverged = any(run.result.loss is None for run in row.default)
-    return f"{'diverged' if diverged else _median(row.default_loss)} at {rate(row.default_rate)}"
+    lost = next((run.result.status for run in row.default if run.result.loss is None), None)
+    return f"{lost or median(row.default_loss)} ({rate(row.default_rate)})"
 
 
 def _hit(row: Row, value: float | None, text: Callable[[float], str]) -> str:
     if value is not None:
         return text(value)
     return NOTHING if row.reached or not row.chosen else "never"  # reached by some, but not by most
-
-
-def _failed(row: Row) -> str:
-    return f", {row.num_failed} failed" if row.num_failed else ""

@@ -15,6 +15,7 @@ from project.config import Config
 from project.data import TableData
 from project.models import Diverged
 from project.report import log_hparams, write_report
+from project.run_folder import written_whole
 from project.training import finish, fit_model, lowest_val_loss
 
 
@@ -37,7 +38,7 @@ class Task:
     @property
     def folder(self) -> Path:
         """Where the run stands in the comparison's folder."""
-        rate = "as-given" if self.rate is None else f"lr{self.rate:g}"
+        rate = "own-settings" if self.rate is None else f"lr{self.rate:g}"
         return Path(self.label, *(["tuning"] if self.stage == "tuning" else []), f"{rate}-seed{self.seed}")
 
 
@@ -83,11 +84,13 @@ class Result:
 
 
 def read_results(file: Path) -> list[Result]:
-    """The results in a file of `Result.to_json` lines; the last one may be cut, of a comparison that was killed."""
+    """The results in a file of `Result.to_json` lines, without a last one that was cut when the comparison was killed."""
     results = []
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
         with contextlib.suppress(ValueError):
             results.append(Result.from_json(line))
+    with written_whole(file, force=True) as path:  # new lines are added to it
+        path.write_text("".join(f"{result.to_json()}\n" for result in results), encoding="utf-8")
     return results
 
 
@@ -124,6 +127,8 @@ def run(task: Task, config: Config, folder: Path, keep_checkpoints: bool, token:
         last_loss = float(last["loss/val"] if "loss/val" in last else last["loss/train"])
         loss, steps = lowest_val_loss(trainer), trainer.global_step
         trained = time.perf_counter() - start
+        if loss is not None and isinstance(trainer.logger, RunLogger):
+            trainer.logger.experiment.add_scalar("lowest_loss/val", loss, steps)  # for the HParams tab
         report = finish(trainer, model, data, path, config, {"command": "", "seconds": trained}, alone=False)
         losses = {"loss": last_loss if loss is None else loss, "last_loss": last_loss}
         result = Result(task, "done", "", **losses, metrics=report["metrics"], steps=steps, seconds=trained)
@@ -135,7 +140,7 @@ def run(task: Task, config: Config, folder: Path, keep_checkpoints: bool, token:
                 path / "report.json", {"run": path.name, "status": status, "message": result.message, **NOTHING}
             )
             logger = RunLogger(path.parent.parent, path.parent.name, path.name, default_hp_metric=False)
-            log_hparams(logger, config, {})
+            log_hparams(logger, config)
             logger.experiment.close()
     if not keep_checkpoints:
         shutil.rmtree(path / "checkpoints", ignore_errors=True)
