@@ -30,8 +30,8 @@ from project.run_folder import create_folder
 DESCRIPTION = """\
 Trains with several optimizers and compares them honestly. Each has its learning rate searched, on half decades around
 its usual one: several seeds for each rate, half the length, and the rate with the lowest median validation loss is
-chosen. Then fresh seeds judge it, at that rate and at its default one, at the whole length. A seed gives every optimizer
-the same initial weights and the same batches, so that differences are taken seed by seed. In logs/compare/NAME
+chosen. Then fresh seeds judge it, at that rate and at its default one, at the whole length. A seed gives every
+optimizer the same initial weights and batches, so that differences are taken seed by seed. In logs/compare/NAME
 report.html has the curves, the table and what may be concluded; report.md, results.csv and runs.csv have the figures.
 
 All arguments of project.fit (see its --help) are taken too, but for --optimizer. Without arguments it does what
@@ -99,9 +99,8 @@ def _main(args: Sequence[str]) -> int:
     )
     print(f"The comparison is in {shown(folder)}; next:")
     print(f"  {shown(folder / 'report.html')}   # open it in a browser")
-    print(
-        f"  {next_command('tensorboard.main --logdir', folder)}   # look at all curves; median|low|high for the bands"
-    )
+    print(f"  {next_command('tensorboard.main --logdir', folder)}   # look at all curves; the bands are at")
+    print("    http://localhost:6006/#custom_scalars&regexInput=median")
     return 0
 
 

@@ -84,7 +84,7 @@ class Result:
 
 
 def read_results(file: Path) -> list[Result]:
-    """The results in a file of `Result.to_json` lines, without a last one that was cut when the comparison was killed."""
+    """The results in a file of `Result.to_json` lines, without a last one that was cut when all was killed."""
     results = []
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
         with contextlib.suppress(ValueError):
@@ -99,7 +99,7 @@ NOTHING: dict[str, Any] = {"metrics": {}, "baselines": {}, "val_loss": None}
 
 
 @lru_cache(maxsize=1)
-def _data(section: str, token: float) -> TableData:
+def _data(section: str, token: float) -> TableData:  # noqa: ARG001  # the token makes a later comparison read anew
     """The data, which a process reads once in a comparison: they depend on no run's seed."""
     return build_data({"data": json.loads(section), "seed": 0})
 
