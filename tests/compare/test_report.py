@@ -273,7 +273,7 @@ def test_where_all_diverge_nothing_is_best(make: Callable[..., Made], tmp_path: 
 
 
 def test_the_target_is_reached_by_some_or_by_none(make: Callable[..., Made]) -> None:
-    """Epochs end with steps 9, 19 and 29, half a second each."""
+    """Epochs have ten steps and last half a second each."""
     curves = {
         "all": [[1.0, 0.3, 0.2]] * 5,
         "most": [[1.0, 0.3, 0.2]] * 3 + [[1.0, 0.9, 0.8]] * 2,

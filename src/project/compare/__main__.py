@@ -153,8 +153,7 @@ def compare(
     data = build_data(config)
     num_rows = len(data.split("train").x)
     title = data.path.name if isinstance(data, Table) else _short(config, "data")
-    for entry in entries:
-        build_model(entry.config, data.schema)
+    parameters = next(build_model(entry.config, data.schema).num_parameters for entry in entries)
     with cluster(backend, address):
         if folder is None:
             given = name or f"{_short(config, 'data')}-{_short(config, 'model')}"
@@ -173,8 +172,17 @@ def compare(
         except BaseException:
             print(f"go on with: {next_command('project.compare --resume', folder)}", file=sys.stderr)
             raise
+    from project.compare.report import write_report  # here, for it imports matplotlib
+
     summary = summarize(comparison, folder)
     write_bands(summary, folder)
+    facts = {
+        "data": f"{num_rows:,} training rows of {title}",
+        "model": f"{_short(config, 'model')} with {parameters:,} parameters",
+        "jobs": jobs,
+        "command": f"python -m project.compare --config {shown(folder / PLAN)}",
+    }
+    write_report(summary, comparison, folder, facts)
     print_summary(summary)
     return folder
 

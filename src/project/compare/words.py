@@ -95,7 +95,8 @@ def cautions(summary: Summary, comparison: Comparison, jobs: int) -> list[str]:
         sentences.append(f"Each interval is a 95 % one for the mean difference, taken by itself.{several}")
         sentences.append(
             "From few seeds such an interval is too narrow: with five, it is right about 83 times in 100. "
-            "So an optimizer is called behind only if an interval that is widened for this leaves out zero, too."
+            "So an optimizer is called behind only from five seeds on, and if an interval that is widened for this leaves out zero, "
+            "too."
         )
     sentences += [
         f"The good rates of {row.label} are a narrow range: {row.good_rates} of {len(row.tuning)} that were tried end "
