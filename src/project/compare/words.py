@@ -64,6 +64,12 @@ def findings(summary: Summary) -> list[str]:
             f"The search for a rate gained most for {row.label}: {median(row.loss)} "
             f"instead of {median(row.default_loss)} at its default of {rate(row.default_rate)}."
         )
+    better = [f"{row.label} ({median(row.default_loss)})" for default, tuned, row in pairs if default < tuned]
+    if better:
+        sentences.append(
+            f"The default rate did better than the chosen one for {_list(better)}: the search has few seeds and "
+            "shorter runs. With --tuning-share 1 they are as long as those that judge."
+        )
     return sentences
 
 
@@ -95,8 +101,8 @@ def cautions(summary: Summary, comparison: Comparison, jobs: int) -> list[str]:
         sentences.append(f"Each interval is a 95 % one for the mean difference, taken by itself.{several}")
         sentences.append(
             "From few seeds such an interval is too narrow: with five, it is right about 83 times in 100. "
-            "So an optimizer is called behind only from five seeds on, and if an interval that is widened for this leaves out zero, "
-            "too."
+            "So an optimizer is called behind only from five seeds on, and if an interval that is widened for this "
+            "leaves out zero, too."
         )
     sentences += [
         f"The good rates of {row.label} are a narrow range: {row.good_rates} of {len(row.tuning)} that were tried end "
