@@ -178,6 +178,23 @@ def test_make_command(command: str, copy: Path) -> None:
 
 
 @pytest.mark.slow
+def test_make_compare_ends_with_the_table_shown(copy: Path) -> None:
+    """Each median may differ by a hundredth, for another processor rounds otherwise."""
+    done = subprocess.run(
+        make("compare", folder=copy), env=environment(copy), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    row = re.compile(r"^([a-z_]+) +([\d.]+) +([\d.]+) +[\d.]+–", re.MULTILINE)
+    shown, came = (
+        {label: (rate, float(loss)) for label, rate, loss in row.findall(text)} for text in (TEXT, done.stdout)
+    )
+    assert len(shown) == 6
+    assert {label: rate for label, (rate, _) in came.items()} == {label: rate for label, (rate, _) in shown.items()}
+    for label, (_, loss) in shown.items():
+        assert came[label][1] == pytest.approx(loss, abs=0.01)
+
+
+@pytest.mark.slow
 def test_make_curves_serves_the_runs(copy: Path) -> None:
     (copy / "logs").mkdir()
     with subprocess.Popen(
