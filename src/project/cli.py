@@ -81,9 +81,9 @@ def read_flags(args: Sequence[str]) -> Request:
         elif name == "resume":
             request.resume = value
         elif section in SECTIONS and not key:
-            names.content[section] = _parsed(flag, value)
+            names.content[section] = parsed(flag, value)
         elif key and (section in SECTIONS or section == "trainer"):
-            _set(settings.content, _path(section, key), _parsed(flag, value))
+            _set(settings.content, _path(section, key), parsed(flag, value))
         elif section in RUN_SETTINGS and not key:
             settings.content[section] = value
         else:
@@ -96,7 +96,7 @@ def read_flags(args: Sequence[str]) -> Request:
     return request
 
 
-def _parsed(flag: str, value: str) -> Any:
+def parsed(flag: str, value: str) -> Any:
     """A list or mapping from its text; anything else is left to the type of the setting."""
     if not value.startswith(("[", "{")):
         return value

@@ -16,7 +16,7 @@ from scipy import stats
 from project.compare.__main__ import main
 from project.curves import read_curves
 from project.fit import main as fit_main
-from project.paired import bootstrap_interval
+from project.paired import bootstrap_interval, differs
 
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
@@ -44,9 +44,10 @@ def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> No
         args = ["--config", str(run / "config.yaml"), "--trainer.default_root_dir", str(again), "--name", run.name]
         assert fit_main([*args, "--experiment", run.parent.name]) == 0
         there, here = read_curves(run), read_curves(again / run.parent.name / run.name)
-        assert there.keys() == here.keys()
+        assert there.keys() - here.keys() == {"lowest_loss/val"}  # for the HParams tab
+        assert here.keys() - there.keys() == set()
         assert len(there["loss/val"].values) in (2, 4)
-        for tag in there.keys() - {"epoch_seconds"}:
+        for tag in here.keys() - {"epoch_seconds"}:
             assert there[tag] == here[tag]
 
 
@@ -62,15 +63,30 @@ def test_the_tutorial_s_three_curves(compare: Compare) -> None:
 def bowl(*widths: float) -> tuple[str, ...]:
     split = ("--data.val_fraction", "0.25", "--data.test_fraction", "0.25", "--data.shuffle", "false")
     data = ("--data", "own_models.Bowl", "--data.widths", str(list(widths)), "--data.scale", "false", *split)
-    return (*data, "--data.batch_size", "full", "--model", "LinearRegression", "--optimizers", "SGD", "--seeds", "2")
+    return (
+        *data,
+        "--data.batch_size",
+        "full",
+        "--model",
+        "LinearRegression",
+        "--optimizers",
+        "SGD",
+        "--tuning-seeds",
+        "1",
+        "--seeds",
+        "1",
+    )
 
 
-@pytest.mark.parametrize("widths", [(1.0, 1.0), (1.0, 2.0), (0.1, 0.25)])
+@pytest.mark.parametrize(
+    "widths",
+    [pytest.param((1.0, 1.0), marks=pytest.mark.slow), (1.0, 2.0), pytest.param((0.1, 0.25), marks=pytest.mark.slow)],
+)
 def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
     widths: tuple[float, ...], compare: Compare, runs_of: RunsOf
 ) -> None:
     """Gradient descent is fastest at 2 / (lowest + highest curvature) and diverges beyond 2 / highest."""
-    folder = compare(*bowl(*widths), "--trainer.max_epochs", "60", "--tuning-share", "1")
+    folder = compare(*bowl(*widths), "--trainer.max_epochs", "30", "--tuning-share", "1")
     curvatures = [2 * width**2 for width in widths] + [2.0]  # the last one is the bias's
     best = 2 / (min(curvatures) + max(curvatures))
     chosen = {run["task"]["rate"] for run in runs_of(folder, stage="final")} - {0.001}
@@ -80,6 +96,7 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
         assert (run["status"] == "diverged") == (run["task"]["rate"] > 2 / max(curvatures))
 
 
+@pytest.mark.slow
 def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compare, runs_of: RunsOf) -> None:
     limit = 2 / (2 * 2.0**2)
     rates = f"{0.96 * limit},{1.04 * limit}"
@@ -92,7 +109,17 @@ def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compar
 def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compare, runs_of: RunsOf) -> None:
     data = ("--data", "own_models.Correlated", "--data.scale", "false", "--data.batch_size", "full")
     folder = compare(
-        *data, "--model", "LinearRegression", "--optimizers", "SGD", "--trainer.max_epochs", "100", "--seeds", "1"
+        *data,
+        "--model",
+        "LinearRegression",
+        "--optimizers",
+        "SGD",
+        "--trainer.max_epochs",
+        "60",
+        "--tuning-seeds",
+        "1",
+        "--seeds",
+        "1",
     )
     data = own_models.Correlated(scale=False)
     x = np.column_stack([data.split("train").x.double().numpy(), np.ones(len(data.split("train").x))])
@@ -103,7 +130,8 @@ def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compar
 
 
 def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:
-    folder = compare(*bowl(0.5, 0.5), "--trainer.max_epochs", "40", "--model.bias", "false")
+    args = ("--trainer.max_epochs", "30", "--model.bias", "false", "--tuning-seeds", "2", "--seeds", "2")
+    folder = compare(*bowl(0.5, 0.5), *args)
     rates = sorted({run["task"]["rate"] for run in runs_of(folder, stage="tuning")})
     assert rates[0] == 0.0001  # two half decades below the default of 0.001
     for low, high in itertools.pairwise(rates):
@@ -111,8 +139,8 @@ def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_
     medians = [np.median([run["loss"] or math.inf for run in runs_of(folder, stage="tuning", rate=r)]) for r in rates]
     assert int(np.argmin(medians)) == len(rates) - 2  # just one more was tried
     seeds = {run["task"]["seed"] for run in runs_of(folder, stage="tuning")}
-    assert seeds == {0, 1, 2}
-    assert {run["task"]["seed"] for run in runs_of(folder, stage="final")} == {3, 4}
+    assert seeds == {0, 1}
+    assert {run["task"]["seed"] for run in runs_of(folder, stage="final")} == {2, 3}
 
 
 def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs_of: RunsOf) -> None:
@@ -124,6 +152,7 @@ def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs
     assert {run["task"]["rate"] for run in final} == {best, 0.001}
 
 
+@pytest.mark.slow
 def test_copies_of_an_optimizer_are_tied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = {
         "compare": {"optimizers": [{"label": "one", "class_path": "Adam"}, {"label": "two", "class_path": "Adam"}]}
@@ -147,16 +176,16 @@ def test_the_interval_is_that_of_scipy(count: int) -> None:
         assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.03 * differences.std())
 
 
-@pytest.mark.parametrize(
-    ("count", "narrow", "wide"), [(5, (0.78, 0.88), (0.89, 0.95)), (20, (0.90, 0.96), (0.93, 0.98))]
-)
-def test_the_widened_interval_holds_the_mean_about_as_often_as_it_says(
-    count: int, narrow: tuple[float, float], wide: tuple[float, float]
-) -> None:
-    rng = np.random.default_rng(0)
-    for widened, (low, high) in ((False, narrow), (True, wide)):
-        held = [bootstrap_interval(rng.normal(size=count).tolist(), widened=widened) for _ in range(400)]
-        assert low < np.mean([interval.holds_zero for interval in held if interval]) < high
+@pytest.mark.parametrize(("count", "num_settings"), [(3, 2), (5, 2), (5, 6), (10, 6)])
+def test_equal_settings_are_seldom_told_apart_and_different_ones_are(count: int, num_settings: int) -> None:
+    rng = np.random.default_rng(count)
+    claims = []
+    for _ in range(400):
+        losses = rng.normal(size=(num_settings, count)) + rng.normal(size=count)  # a seed is hard or easy for all
+        best = losses[np.median(losses, axis=1).argmin()]
+        claims.append(any(differs((other - best).tolist(), num_settings) for other in losses))
+    assert np.mean(claims) <= 0.08
+    assert differs((rng.normal(size=count) + 60).tolist(), num_settings)
 
 
 def test_one_difference_has_no_interval() -> None:
@@ -191,8 +220,8 @@ def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
         ("--seeds many", "seeds cannot be 'many'"),
         ("--rates 0", "a rate must be above 0, not 0"),
         ("--rates 0.1,-3", "a rate must be above 0, not -3"),
-        ("--rates nan", "rates cannot be"),
-        ("--rates fast", "rates"),
+        ("--rates nan", "rates must be auto, none"),
+        ("--rates fast", "rates must be auto, none, or a list such as 0.1,0.01, not 'fast'"),
         ("--tuning-share 2", "tuning_share must be above 0 and at most 1, not 2"),
         ("--optimizer Adam", "--optimizers"),
         ("--optimzers Adam", "did you mean --optimizers?"),
@@ -201,7 +230,14 @@ def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
         ("--trainer.max_epoch 3", "did you mean max_epochs?"),
         ("--resume nowhere", "is no comparison's folder"),
         ("--backend-address tcp://localhost:1", "--backend dask"),
-        ("--optimizers ,", "''"),
+        ("--optimizers ,", "optimizers must be a list of one or more"),
+        ("--optimizers [SGD", "is no valid list"),
+        ("--rates []", "rates must be"),
+        ("--backend threading", "--backend must be loky or dask, not threading"),
+        ("--trainer.logger false", "trainer.logger"),
+        ("--trainer.enable_checkpointing false", "trainer.enable_checkpointing"),
+        ("--trainer.max_epochs -1", "trainer.max_epochs"),
+        ("--target-loss nan", "target_loss"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

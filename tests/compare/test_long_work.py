@@ -39,7 +39,10 @@ def losses(runs: list[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
     return {json.dumps(run["task"]): (run["loss"], run["last_loss"], run["metrics"], run["steps"]) for run in runs}
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signum",
+    [signal.SIGKILL, *(pytest.param(signum, marks=pytest.mark.slow) for signum in (signal.SIGINT, signal.SIGTERM))],
+)
 def test_a_comparison_that_was_stopped_does_what_is_missing(
     signum: int, compare: Compare, runs_of: RunsOf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,7 +71,7 @@ def test_going_on_with_what_is_done_changes_nothing(compare: Compare, capsys: py
     folder = compare(*ARGS)
     table = capsys.readouterr().out
     files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    assert main(["--resume", str(folder)]) == 0
+    assert main(["--resume", str(folder), "--jobs", "1"]) == 0
     assert capsys.readouterr().out == table
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 
@@ -80,7 +83,7 @@ def test_a_comparison_goes_on_as_it_began(compare: Compare, capsys: pytest.Captu
         assert "a comparison goes on as it began" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("jobs", ["2", "3"])
+@pytest.mark.parametrize("jobs", ["2", pytest.param("3", marks=pytest.mark.slow)])
 def test_results_do_not_depend_on_the_number_of_processes(jobs: str, compare: Compare, runs_of: RunsOf) -> None:
     args = (*ARGS, "--rates", "none")
     assert losses(runs_of(compare(*args, "--jobs", jobs))) == losses(runs_of(compare(*args)))
@@ -96,6 +99,7 @@ def test_a_dask_cluster_gives_the_same_results(compare: Compare, runs_of: RunsOf
         assert losses(runs_of(compare(*args, *address))) == losses(runs_of(compare(*args)))
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ("--backend", "dask", "--backend-address", "tcp://127.0.0.1:1", "--trainer.default_root_dir", str(tmp_path))
     assert main([*ARGS, *args]) == 1

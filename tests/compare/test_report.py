@@ -365,7 +365,7 @@ def test_ties_and_what_is_behind(make: Callable[..., Made]) -> None:
     for part in (
         "this model",
         "no rank",
-        "With 4 optimizers one of them",
+        "at the level that 4 optimizers demand together",
         "83 times in 100",
         "3 runs at the same time",
     ):

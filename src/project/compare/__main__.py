@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
 from joblib import cpu_count
 
 from project.build import build_data, build_model
-from project.cli import Request, VerbParser, next_command, run_command, shown
+from project.cli import Request, VerbParser, next_command, parsed, run_command, shown
 from project.compare.bands import write_bands
 from project.compare.console import print_summary
 from project.compare.protocol import Comparison
@@ -25,6 +24,7 @@ from project.data import Table
 from project.help import help_text
 from project.jobs import cluster, run_all
 from project.layers import Layer, UsageError, read_layer
+from project.report import print_columns
 from project.run_folder import create_folder
 
 DESCRIPTION = """\
@@ -84,6 +84,8 @@ def _main(args: Sequence[str]) -> int:
         raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
     if options.backend_address and options.backend != "dask":
         raise UsageError("--backend-address goes with --backend dask")
+    if options.backend not in (None, "loky", "dask"):
+        raise UsageError(f"--backend must be loky or dask, not {options.backend}")
     layers, flags = _layers(options.resume, request, options)
     settings, entries = read_settings(layers, flags)
     folder = Path(options.resume).resolve() if options.resume else None
@@ -110,7 +112,7 @@ def _layers(resume: str | None, request: Request, options: Namespace) -> tuple[l
     flags = {name: value for name in names if (value := getattr(options, name)) is not None}
     for name in ("optimizers", "rates"):
         if name in flags and flags[name] not in ("auto", "none"):
-            flags[name] = yaml.safe_load(flags[name]) if flags[name].startswith("[") else flags[name].split(",")
+            flags[name] = _list(f"--{name}", flags[name])
     if not resume:
         return request.layers, flags
     path = Path(resume) / PLAN
@@ -154,7 +156,9 @@ def compare(
     num_rows = len(data.split("train").x)
     title = data.path.name if isinstance(data, Table) else _short(config, "data")
     parameters = next(build_model(entry.config, data.schema).num_parameters for entry in entries)
-    with cluster(backend, address):
+    if isinstance(data, Table):
+        print_columns(*data.describe(), num_rows)
+    with cluster(backend, address, jobs):
         if folder is None:
             given = name or f"{_short(config, 'data')}-{_short(config, 'model')}"
             folder = create_folder({**config, "experiment": "compare", "name": given})
@@ -170,7 +174,8 @@ def compare(
         try:
             comparison.run_all(runner, file)
         except BaseException:
-            print(f"go on with: {next_command('project.compare --resume', folder)}", file=sys.stderr)
+            keep = " --keep-checkpoints" if keep_checkpoints else ""
+            print(f"go on with: {next_command('project.compare --resume', folder)}{keep}", file=sys.stderr)
             raise
     from project.compare.report import write_report  # here, for it imports matplotlib
 
@@ -180,11 +185,20 @@ def compare(
         "data": f"{num_rows:,} training rows of {title}",
         "model": f"{_short(config, 'model')} with {parameters:,} parameters",
         "jobs": jobs,
-        "command": f"python -m project.compare --config {shown(folder / PLAN)}",
     }
     write_report(summary, comparison, folder, facts)
     print_summary(summary)
+    if all(row.loss is None for row in summary.rows):
+        raise ValueError(f"no optimizer has a loss to compare; the report is in {shown(folder)}")
     return folder
+
+
+def _list(flag: str, value: str) -> Any:
+    if value.startswith("["):
+        return parsed(flag, value)
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    # A single word is none of the rates, and the settings say so.
+    return value if flag == "--rates" and len(parts) == 1 and value[0].isalpha() else parts
 
 
 def _short(config: Config, section: str) -> str:

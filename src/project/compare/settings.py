@@ -16,6 +16,7 @@ from project.names import find_class
 
 PLAN = "compare.yaml"
 """The file in a comparison's folder with all that it was asked to do."""
+FILES = (PLAN, "runs.jsonl", "report.html", "report.md", "results.csv", "runs.csv", "curves.png", "rates.png")
 
 
 class Settings:
@@ -46,8 +47,10 @@ class Settings:
                 raise UsageError(f"{name} must be 1 or more, not {value}")
         if not 0 < tuning_share <= 1:
             raise UsageError(f"tuning_share must be above 0 and at most 1, not {tuning_share}")
-        if isinstance(rates, str) and rates not in ("auto", "none"):
-            raise UsageError(f"rates must be auto, none, or a list such as 0.1,0.01, not '{rates}'")
+        if not rates or (isinstance(rates, str) and rates not in ("auto", "none")):
+            raise UsageError(f"rates must be auto, none, or a list such as 0.1,0.01, not {rates!r}")
+        if target_loss is not None and not math.isfinite(target_loss):
+            raise UsageError(f"target_loss must be a number, not {target_loss}")
         for rate in rates if isinstance(rates, list) else []:
             if not (rate > 0 and math.isfinite(rate)):
                 raise UsageError(f"a rate must be above 0, not {rate:g}")
@@ -119,7 +122,7 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
     entries = [_entry(value, layers, base, source) for value in optimizers]
     labels = [entry.label for entry in entries]
     for label in labels:
-        if labels.count(label) > 1:
+        if [other.casefold() for other in labels].count(label.casefold()) > 1:  # they name folders
             raise UsageError(f"{source.source}: two optimizers are called '{label}'; give one another label")
     return Settings(optimizers, **settings), entries
 
@@ -142,14 +145,26 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
     if isinstance(value, dict):
         value = dict(value)
         content = {name: value.pop(name) for name in ("scheduler",) if name in value}
-        label = value.pop("label", None) or str(value.get("class_path", "")).rpartition(".")[2]
+        if not value.get("class_path"):
+            raise UsageError(
+                f"{source.source}: an entry of optimizers needs a class_path; this one has {', '.join(value)}"
+            )
+        label = str(value.pop("label", str(value["class_path"]).rpartition(".")[2]))
         content["optimizer"] = value
     else:
         label = re.sub(r"\.ya?ml$", "", str(value)).replace("\\", "/").rpartition("/")[2]
         label = label if str(value).endswith((".yaml", ".yml")) else label.rpartition(".")[2]
-    if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-":
-        raise UsageError(f"{source.source}: '{label}' is no label: it names a folder, without slash, dot or dash first")
+    if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-" or label in FILES:
+        raise UsageError(
+            f"{source.source}: '{label}' is no label, for it names a folder: no slash, no dot first, no file's name"
+        )
     config = combine([*layers, Layer(content, source.source, source.folder)], base)
+    trainer = config["trainer"]
+    for name in ("logger", "enable_checkpointing"):
+        if trainer[name] not in (None, True):
+            raise UsageError(f"trainer.{name} must not be set: the report is made of the curves and checkpoints")
+    if trainer["max_time"] or ((trainer["max_epochs"] or -1) < 1 and trainer["max_steps"] < 1):
+        raise UsageError("a comparison needs trainer.max_epochs or trainer.max_steps, 1 or more, and no max_time")
     cls = find_class(config["optimizer"]["class_path"], (), Optimizer)
     default = arguments(cls, SECTIONS["optimizer"].given)[0].get_defaults().get("lr")
     usual = config["optimizer"]["init_args"].get("lr")

@@ -11,7 +11,7 @@ from project.compare.protocol import Comparison
 from project.compare.settings import Entry
 from project.compare.worker import Result
 from project.curves import Curve, read_curves
-from project.paired import Interval, bootstrap_interval
+from project.paired import Interval, bootstrap_interval, differs
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,9 @@ def summarize(comparison: Comparison, folder: Path) -> Summary:
     best = min(ranked, key=ranked.__getitem__) if ranked else None
     target = comparison.settings.target_loss
     if target is None and best is not None:
-        target = max(loss for loss in ranked.values() if loss <= 2 * ranked[best] or loss == ranked[best])
+        # What at least half of the runs reach, of the slowest optimizer that is not far behind.
+        halves = {label: statistics.median_high(_losses(runs[label][1])) for label in ranked}
+        target = max(loss for loss in halves.values() if loss <= 2 * halves[best] or loss == halves[best])
     rows = [
         _row(comparison, entry, *runs[entry.label], runs[best][1] if best else [], target, score_name)
         for entry in comparison.entries
@@ -136,6 +138,10 @@ def summarize(comparison: Comparison, folder: Path) -> Summary:
     curves = [run.curves for row in rows for run in (*row.chosen, *row.default)]
     validates = any("loss/val" in tags for tags in curves)
     return Summary(rows, target, "loss/val" if validates else "loss/train", score_name)
+
+
+def _losses(runs: Sequence[Run]) -> list[float]:
+    return [run.result.loss for run in runs if run.result.loss is not None]
 
 
 def _final_runs(comparison: Comparison, entry: Entry, folder: Path) -> tuple[float | None, list[Run], list[Run]]:
@@ -201,22 +207,21 @@ def _row(
         good_rates=sum(loss <= 2 * min(tried) for loss in tried),
         tuning_seconds=sum(result.seconds for result in results if result.task.stage == "tuning"),
         difference=bootstrap_interval(differences),
-        verdict=_verdict(loss, chosen is best, differences, bool(failed)),
+        verdict=_verdict(loss, chosen is best, differences, bool(failed), len(comparison.entries)),
     )
 
 
-def _verdict(loss: Spread | None, is_best: bool, differences: Sequence[float], failed: bool) -> str:
+def _verdict(loss: Spread | None, is_best: bool, differences: Sequence[float], failed: bool, num_settings: int) -> str:
     if loss is None:
         return "failed" if failed else "diverged"
     if is_best:
         return "best"
-    narrow, wide = bootstrap_interval(differences), bootstrap_interval(differences, widened=True)
-    if narrow is None or wide is None:
+    interval = bootstrap_interval(differences)
+    if interval is None:
         return "one seed"
-    if narrow.low <= 0:  # the best is so by its median, and may be worse by its mean
+    if interval.low <= 0:  # the best is so by its median, and may be worse by its mean
         return "tie"
-    # The bootstrap cannot look beyond its differences: with three seeds it calls 27 % of equal optimizers different.
-    return "unclear" if wide.holds_zero or len(differences) < 5 else "behind"
+    return "behind" if differs(differences, num_settings) else "unclear"
 
 
 def _spread(values: Sequence[float | None]) -> Spread | None:
@@ -236,5 +241,5 @@ def _first(run: Run, target: float | None) -> tuple[int, float] | None:
 def _median_hit(hits: Sequence[float | None]) -> float | None:
     """The median of all runs, where those that never reached the target come last; None if that is where it lies."""
     inf = float("inf")
-    median = statistics.median(inf if hit is None else hit for hit in hits) if hits else inf
+    median = statistics.median_low(inf if hit is None else hit for hit in hits) if hits else inf
     return None if median == inf else median

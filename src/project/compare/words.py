@@ -8,6 +8,7 @@ from typing import Any
 from project.compare.protocol import Comparison
 from project.compare.summary import Row, Summary
 from project.compare.table import interval, median, number, rate, tables
+from project.paired import differs
 from project.report import PACKAGES
 
 EXPLANATIONS = {
@@ -56,7 +57,11 @@ def findings(summary: Summary) -> list[str]:
         for row in summary.rows
         if row.num_failed
     ]
-    pairs = [(row.default_loss.median, row.loss.median, row) for row in summary.rows if row.default_loss and row.loss]
+    pairs = [
+        (row.default_loss.median, row.loss.median, row)
+        for row in summary.rows
+        if row.default_loss and row.loss and _is_sure(row)
+    ]
     gains = [(default / tuned, row) for default, tuned, row in pairs if tuned > 0]
     if gains and (most := max(gains, key=lambda gain: gain[0]))[0] > 1.05:
         row = most[1]
@@ -71,6 +76,12 @@ def findings(summary: Summary) -> list[str]:
             "shorter runs. With --tuning-share 1 they are as long as those that judge."
         )
     return sentences
+
+
+def _is_sure(row: Row) -> bool:
+    """Whether the default rate and the chosen one differ by more than the seeds do."""
+    pairs = [(a.result.loss, b.result.loss) for a, b in zip(row.default, row.chosen, strict=False)]
+    return differs([a - b for a, b in pairs if a is not None and b is not None])
 
 
 def cautions(summary: Summary, comparison: Comparison, jobs: int) -> list[str]:
@@ -97,12 +108,10 @@ def cautions(summary: Summary, comparison: Comparison, jobs: int) -> list[str]:
         sentences.append("Without validation rows only the training loss is compared: how fast the rows are learned.")
     sentences.append("The order is that of the medians; beyond the verdicts no rank is claimed.")
     if settings.seeds > 1 and len(summary.rows) > 1:
-        several = f" With {len(summary.rows)} optimizers one of them may well be off." if len(summary.rows) > 2 else ""
-        sentences.append(f"Each interval is a 95 % one for the mean difference, taken by itself.{several}")
         sentences.append(
-            "From few seeds such an interval is too narrow: with five, it is right about 83 times in 100. "
-            "So an optimizer is called behind only from five seeds on, and if an interval that is widened for this "
-            "leaves out zero, too."
+            "The intervals are percentile bootstraps at 95 %, each by itself. From few seeds they are too narrow: with "
+            "five they hold the true mean about 83 times in 100. So an optimizer is called behind only if a paired "
+            f"t-test says so as well, at the level that {len(summary.rows)} optimizers demand together."
         )
     sentences += [
         f"The good rates of {row.label} are a narrow range: {row.good_rates} of {len(row.tuning)} that were tried end "

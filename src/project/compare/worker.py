@@ -11,6 +11,7 @@ from typing import Any
 
 from project.build import build_data
 from project.callbacks import RunLogger
+from project.checkpoints import Stopped
 from project.config import Config
 from project.data import TableData
 from project.models import Diverged
@@ -84,11 +85,12 @@ class Result:
 
 
 def read_results(file: Path) -> list[Result]:
-    """The results in a file of `Result.to_json` lines, without a last one that was cut when all was killed."""
+    """The results in a file of `Result.to_json` lines, but for failed ones, and a last one that was cut by a kill."""
     results = []
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
         with contextlib.suppress(ValueError):
-            results.append(Result.from_json(line))
+            result = Result.from_json(line)
+            results += [result] if result.status != "failed" else []  # what was wrong may be mended
     with written_whole(file, force=True) as path:  # new lines are added to it
         path.write_text("".join(f"{result.to_json()}\n" for result in results), encoding="utf-8")
     return results
@@ -124,6 +126,8 @@ def run(task: Task, config: Config, folder: Path, keep_checkpoints: bool, token:
         start = time.perf_counter()
         trainer, model, _ = fit_model(config, data, folder=path, quiet=True)
         last = trainer.callback_metrics
+        if len(data.split("val").x) and trainer.limit_val_batches != 0 and "loss/val" not in last:
+            raise ValueError("the run ended before its first validation: make it longer, or the tuning share larger")
         last_loss = float(last["loss/val"] if "loss/val" in last else last["loss/train"])
         loss, steps = lowest_val_loss(trainer), trainer.global_step
         trained = time.perf_counter() - start
@@ -132,9 +136,12 @@ def run(task: Task, config: Config, folder: Path, keep_checkpoints: bool, token:
         report = finish(trainer, model, data, path, config, {"command": "", "seconds": trained}, alone=False)
         losses = {"loss": last_loss if loss is None else loss, "last_loss": last_loss}
         result = Result(task, "done", "", **losses, metrics=report["metrics"], steps=steps, seconds=trained)
-    except (Diverged, ValueError, RuntimeError, OSError, ArithmeticError) as error:
+    except Stopped:
+        raise
+    except Exception as error:  # whatever is wrong with one optimizer, the others go on
         status = "diverged" if isinstance(error, Diverged) else "failed"
-        result = Result(task, status, " ".join(str(error).split()), seconds=time.perf_counter() - called)
+        kind = "" if isinstance(error, ValueError | Diverged) else f"{type(error).__name__}: "
+        result = Result(task, status, kind + " ".join(str(error).split()), seconds=time.perf_counter() - called)
         if path.exists():  # the HParams tab and `project.runs` list it, too
             write_report(
                 path / "report.json", {"run": path.name, "status": status, "message": result.message, **NOTHING}

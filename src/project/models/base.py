@@ -205,7 +205,7 @@ class TableModel(LightningModule):
 
     @property
     def _lr(self) -> float:
-        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        return float(self.trainer.optimizers[0].param_groups[0].get("lr", math.nan))
 
     def _log_now(self, values: dict[str, float]) -> None:
         """Sends values straight to the loggers; `log` would prepare for means over epochs and devices, at a cost."""
