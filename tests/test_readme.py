@@ -34,7 +34,9 @@ SESSIONS = [block for _, block in BLOCKS if block.startswith("$ ")]
 
 
 def fit_commands() -> list[object]:
-    commands = [c for c in COMMANDS if c.startswith("python -m project.fit") and c not in OWN_DATA]
+    commands = [
+        c for c in COMMANDS if c.startswith("python -m project.fit") and c not in OWN_DATA and "best.yaml" not in c
+    ]
     return [pytest.param(c, marks=pytest.mark.slow) if "experiments" in c else c for c in commands]
 
 
@@ -110,6 +112,10 @@ def test_command_for_many_runs(command: str, tmp_path: Path, monkeypatch: pytest
     }
     module = module if importlib.util.find_spec(module).submodule_search_locations is None else f"{module}.__main__"
     assert importlib.import_module(module).main([*args, *short.get(module.removesuffix(".__main__"), [])]) == 0
+    if "project.tune" in module:  # the command that follows it in the README
+        (best,) = tmp_path.glob("tune/Wine-FeedForward/best.yaml")
+        assert f"project.fit --config logs/{best.relative_to(tmp_path)}" in TEXT
+        assert main(["--config", str(best), *logs]) == 0
 
 
 def test_the_files_are_there() -> None:
@@ -120,7 +126,7 @@ def test_the_files_are_there() -> None:
     modules = {path.stem for path in (ROOT / "src" / "project").glob("*.py")} - {"__init__"}
     assert modules == listed
     for path in (ROOT / "src" / "project").glob("*/*.py"):
-        assert path.stem == "__init__" or re.search(rf"\b{path.stem}\b", tree)
+        assert path.stem in ("__init__", "__main__") or re.search(rf"\b{path.stem}\b", tree)
     for path in re.findall(r"\]\(((?!http)[^)]+)\)", TEXT):
         assert (ROOT / path).exists()
 

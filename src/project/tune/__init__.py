@@ -1,0 +1,1 @@
+"""``python -m project.tune``: tries settings, and checks the best on fresh seeds against the untuned ones."""

@@ -1,0 +1,35 @@
+"""Tunings of a small net, in this process."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from project.tune.__main__ import main
+
+SMALL = {
+    "tune": {"trials": 3, "seeds": 1, "fresh_seeds": 2},
+    "data": {"class_path": "Iris"},
+    "model": {"class_path": "FeedForward", "init_args": {"hidden_sizes": [8]}},
+    "trainer": {"max_epochs": 2},
+}
+
+
+def tune(logs: Path, *args: str, search: dict[str, Any], **settings: Any) -> Path:
+    """Runs the command on a small net, and returns the folder it has made."""
+    logs.mkdir(parents=True, exist_ok=True)
+    file = logs / "search.yaml"
+    file.write_text(yaml.safe_dump({**SMALL, "tune": {**SMALL["tune"], **settings, "search": search}}))
+    before = set(logs.glob("tune/*"))
+    jobs = [] if "--jobs" in args else ["--jobs", "1"]
+    assert main(["--config", str(file), *jobs, "--trainer.default_root_dir", str(logs), *args]) == 0
+    (folder,) = set(logs.glob("tune/*")) - before
+    return folder
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    """The rows of ``trials.csv``, with ``losses`` as a list."""
+    with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
+        return [{**row, "losses": json.loads(row["losses"])} for row in csv.DictReader(file)]

@@ -1,0 +1,226 @@
+"""Studies that are killed, go on, are shared, or cannot be used."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import small_tuning
+import yaml
+from small_tuning import SMALL, trials
+
+from project.tune.__main__ import main
+
+Tune = Callable[..., Path]
+SEARCH = {
+    "model": {"init_args": {"dropout": {"low": 0.0, "high": 0.5}}},
+    "optimizer": [{"class_path": "Adam", "init_args": {"lr": {"low": 1e-3, "high": 1.0, "log": True}}}, "Adagrad"],
+}
+
+
+def facts(folder: Path) -> list[dict[str, Any]]:
+    """The trials without what differs each time."""
+    return [{**row, "seconds": None, "trial": None} for row in trials(folder)]
+
+
+def start(logs: Path, *args: str, num_trials: int = 12) -> "subprocess.Popen[str]":
+    logs.mkdir(exist_ok=True)
+    file = logs / "search.yaml"
+    file.write_text(yaml.safe_dump({**SMALL, "tune": {**SMALL["tune"], "trials": num_trials, "search": SEARCH}}))
+    command = [
+        sys.executable,
+        "-m",
+        "project.tune",
+        "--config",
+        str(file),
+        "--trainer.default_root_dir",
+        str(logs),
+        *args,
+    ]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def wait_for_trials(database: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    done = 0
+    while done < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # another process is to get so far
+        if database.exists():
+            try:
+                with closing(sqlite3.connect(database)) as connection:
+                    (done,) = connection.execute("select count(*) from trials where state = 'COMPLETE'").fetchone()
+            except sqlite3.OperationalError:
+                continue  # no tables yet
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
+def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(
+    signum: int, tune: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = start(tmp_path / "stopped", "--jobs", "1")
+    folder = tmp_path / "stopped" / "tune" / "Iris-FeedForward"
+    wait_for_trials(folder / "study.db", 4)
+    os.killpg(process.pid, signum)
+    _, error = process.communicate(timeout=60)
+    if signum != signal.SIGKILL:
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[signal.Signals(signum)]
+        assert error == f"go on with: {sys.executable} -m project.tune --resume {folder}\nstopped\n".replace(
+            sys.executable, error.split()[3]
+        )
+    assert main(["--resume", str(folder), "--jobs", "1"]) == 0
+    whole = tune(search=SEARCH, trials=12)
+    assert facts(folder) == facts(whole)
+    assert (folder / "best.yaml").read_text().split("seed:")[1].split("default_root_dir")[0]
+    assert not list(folder.glob(".trial-*"))
+    capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_processes_on_one_storage_share_a_study(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    both = [
+        start(tmp_path / machine, "--storage", storage, "--name", "shared", "--jobs", "1", num_trials=16)
+        for machine in ("a", "b")
+    ]
+    for process in both:
+        out, error = process.communicate(timeout=300)
+        assert (process.returncode, error) == (0, ""), out
+    study = optuna.load_study(study_name="shared", storage=storage)
+    assert len([t for t in study.trials if t.state.name == "COMPLETE"]) == 16
+    assert len({t.params["model.dropout"] for t in study.trials if t.state.name == "COMPLETE"}) == 16
+    makers = [t.user_attrs["by"] for t in study.trials if t.state.name == "COMPLETE"]
+    assert len(set(makers)) == 2
+    (last,) = {len(list((tmp_path / machine / "tune" / "shared").glob("trial-*"))) for machine in "ab"} - {15}
+    assert last == 16
+
+
+def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Tune) -> None:
+    folder = tune(search=SEARCH, trials=2)
+    storage = f"sqlite:///{folder / 'study.db'}"
+    number = optuna.load_study(study_name="Iris-FeedForward", storage=storage).ask().number  # and nothing comes of it
+    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("default-seed*/report.json")}
+    assert main(["--resume", str(folder), "--trials", "5", "--jobs", "1"]) == 0
+    assert facts(folder) == facts(tune(search=SEARCH, trials=5))
+    assert [int(row["trial"]) for row in trials(folder)] == [i for i in range(6) if i != number]
+    assert len(stamps) == 2
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
+    """A storage, and two tunings that add to the same study in it."""
+    logs = tmp_path_factory.mktemp("logs")
+    storage = f"sqlite:///{logs / 'shared.db'}"
+    first, second = (
+        small_tuning.tune(logs, "--storage", storage, "--name", "shared", search=SEARCH, trials=count)
+        for count in (2, 4)
+    )
+    return storage, first, second
+
+
+def test_a_second_tuning_adds_to_the_study_of_the_first(shared: tuple[str, Path, Path]) -> None:
+    _, first, second = shared
+    assert second.name == "shared-2"
+    assert not (second / "study.db").exists()
+    assert facts(second)[:2] == facts(first)
+    assert len(facts(second)) == len(list(second.glob("trial-*"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--data.batch_size", "8"], "data.batch_size is auto there, not 8"),
+        (["--seeds", "2"], "tune.seeds is 1 there, not 2"),
+        (["--seed", "7", "--model.batch_norm", "true"], "seed is 0 there, not 7, and 1 more"),
+    ],
+)
+def test_a_study_for_other_settings_is_refused(
+    change: list[str], message: str, shared: tuple[str, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage, first, second = shared
+    logs = first.parents[1]
+    args = ["--config", str(logs / "search.yaml"), "--storage", storage, "--name", "shared", *change]
+    assert main([*args, "--trainer.default_root_dir", str(logs)]) == 2
+    start = f"error: the study 'shared' in {storage} was made for other settings: "
+    assert capsys.readouterr().err == f"{start}{message}; another --name makes a new one\n"
+    assert set((logs / "tune").iterdir()) == {first, second}
+
+
+def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage = f"sqlite:///{tmp_path / 'mine.db'}"
+    study = optuna.create_study(study_name="mine", storage=storage)
+    study.tell(study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}), 1.0)
+    with pytest.raises(AssertionError):
+        tune("--storage", storage, "--name", "mine", search=SEARCH)
+    assert "the study 'mine' in" in (error := capsys.readouterr().err)
+    assert error.count("\n") == 1
+    assert len(study.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("sqlite:////no/such/folder/x.db", "sqlite:////no/such/folder/x.db cannot be reached: unable to open database"),
+        ("study.db", "study.db cannot be reached: Could not parse"),
+        ("sqlite:///{}", "cannot be reached: file is not a database"),
+        ("nosuch://me:secret@host/x", "the storage nosuch://me:***@host/x cannot be reached"),
+        ("redis://host", "redis://host cannot be reached"),
+    ],
+)
+def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
+    storage: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("no database\n" * 100)
+    args = ["--data", "Iris", "--storage", storage.format(text), "--trainer.default_root_dir", str(tmp_path / "logs")]
+    assert main(args) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: the storage ")
+    assert error.count("\n") == 1
+    assert "secret" not in error
+    assert not (tmp_path / "logs").exists()
+    assert text.read_text() == "no database\n" * 100
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--trials", "0"], "trials must be 1 or more, not 0"),
+        (["--trials", "few"], "invalid int value: 'few'"),
+        (["--seeds", "0"], "seeds must be 1 or more, not 0"),
+        (["--jobs", "0"], "--jobs must be 1 or more, not 0"),
+        (["--trails", "3"], "--trails is not accepted; did you mean --trials?"),
+        (["--optimizer", "SGD"], "the optimizer is tuned: its choices and ranges stand in tune.search of"),
+        (["--optimizer.lr", "0.1"], "the optimizer is tuned"),
+        (["--data.val_fraction", "0"], "there are no validation rows: see data.val_fraction"),
+        (["--trainer.limit_val_batches", "0"], "there are no validation rows"),
+        (
+            ["--trainer.enable_checkpointing", "false"],
+            "tuning tests the best checkpoint: leave trainer.enable_checkpointing",
+        ),
+        (["--resume", "nowhere"], "nowhere is no tuning's folder: it has no tune.yaml"),
+        (["--resume", "nowhere", "--data", "Wine"], "a tuning goes on as it began"),
+        (["--resume", "nowhere", "--seeds", "2"], "a tuning goes on as it began"),
+        (["--name", "a/b"], "name names a folder"),
+        (["--print_config"], "--print_config shows a single run"),
+    ],
+)
+def test_flags_that_cannot_be(
+    args: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = [] if "--resume" in args else ["--trainer.default_root_dir", str(tmp_path)]
+    assert main([*args, *logs]) == 2
+    assert message in (error := capsys.readouterr().err)
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())

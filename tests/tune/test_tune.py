@@ -1,0 +1,294 @@
+"""A tuning finds what is good, leaves what it says, and claims no more than fresh seeds show."""
+
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from small_tuning import trials
+from small_tuning import tune as tune_into
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from project.config import combine
+from project.layers import read_layer
+from project.paired import bootstrap_interval
+from project.tune.__main__ import main
+from project.tune.report import compare_scores, conclusions
+from project.tune.search import flatten
+
+Tune = Callable[..., Path]
+SEARCH = {
+    "data": {"init_args": {"batch_size": {"choices": [16, 32]}}},
+    "model": {
+        "init_args": {"dropout": {"low": 0.0, "high": 0.5}, "hidden_sizes": {"choices": [[4], [8, 4]]}},
+    },
+    "optimizer": [
+        {"class_path": "Adam", "init_args": {"lr": {"low": 1e-4, "high": 1.0, "log": True}}},
+        {
+            "class_path": "torch.optim.SGD",
+            "init_args": {"lr": {"low": 0.01, "high": 1.0, "log": True}, "momentum": {"low": 0.0, "high": 0.9}},
+        },
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    logs = tmp_path_factory.mktemp("logs")
+    return tune_into(logs, search=SEARCH, trials=12, seeds=3, prune_after=None)
+
+
+def report(path: Path) -> dict[str, Any]:
+    return json.loads((path / "report.json").read_text())
+
+
+def test_every_trial_is_the_median_of_its_seeds(folder: Path) -> None:
+    rows = trials(folder)
+    assert [row["trial"] for row in rows] == [str(i) for i in range(12)]
+    for row in rows:
+        assert row["outcome"] == "complete"
+        assert len(set(row["losses"])) == 3
+        assert float(row["loss"]) == np.median(row["losses"])
+        batches = -(-105 // int(row["data.batch_size"]))  # of the 105 training rows
+        assert int(row["steps"]) == 3 * 2 * batches
+
+
+def test_settings_lie_in_their_ranges_and_only_with_their_class(folder: Path) -> None:
+    rows = trials(folder)
+    assert {row["optimizer"] for row in rows} == {"Adam", "SGD"}
+    for row in rows:
+        assert 0 <= float(row["model.dropout"]) <= 0.5
+        assert row["model.hidden_sizes"] in ("[4]", "[8, 4]")
+        assert bool(row["Adam.lr"]) == (row["optimizer"] == "Adam")
+        assert bool(row["SGD.lr"]) == bool(row["SGD.momentum"]) == (row["optimizer"] == "SGD")
+    rates = [float(row["Adam.lr"]) for row in rows if row["Adam.lr"]]
+    assert all(1e-4 <= rate <= 1 for rate in rates)
+    assert min(rates[1:]) < 0.1  # nine in ten would be above it without a logarithm
+
+
+def test_the_first_trial_is_the_untuned_run_as_far_as_the_ranges_go(folder: Path) -> None:
+    first = trials(folder)[0]
+    untuned = flatten(read_layer(folder / "tune.yaml").content)
+    assert first["optimizer"] == "Adam"
+    assert float(first["Adam.lr"]) == untuned["optimizer.lr"] == 0.001
+    assert float(first["model.dropout"]) == untuned["model.dropout"] == 0
+
+
+def test_fit_repeats_the_best_to_the_bit(folder: Path, fit: Callable[..., Path]) -> None:
+    best = min(trials(folder), key=lambda row: float(row["loss"]))
+    for seed, loss in enumerate(best["losses"]):
+        run = fit("--config", str(folder / "best.yaml"), "--seed", str(seed))
+        assert report(run)["val_loss"] == loss
+    assert str(best["trial"]) in (folder / "best.yaml").read_text().partition("\n")[0]
+    config = flatten(read_layer(folder / "best.yaml").content)
+    assert config["data.batch_size"] == int(best["data.batch_size"])
+    assert config["optimizer.lr"] == float(best[f"{best['optimizer']}.lr"])
+    assert str(config["model.hidden_sizes"]) == best["model.hidden_sizes"]
+
+
+def test_fresh_seeds_judge_the_best_and_the_default(folder: Path, fit: Callable[..., Path]) -> None:
+    found = report(folder)
+    assert found["fresh_seeds"] == [3, 4]
+    runs = {kind: [report(folder / f"{kind}-seed{seed}") for seed in (3, 4)] for kind in ("best", "default")}
+    assert not list(folder.rglob("*.ckpt"))
+    plan = read_layer(folder / "tune.yaml")
+    plan.content.pop("tune")
+    for kind, file in (("best", folder / "best.yaml"), ("default", folder.parent / "default.yaml")):
+        if kind == "default":
+            file.write_text(yaml.safe_dump(plan.content))
+        again = fit("--config", str(file), "--seed", "4", "--name", kind, "--experiment", "again")
+        assert report(again)["val_loss"] == runs[kind][1]["val_loss"]
+        assert report(again)["metrics"] == runs[kind][1]["metrics"]
+    assert [score["name"] for score in found["scores"]] == ["loss/val", "loss/test", "accuracy/test"]
+    for score, key in zip(found["scores"], ("val_loss", "loss", "accuracy"), strict=True):
+        for kind in runs:
+            assert score[kind] == [{**run, **run["metrics"]}[key] for run in runs[kind]]
+        assert score["difference"]["mean"] == pytest.approx(np.mean(np.subtract(score["best"], score["default"])))
+
+
+def test_all_that_was_promised_is_there(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    runs = {f"{kind}-seed{seed}" for kind in ("best", "default") for seed in (3, 4)} | {f"trial-{i}" for i in range(12)}
+    files = {"tune.yaml", "best.yaml", "trials.csv", "study.db", "report.json", "history.png", "importance.png"}
+    assert names == runs | files
+
+
+def test_the_hparams_tab_has_every_trial(folder: Path) -> None:
+    for row in trials(folder):
+        log = EventAccumulator(str(folder / f"trial-{row['trial']}")).Reload()
+        assert log.Scalars("lowest_loss/val")[-1].value == pytest.approx(float(row["loss"]))
+        (content,) = [c for tag, c in log.summary_metadata.items() if "session_start" in tag]
+        shown = HParamsPluginData.FromString(content.plugin_data.content).session_start_info.hparams
+        assert shown["model.dropout"].number_value == float(row["model.dropout"])
+        assert shown["optimizer"].string_value == row["optimizer"]
+        assert shown["optimizer.lr"].number_value == float(row[f"{row['optimizer']}.lr"])
+
+
+def test_its_plan_repeats_a_tuning_to_the_bit(folder: Path) -> None:
+    assert main(["--config", str(folder / "tune.yaml"), "--jobs", "1"]) == 0
+    again = trials(folder.with_name(folder.name + "-2"))
+    assert [{**row, "seconds": None} for row in again] == [{**row, "seconds": None} for row in trials(folder)]
+
+
+def test_another_seed_draws_other_trials(tune: Tune, folder: Path) -> None:
+    rows = trials(tune("--seed", "1", search=SEARCH, trials=2))
+    assert {row["model.dropout"] for row in rows[1:]}.isdisjoint(row["model.dropout"] for row in trials(folder))
+
+
+@pytest.mark.slow
+def test_several_processes_share_the_trials(tune: Tune) -> None:
+    rows = trials(tune("--jobs", "2", search=SEARCH, trials=6))
+    assert [row["outcome"] for row in rows] == ["complete"] * 6
+    assert len({row["model.dropout"] for row in rows}) == 6
+
+
+def test_a_trial_that_does_badly_is_stopped_early(tune: Tune) -> None:
+    rates = {"choices": [0.1, 0.2, 0.3, 1e-9, 1e-8]}  # at the last two nothing is learned
+    search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": rates}}}
+    rows = trials(tune("--trainer.max_epochs", "4", search=search, trials=10, seeds=2, prune_after=2))
+    batches = -(-105 // 16)
+    for i, row in enumerate(rows):
+        five = [other["outcome"] for other in rows[:i]].count("complete") >= 5
+        if row["optimizer.lr"] in ("1e-08", "1e-09") and five:
+            assert row["outcome"] == "pruned"
+        if row["optimizer.lr"] == "0.3" or not five:
+            assert row["outcome"] == "complete"
+        assert int(row["steps"]) == (2 if row["outcome"] == "pruned" else 2 * 4) * batches
+        assert len(row["losses"]) == (0 if row["outcome"] == "pruned" else 2)
+    assert "pruned" in [row["outcome"] for row in rows]
+
+
+def test_a_trial_that_diverges_is_a_row(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:
+    search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"choices": [0.1, 1e30]}}}}
+    rows = trials(tune(search=search, trials=6, prune_after=None))
+    assert {(row["outcome"], row["optimizer.lr"]) for row in rows} == {("complete", "0.1"), ("diverged", "1e+30")}
+    assert all(("the loss diverged" in row["message"]) == (row["outcome"] == "diverged") for row in rows)
+    assert "diverged" in capsys.readouterr().out
+
+
+def test_where_all_diverge_a_few_trials_are_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"low": 1e29, "high": 1e30}}}}
+    with pytest.raises(AssertionError):
+        tune_into(tmp_path, search=search, trials=50)
+    assert "no trial has come to its end; the first one: the loss diverged" in capsys.readouterr().err
+    assert len(trials(tmp_path / "tune" / "Iris-FeedForward")) == 5
+
+
+def test_the_default_ranges_go_with_another_model_and_other_data(tmp_path: Path) -> None:
+    args = ["--data", "Iris", "--model", "LogisticRegression", "--trials", "2", "--seeds", "1", "--jobs", "1"]
+    assert main([*args, "--trainer.max_epochs", "1", "--trainer.default_root_dir", str(tmp_path)]) == 0
+    rows = trials(tmp_path / "tune" / "Iris-LogisticRegression")
+    assert {"data.batch_size", "optimizer", "Adam.lr"} <= rows[0].keys()
+    assert not [name for name in rows[0] if name.startswith("model.")]
+
+
+@pytest.mark.slow
+def test_the_rate_is_about_the_best_of_a_scan(tune: Tune, tmp_path: Path) -> None:
+    """Least squares: the loss that gradient descent reaches in four steps, by NumPy in double precision."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3))
+    y = x @ [1.0, -2.0, 0.5]
+    table = tmp_path / "table.csv"
+    np.savetxt(table, np.column_stack([x, y]), delimiter=",", header="a,b,c,y", comments="")
+    args = ["--data", "Table", "--data.path", str(table), "--data.target", "y", "--data.shuffle", "false"]
+    args += ["--data.batch_size", "full", "--model", "LinearRegression", "--model.init", "zeros_"]
+    search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"low": 0.001, "high": 0.9, "log": True}}}}
+    rows = trials(tune(*args, "--trainer.max_epochs", "4", search=search, trials=25, prune_after=None))
+
+    train, val = slice(0, 140), slice(140, 160)
+    x, y = ((v - v[train].mean(0)) / v[train].std(0) for v in (x, y))
+
+    def lowest(rate: float) -> float:
+        w, b, losses = np.zeros(3), 0.0, []
+        for _ in range(4):
+            error = x[train] @ w + b - y[train]
+            w, b = w - rate * 2 * x[train].T @ error / 140, b - rate * 2 * error.mean()
+            losses.append(np.mean((x[val] @ w + b - y[val]) ** 2))
+        return min(losses)
+
+    for row in rows:
+        assert float(row["loss"]) == pytest.approx(lowest(float(row["optimizer.lr"])), rel=1e-4)
+    scan = np.geomspace(0.001, 0.9, 200)
+    best = scan[np.argmin([lowest(rate) for rate in scan])]
+    found = min(rows, key=lambda row: float(row["loss"]))
+    assert best / 1.3 < float(found["optimizer.lr"]) < best * 1.3
+
+
+def fresh(val: list[float], test: list[float] | None = None) -> list[dict[str, Any]]:
+    tests = [{}] * len(val) if test is None else [{"loss": loss, "rmse": loss**0.5} for loss in test]
+    return [{"val_loss": a, "metrics": metrics} for a, metrics in zip(val, tests, strict=True)]
+
+
+A = [1.0, 1.1, 0.9, 1.05, 0.95]
+LESS = [0.5, 0.62, 0.41, 0.53, 0.46]
+SAME = [1.02, 1.07, 0.93, 1.02, 0.96]
+BIT = [0.93, 1.05, 0.91, 0.95, 0.945]
+
+
+@pytest.mark.parametrize(
+    ("best", "default", "words"),
+    [
+        (fresh(LESS, LESS), fresh(A, A), ["Tuning gained: on the test rows", "On the validation rows"]),
+        (fresh(LESS), fresh(A), ["Tuning gained: on the validation rows"]),
+        (fresh(LESS, A), fresh(A, LESS), ["Tuning gained nothing: on the test rows", "lower by", "More validation"]),
+        (
+            fresh(LESS, SAME),
+            fresh(A, A),
+            ["gained nothing that 5 fresh seeds can show: on the test", "lower by", "More"],
+        ),
+        (fresh(SAME), fresh(A), ["Tuning gained nothing that 5 fresh seeds can show"]),
+        (fresh(A), fresh(A), ["Tuning gained nothing that 5 fresh seeds can show"]),
+        (fresh(BIT), fresh(A), ["5 fresh seeds are too few to say whether tuning gained anything"]),
+        (fresh([0.5], [0.5]), fresh([1.0], [1.0]), ["One fresh seed cannot show"]),
+        (
+            [*fresh(LESS[:4]), {"message": "it burst"}],
+            fresh(A),
+            ["gained nothing to be used: the best found broke in 1"],
+        ),
+        (fresh(LESS), [{"message": "it burst"}] * 5, ["Tuning gained: the untuned default broke in 5 of 5"]),
+    ],
+)
+def test_words_say_what_the_seeds_show(best: Any, default: Any, words: list[str]) -> None:
+    sentences = conclusions(best, default)
+    assert len(sentences) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, sentences, strict=True))
+
+
+def test_differences_are_taken_seed_by_seed() -> None:
+    score, _, _ = compare_scores(fresh(LESS, LESS), fresh(A, A))
+    assert score.difference == bootstrap_interval([a - b for a, b in zip(LESS, A, strict=True)])
+    assert statistics.mean(LESS) - statistics.mean(A) == pytest.approx(score.difference.mean)
+    (sentence,) = conclusions(fresh(LESS), fresh(A))
+    for end in score.difference:
+        assert f"{-end:.4g}" in sentence
+
+
+def test_without_optuna_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
+    assert main([]) == 1
+    assert (
+        capsys.readouterr().err == "error: tuning needs optuna, which is not installed: pip install 'project[tune]'\n"
+    )
+
+
+def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"--{name}" in text for name in ("trials", "seeds", "jobs", "name", "storage", "resume"))
+
+
+def test_the_shipped_plan_is_the_default_run() -> None:
+    """Its untuned run is that of configs/fit.yaml, but for its validation rows."""
+    content = read_layer(Path(__file__).parents[2] / "configs" / "tune.yaml")
+    content.content.pop("tune")
+    tuned, usual = flatten(combine([content])), flatten(combine([]))
+    assert {name for name in tuned if tuned[name] != usual.get(name)} == {"data.val_fraction"}
+    assert tuned.keys() == usual.keys()
