@@ -43,7 +43,7 @@ def _parser() -> VerbParser:
     at_once = "trials at the same time, each in a process [all cores]; with 1, the same seed gives the same trials"
     storage = "an Optuna URL; machines with the same one and the same --name share the trials [study.db in the folder]"
     again = "go on with a tuning that was stopped; --trials N makes more of them"
-    parser.add_argument("--trials", metavar="N", type=int, help="configurations to try [40]")
+    parser.add_argument("--trials", metavar="N", type=int, help="configurations to try [30]")
     parser.add_argument("--seeds", metavar="N", type=int, help="runs of each of them [3]")
     parser.add_argument("--jobs", metavar="N", type=int, help=at_once)
     parser.add_argument("--name", metavar="NAME", help="the folder in logs/tune, and the study's name [data and model]")

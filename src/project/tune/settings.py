@@ -50,7 +50,7 @@ class Settings:
     def __init__(
         self,
         search: dict[str, Any],
-        trials: int = 40,
+        trials: int = 30,
         seeds: int = 3,
         fresh_seeds: int = 5,
         prune_after: int | None = 5,
