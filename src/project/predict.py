@@ -3,20 +3,22 @@
 import csv
 import io
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 from tqdm import tqdm
 
 from project.cli import VerbParser, run_command
+from project.data.base import worker_threads
 from project.data.files import stream_file
 from project.names import free_name
 from project.predictor import Predictor
@@ -33,6 +35,8 @@ training has not seen are handled as in training, and counted.
 
 PARQUET = (".parquet", ".pq")
 """How the names of Parquet files end."""
+MAX_AHEAD = 3
+"""How many pieces of the file are worked on at the same time, each in a thread."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -50,7 +54,6 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("--delimiter", help="what stands between two cells of INPUT [found out]")
     parser.add_argument("--encoding", help="how INPUT writes letters [as the training file]")
     options = parser.parse_args(args)
-    torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # reading and writing take the other one
     predictor = Predictor.from_run(options.run)
     num_rows, renamed = predict_file(
         predictor,
@@ -116,18 +119,16 @@ def predict_file(
     new = ["prediction", *(f"probability_{name}" for name in predictor.schema.target.classes)]
     num_rows = 0
     bar = tqdm(unit="row", unit_scale=True, disable=None, leave=False)  # hidden where there is no terminal
-    # One piece is read ahead and one written behind, by threads of their own.
-    with _writer(output, empty, force) as write, bar, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as scribe:
-        coming = reader.submit(next, pieces, None)
-        written: Future[Any] = scribe.submit(len, ())
-        while (piece := coming.result()) is not None:
-            coming = reader.submit(next, pieces, None)
-            predicted = _add_predictions(predictor, piece, num_rows, threshold, as_text)
-            written.result()
-            written = scribe.submit(write, predicted)
-            num_rows += len(piece)
-            bar.update(len(piece))
-        written.result()
+    ahead: deque[Future[pa.Table]] = deque()  # pieces that are read, and not yet written
+    with _writer(output, empty, force) as write, bar, worker_threads() as workers:
+        for piece in chain(pieces, repeat(None, MAX_AHEAD)):
+            if piece is not None:
+                ahead.append(workers.submit(_add_predictions, predictor, piece, num_rows, threshold, as_text))
+                num_rows += len(piece)
+            if ahead and (piece is None or len(ahead) == MAX_AHEAD):
+                predicted = ahead.popleft().result()
+                write(predicted)
+                bar.update(len(predicted))
     return num_rows, {a: b for a, b in zip(new, empty.column_names[-len(new) :], strict=True) if a != b}
 
 

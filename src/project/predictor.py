@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from project.models.outputs import predictions
 from project.run_folder import load_run
 from project.schema import Category
 from project.thresholds import check_threshold, choose_classes
+
+_COUNTING = Lock()  # an attribute could not be pickled
 
 
 class Predictor:
@@ -91,6 +94,8 @@ class Predictor:
     def outputs(self, table: pa.Table, first_row: int = 0) -> NDArray[np.float64]:
         """Probabilities, ``(rows, classes)``, or numbers in the target's own unit, ``(rows,)``.
 
+        Several threads may call it.
+
         Args:
             table: The rows.
             first_row: The number of the first one, counted from 0, for messages.
@@ -111,11 +116,12 @@ class Predictor:
         return np.asarray(predictions(outputs, target).numpy())
 
     def _count(self, raw: NDArray[np.float64]) -> None:
-        missing = np.isnan(raw).sum(0).tolist()
-        for i, column in enumerate(self.schema.columns):
-            self.num_missing[column.name] += missing[i]
-            if isinstance(column, Category):
-                self.num_unseen[column.name] += int((raw[:, i] == -1).sum())
+        missing, unseen = np.isnan(raw).sum(0).tolist(), (raw == -1).sum(0).tolist()
+        with _COUNTING:
+            for i, column in enumerate(self.schema.columns):
+                self.num_missing[column.name] += missing[i]
+                if isinstance(column, Category):
+                    self.num_unseen[column.name] += unseen[i]
 
 
 def as_table(table: Any) -> pa.Table:

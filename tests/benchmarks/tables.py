@@ -82,7 +82,6 @@ def _run(what: str, path: Path) -> None:
     if what == "arrow":
         csv.read_csv(table)
     elif predictor is not None:
-        torch.set_num_threads(max(1, torch.get_num_threads() - 1))
         predict_file(predictor, table, path / "predictions.csv", force=True)
     else:
         torch.set_num_threads(1)

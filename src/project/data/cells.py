@@ -148,7 +148,7 @@ class CellReader:
             raise ValueError(f"column '{name}' must hold names, not {column.type}")
         encoded = as_dictionary(column)
         names = self.text(encoded.dictionary)
-        if {value.lower() for value in values} <= {"true", "false"}:  # files write them in capitals or not
+        if len(values) <= 2 and {value.lower() for value in values} <= {"true", "false"}:  # in capitals or not
             names, values = pc.utf8_lower(names), tuple(value.lower() for value in values)
         index = pc.fill_null(pc.index_in(names, value_set=pa.array(values, pa.string())), -1)
         lookup = np.append(np.where(names.is_null(), np.nan, index.to_numpy(False).astype(np.float64)), np.nan)

@@ -5,6 +5,7 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from project.names import nearest
 
 SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
-PIECE = 2**20
-"""Bytes of a CSV file that are read together when it is streamed; a few pieces are in memory at a time."""
+BLOCK = 2**20
+"""Bytes of a CSV file that are read together when it is streamed: Arrow has some dozens of blocks in memory."""
+BLOCKS = 3
+"""How many blocks make a piece, for the time that each takes besides that for its rows."""
 DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
 HEADER_ALONE = "Empty CSV"  # so Arrow calls it
@@ -78,10 +81,10 @@ def stream_file(
             # By default Arrow reads a large part of the file ahead.
             scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
             ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
-            schema, batches = source.schema, source.to_batches(batch_size=2**15, fragment_scan_options=scan, **ahead)
+            schema, batches = source.schema, source.to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
         else:
             header, options = _csv_options(path, delimiter, encoding)
-            options["read_options"].block_size = PIECE
+            options["read_options"].block_size = BLOCK
             schema = _text_schema(header)
             try:
                 batches = arrow_csv.open_csv(pa.input_stream(str(path)), **options)
@@ -93,8 +96,8 @@ def stream_file(
 
     def pieces() -> Iterator[pa.Table]:
         with _explained(path, delimiter, encoding):
-            for batch in batches:
-                yield pa.Table.from_batches([batch])
+            while some := list(islice(batches, BLOCKS)):
+                yield pa.Table.from_batches(some)
 
     return schema, pieces()
 
