@@ -51,7 +51,7 @@ def assert_same_run(a: Path, b: Path) -> None:
         ),
         pytest.param("--trainer.accumulate_grad_batches 4", marks=pytest.mark.slow),
         pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
-        "--trainer.max_epochs -1 --trainer.max_steps 15",
+        pytest.param("--trainer.max_epochs -1 --trainer.max_steps 15", marks=pytest.mark.slow),
         "--data.val_fraction 0 --checkpoint_every 3",
         "--data.batch_size full --optimizer LBFGS --trainer.max_epochs 9",
     ],
@@ -83,7 +83,7 @@ LONG = ("--data", "Blobs", "--data.num_samples", "10000", "--data.batch_size", "
 def start(logs: Path, *args: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "project.fit", *args]
     if "--resume" not in args:
-        command += [*LONG, "--trainer.max_epochs", "6", "--trainer.default_root_dir", str(logs), "--name", "run"]
+        command += [*LONG, "--trainer.max_epochs", "4", "--trainer.default_root_dir", str(logs), "--name", "run"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -123,7 +123,7 @@ def test_a_stopped_process_goes_on_in_its_own_folder(
     assert (process.returncode, err) == (0, "")
     assert (folder / "report.json").exists()
 
-    whole = fit(*LONG, "--trainer.max_epochs", "6", *every)
+    whole = fit(*LONG, "--trainer.max_epochs", "4", *every)
     assert_same_run(whole, folder)
 
 

@@ -197,7 +197,7 @@ def check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
             raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
         value = _check_nested(value, path, layer)
         try:
-            checked[name] = parser.parse_object({name: value})[name]
+            checked[name] = parser.parse_object({name: value}, defaults=False)[name]
         except (ArgumentError, ValueError) as error:
             expected = _expected(str(error)) or f"see --{path.partition('.')[0]}.help"
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None

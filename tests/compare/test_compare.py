@@ -22,6 +22,7 @@ Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[2]
 SMALL = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "4")
+FEW = ("--rates", "0.1,0.01", "--tuning-seeds", "1", "--seeds", "2")
 
 
 def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_numbers(compare: Compare) -> None:
@@ -37,7 +38,7 @@ def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_number
 
 
 def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", "--seeds", "2", "--jobs", "2")
+    folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW, "--jobs", "2")
     runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
     for run in runs:
         again = tmp_path / "again"

@@ -17,7 +17,7 @@ from project.compare.__main__ import main
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ARGS = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "6", "--seeds", "2")
-ARGS += ("--optimizers", "SGD,Adam", "--rates", "0.1,0.01")
+ARGS += ("--optimizers", "SGD,Adam", "--rates", "0.1,0.01", "--tuning-seeds", "1")
 
 
 def start(logs: Path, *args: str) -> tuple["subprocess.Popen[str]", Path]:
