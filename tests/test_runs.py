@@ -129,7 +129,7 @@ def test_csv_has_the_reports_numbers_and_times(logs, show):
 
 
 def test_folds_and_comparisons_are_shown_on_demand(logs, show):
-    assert "Left out as folds or parts of a comparison: 3 (--all shows them)" in show(logs)
+    assert "Left out as parts of a cross-validation, comparison or tuning: 3 (--all shows them)" in show(logs)
     printed = show(logs, "--all")
     assert "Left out" not in printed
     inner = [row[:2] for row in cells(printed) if "/" in row[0]]
@@ -316,7 +316,8 @@ def test_a_file_that_cannot_be_read_costs_its_row_only(logs, tmp_path, capsys, f
         (["--diff", "iris/nothing", "iris/adam"], "iris/nothing is no run's folder"),
         (["--diff", "iris/adam", "iris/sgd", "--csv"], "--diff shows two runs: leave out"),
         (["--diff", "iris/adam"], "--diff: expected 2 arguments"),
-        (["--sorted", "run"], "unrecognized arguments: --sorted"),
+        (["--sorted", "run"], "--sorted is not accepted; did you mean --sort?"),
+        (["--color", "run"], "unrecognized arguments: --color"),
     ],
 )
 def test_wrong_flags(logs, capsys, args, words):
@@ -334,7 +335,7 @@ def test_no_such_folder(tmp_path, capsys):
 
 @pytest.mark.parametrize("exists", [False, True])
 def test_no_runs_yet(tmp_path, show, monkeypatch, exists):
-    monkeypatch.setattr("project.run_folder.ROOT", tmp_path)  # no project's folder: logs are where one stands
+    monkeypatch.setattr("project.run_folder.ROOT", tmp_path)  # no repository: logs are where one stands
     monkeypatch.chdir(tmp_path)
     if exists:
         (tmp_path / "logs").mkdir()

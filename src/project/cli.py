@@ -18,11 +18,12 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch.optim import SGD
 
 from project.config import RUN_SETTINGS, SECTIONS
 from project.data import Table
 from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
-from project.models import Diverged
+from project.models import Diverged, FeedForward
 from project.names import nearest
 
 
@@ -88,7 +89,7 @@ def read_flags(args: Sequence[str]) -> Request:
             settings.content[section] = value
         else:
             flags = ["config", "resume", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
-            for place, cls in (("data", Table), ("trainer", Trainer)):
+            for place, cls in (("data", Table), ("model", FeedForward), ("optimizer", SGD), ("trainer", Trainer)):
                 if name in inspect.signature(cls).parameters:
                     raise UsageError(f"{flag} is not accepted; did you mean --{place}.{name}?")
             raise UsageError(f"{flag} is not accepted; {nearest(section, flags).replace('mean ', 'mean --')}")
@@ -139,16 +140,27 @@ class VerbParser(argparse.ArgumentParser):
             UsageError: If a flag is not known, or its value cannot be.
         """
         options, others = self.parse_known_args(args)
-        own = [flag for action in self._actions for flag in action.option_strings]
+        for name, value in vars(options).items():
+            if value == "":
+                raise UsageError(f"--{name.replace('_', '-')} needs a value")
+        if getattr(options, "jobs", None) is not None and options.jobs < 1:
+            raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
         for flag in [argument.partition("=")[0] for argument in others]:
             name = flag.removeprefix("--").partition(".")[0]
             known = name in SECTIONS or name in RUN_SETTINGS or name in ("trainer", "config", "resume", "print_config")
-            if flag.startswith("--") and not known and (near := get_close_matches(flag, own, cutoff=0.8)):
-                raise UsageError(f"{flag} is not accepted; did you mean {near[0]}?")
+            if flag.startswith("--") and not known and (meant := self._nearest(flag)):
+                raise UsageError(f"{flag} is not accepted; did you mean {meant}?")
         return options, read_flags(others)
+
+    def _nearest(self, flag: str) -> str | None:
+        own = [name for action in self._actions for name in action.option_strings]
+        return next(iter(get_close_matches(flag, own, n=1, cutoff=0.8)), None)
 
     def error(self, message: str) -> NoReturn:
         """Raises a usage error instead of printing two lines and leaving."""
+        _, unknown, others = message.partition("unrecognized arguments: ")
+        if unknown and (meant := self._nearest(flag := others.split()[0].partition("=")[0])):
+            raise UsageError(f"{flag} is not accepted; did you mean {meant}?")
         raise UsageError(f"{message}; see {self.prog} --help")
 
 

@@ -21,7 +21,7 @@ from project.data.splits import SPLITS
 from project.models import TableModel
 from project.models.outputs import predictions
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
-from project.run_folder import load_run
+from project.run_folder import load_best
 from project.schema import Schema
 from project.thresholds import BEST_F1, best_f1_threshold, check_threshold, choose_classes, threshold_metrics
 
@@ -119,7 +119,7 @@ def evaluate(
 
 
 def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None) -> Evaluation:
-    model, checkpoint = load_run(run)
+    model, checkpoint = load_best(run)
     config = checkpoint.get("config")
     if config is None:
         raise ValueError(f"{run} was not written by project.fit and does not say what to test on")

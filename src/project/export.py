@@ -1,4 +1,4 @@
-"""``python -m project.export RUN -o FILE``: a trained model as one file that runs without this project."""
+"""``python -m project.export RUN -o FILE``: a trained model as one file that runs without this package."""
 
 import importlib
 import io
@@ -16,7 +16,7 @@ from project.cli import VerbParser, run_command
 from project.config import Config
 from project.data.base import EVALUATION_BATCH_SIZE
 from project.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
-from project.run_folder import load_run, written_whole
+from project.run_folder import load_best, written_whole
 from project.schema import Category, Date, Number, Schema
 
 DESCRIPTION = """\
@@ -31,7 +31,7 @@ An ONNX file has one input for each column, by the column's name, all of shape (
               has not seen is treated as in training
 Its output is `probabilities` (batch, classes), two columns for two classes, or `prediction` (batch,) in the target's
 own unit, both float64. Its metadata has the columns, the values of categories, the target, the classes and the
-versions, as JSON. It runs under onnxruntime, which needs neither this project nor PyTorch.
+versions, as JSON. It runs under onnxruntime, which needs neither this package nor PyTorch.
 
 A file of --format torch is for torch.export.load. It takes one float64 tensor (batch, columns) with the columns in the
 order of its extra file metadata.json, and categories as the index of their value, -1 for one that is not listed, NaN
@@ -71,7 +71,7 @@ def _main(args: Sequence[str]) -> int:
 def export(
     run: str | Path, path: Path, file_format: Literal["onnx", "torch"] = "onnx", force: bool = False
 ) -> tuple[Schema, str]:
-    """Writes a run's best checkpoint as a file that runs without this project, and checks it.
+    """Writes a run's best checkpoint as a file that runs without this package, and checks it.
 
     Args:
         run: The run's folder, or a checkpoint.
@@ -87,7 +87,7 @@ def export(
             gives something else than the checkpoint.
         OSError: If the file exists or cannot be written.
     """
-    model, checkpoint = load_run(run)
+    model, checkpoint = load_best(run)
     if file_format == "onnx":
         _check_packages()
     with written_whole(path, force) as temporary:

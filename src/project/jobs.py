@@ -1,6 +1,7 @@
 """Many runs at the same time, each in a process with one thread."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -50,7 +51,8 @@ def run_all(
     on_sigterm = signal.signal(signal.SIGTERM, _stop)
     on_ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
     try:
-        results = parallel(delayed(_call)(function, *arguments) for arguments in todo)
+        parent = os.getpid() if backend == "loky" else None
+        results = parallel(delayed(_call)(function, *arguments, parent=parent) for arguments in todo)
         signal.signal(signal.SIGINT, on_ctrl_c)
         yield from results
     except BrokenProcessPool:
@@ -60,6 +62,7 @@ def run_all(
         signal.signal(signal.SIGTERM, on_sigterm)
 
 
+# example: begin
 @contextlib.contextmanager
 def cluster(backend: str, address: str | None, jobs: int = 1) -> Iterator[None]:
     """Connects to a cluster as long as it is needed; does nothing for another backend than ``dask``.
@@ -92,11 +95,14 @@ def cluster(backend: str, address: str | None, jobs: int = 1) -> Iterator[None]:
         yield
 
 
+# example: end
 def _stop(*_: Any) -> NoReturn:
     raise SIGTERMException
 
 
-def _call(function: Callable[..., Result], *arguments: Any) -> Result:
+def _call(function: Callable[..., Result], *arguments: Any, parent: int | None = None) -> Result:
+    if parent not in (None, os.getppid()):  # it was killed, and may be going on in another process
+        os._exit(1)
     silence()
     tqdm.set_lock(RLock())  # its own lock is a semaphore, which a process that is killed would leave behind
     try:

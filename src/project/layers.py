@@ -10,6 +10,8 @@ from project.names import nearest
 
 COMMAND_LINE = "command line"
 """The source of flags, in messages."""
+PLACE = ("name", "experiment", "trainer.default_root_dir")
+"""Settings that say where a run stands, not what it does."""
 
 
 class UsageError(ValueError):
@@ -45,3 +47,22 @@ def read_layer(path: str | Path) -> Layer:
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
     return Layer(content, str(path), path.parent)
+
+
+def flatten(value: Any, name: str = "") -> dict[str, Any]:
+    """All settings by their names on the command line; a class goes by the name of its section."""
+    if not isinstance(value, dict) and not (isinstance(value, list) and any(isinstance(v, dict) for v in value)):
+        return {name: value}
+    return {key: setting for inner, part in parts_of(value, name) for key, setting in flatten(part, inner).items()}
+
+
+def parts_of(value: Any, name: str) -> list[tuple[str, Any]]:
+    """What a mapping or a list holds, with the names on the command line."""
+    if isinstance(value, list):
+        return [(f"{name}[{i}]", part) for i, part in enumerate(value)]
+    return [(inside(name, key), part) for key, part in value.items()] if isinstance(value, dict) else []
+
+
+def inside(name: str, key: str) -> str:
+    """The name on the command line of what a mapping of this name holds."""
+    return name if key in ("class_path", "init_args") else f"{name}.{key}".lstrip(".")

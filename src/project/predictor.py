@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,7 +18,7 @@ from project.data.labels import label_values
 from project.encoder import Encoder
 from project.models import TableModel
 from project.models.outputs import predictions
-from project.run_folder import load_run
+from project.run_folder import load_best
 from project.schema import Category
 from project.thresholds import check_threshold, choose_classes
 
@@ -51,16 +52,16 @@ class Predictor:
         self._encoder = Encoder(self.schema)
 
     @classmethod
-    def from_run(cls, run: str | Path) -> "Predictor":
+    def from_run(cls, run: str | PathLike[str]) -> "Predictor":
         """Loads the best checkpoint of a run.
 
         Args:
-            run: The run's folder, or a checkpoint.
+            run: The run's folder, or a checkpoint, or what `train` gave.
 
         Raises:
             ValueError: If there is no checkpoint, or it is damaged.
         """
-        model, checkpoint = load_run(run)
+        model, checkpoint = load_best(Path(run))
         predictor = cls(model)
         if config := checkpoint.get("config"):
             predictor.encoding = config["data"]["init_args"].get("encoding", predictor.encoding)

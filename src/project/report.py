@@ -15,6 +15,7 @@ from rich.table import Table
 
 from project.config import Config
 from project.data.columns import KINDS, Finding
+from project.layers import flatten
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
 
@@ -31,9 +32,13 @@ class Spread(TypedDict):
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
     """Writes a report with the versions and the commit under which it was made."""
-    versions = {"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in PACKAGES}}
-    content = {**report, "versions": versions, "git_commit": _git_commit()}
+    content = {**report, "versions": versions(), "git_commit": _git_commit()}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of what a run's figures depend on."""
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
 def _git_commit() -> str | None:
@@ -129,8 +134,8 @@ def log_hparams(logger: TensorBoardLogger, config: Config) -> None:
     settings: dict[str, Any] = {"seed": config["seed"], "max_epochs": config["trainer"]["max_epochs"]}
     for section in ("data", "model", "optimizer", "scheduler"):
         if config[section] is not None:
-            settings[section] = config[section]["class_path"].rpartition(".")[2]
-            settings |= {f"{section}.{key}": value for key, value in config[section]["init_args"].items()}
+            settings |= flatten(config[section], section)
+            settings[section] = settings[section].rpartition(".")[2]
     plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in settings.items() if v is not None}
     writer = logger.experiment._get_file_writer()
     _, *session = hparams(plain, {})  # type: ignore[no-untyped-call]  # not annotated in torch

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from project.config import ROOT, Config
 from project.layers import UsageError
@@ -65,7 +66,7 @@ def find_checkpoint(run: str | Path, names: tuple[str, ...]) -> Path:
     raise UsageError(f"{run} {what}")
 
 
-def load_run(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
+def load_best(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
     """The model of a run's best checkpoint, as from `load_model`, and that checkpoint.
 
     Args:
@@ -73,11 +74,25 @@ def load_run(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
 
     Raises:
         UsageError: If there is no checkpoint.
-        ValueError: If it is none of this project.
+        ValueError: If it is none of this package.
         OSError: If it cannot be read.
     """
     checkpoint = load_checkpoint(find_checkpoint(run, ("best.ckpt", "last.ckpt")))
     return restore_model(checkpoint), checkpoint
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps other processes from working in the same folder.
+
+    Raises:
+        UsageError: If another one does so already.
+    """
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise UsageError(f"another process is at work in {folder}: wait for its end") from None
 
 
 @contextmanager
@@ -123,7 +138,7 @@ def _logs(config: Config) -> Path:
 
 
 def default_logs() -> Path:
-    """The project's folder of runs; that of the current folder where it is installed without one."""
+    """The repository's folder of runs; that of the current folder where it is installed without one."""
     return (ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()) / "logs"
 
 

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from project.cli import VerbParser, run_command, shown
-from project.layers import UsageError
+from project.layers import PLACE, UsageError, flatten
 from project.names import nearest
 from project.run_folder import default_logs
 
@@ -33,9 +33,6 @@ Examples:
 COLUMNS = ("experiment", "run", "data", "model", "optimizer", "lr", "val_loss", "score", "age")
 FIELDS = (*COLUMNS[:7], "metric", "score", "age")
 """What ``--csv`` writes, and what can be sorted by and filtered."""
-
-PLACE = ("name", "experiment", "trainer.default_root_dir")
-"""Settings that say where a run stands, not what it does."""
 
 MODULES = re.compile(r"^(project\.(data|models)|torch\.optim(\.lr_scheduler)?|lightning\.pytorch\.callbacks)\.")
 """Where classes go by their names alone."""
@@ -59,7 +56,7 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("logs", metavar="LOGS", nargs="?", type=Path, help="the folder of the runs [logs]")
     parser.add_argument("--sort", metavar="COLUMN", help="sort by a column; -COLUMN: high to low [-age]")
     parser.add_argument("--where", metavar="COLUMN=TEXT", action="append", default=[], help=where)
-    parser.add_argument("--all", action="store_true", help="folds and the runs of comparisons, too")
+    parser.add_argument("--all", action="store_true", help="folds and the runs of comparisons and tunings, too")
     parser.add_argument("--csv", action="store_true", help="write comma-separated values, with times instead of ages")
     parser.add_argument("--diff", metavar=("A", "B"), nargs=2, help="two runs' folders, from here or from LOGS")
     if "--sort" in args[:-1]:  # in one piece, or argparse takes -val_loss for a flag
@@ -90,7 +87,10 @@ def _main(args: Sequence[str]) -> int:
     if runs and not rows:
         print(f"No run has {' and '.join(options.where)}", file=notes)
     if num_hidden:
-        print(f"Left out as folds or parts of a comparison: {num_hidden} (--all shows them)", file=notes)
+        print(
+            f"Left out as parts of a cross-validation, comparison or tuning: {num_hidden} (--all shows them)",
+            file=notes,
+        )
     elif not runs:
         print(f"There are no runs under {shown(logs)} yet; make one with: python -m project.fit", file=notes)
     return 0
@@ -144,7 +144,7 @@ def _read(folder: Path, logs: Path) -> Row:
         **names,
         "lr": lr,
         "val_loss": scores.get("val_loss"),
-        "metric": metric if finished else "unfinished",
+        "metric": report.get("status", metric) if finished else "unfinished",
         "score": scores.get(metric or ""),
         "age": max(0.0, time.time() - ended),
         "time": datetime.fromtimestamp(ended).astimezone().isoformat(timespec="seconds"),
@@ -197,7 +197,7 @@ def _digits(score: float | None, sign: str = "") -> str:
 def _print_differences(logs: Path, *names: str) -> None:
     """Prints the settings in which two runs differ, and their scores side by side."""
     runs = [_read(folder, folder.parent) for folder in (_folder(name, logs) for name in names)]
-    a, b = (dict(_settings(run["config"])) for run in runs)
+    a, b = ({name: _text(value) for name, value in flatten(run["config"]).items()} for run in runs)
     rows = [[key, a.get(key, ""), b.get(key, "")] for key in {**a, **b} if key not in PLACE]
     if rows := [row for row in rows if row[1] != row[2]]:
         _print_table(("setting", *names), rows)
@@ -220,19 +220,8 @@ def _folder(name: str, logs: Path) -> Path:
     raise UsageError(f"{name} is no run's folder: there is no config.yaml in it, seen from here or from {shown(logs)}")
 
 
-def _settings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """All settings by their names on the command line, as text; a class is a setting, too."""
-    if isinstance(value, dict) and "class_path" in value:
-        yield name, MODULES.sub("", str(value["class_path"]))
-        value = value.get("init_args", {})
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _settings(inner, f"{name}.{key}".lstrip("."))
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for i, item in enumerate(value):
-            yield from _settings(item, f"{name}[{i}]")
-    else:
-        yield name, value if isinstance(value, str) else json.dumps(value, default=str)
+def _text(value: Any) -> str:
+    return MODULES.sub("", value) if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:

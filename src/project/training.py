@@ -2,11 +2,12 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from project.baselines import baseline_scores
@@ -24,7 +25,12 @@ from project.schema import Schema
 
 
 def fit_model(
-    config: Config, data: TableData, resume: Path | None = None, folder: Path | None = None, quiet: bool = False
+    config: Config,
+    data: TableData,
+    resume: Path | None = None,
+    folder: Path | None = None,
+    quiet: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[Trainer, TableModel, Path]:
     """Makes the model and the trainer, and trains.
 
@@ -34,6 +40,7 @@ def fit_model(
         resume: The folder of the stopped run to go on with, or None for a new run.
         folder: A new folder for the run, if it is not to be chosen here.
         quiet: Whether to print nothing and keep to one thread, as one run of many does.
+        callbacks: What watches the run besides the configuration's own callbacks.
 
     Returns:
         The trainer, the model with its last weights, and the run's folder.
@@ -73,6 +80,7 @@ def fit_model(
         if resume is None:
             write_config(folder, config)
         trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
+        trainer.callbacks[:0] = callbacks  # type: ignore[attr-defined]  # set elsewhere; checkpoints come last
         if quiet and trainer.progress_bar_callback is not None:
             trainer.progress_bar_callback.disable()
         elif not quiet:
@@ -116,13 +124,13 @@ def finish(
     Returns:
         The report.
     """
-    metrics = test_model(trainer, model, data, folder)
+    metrics, lowest = test_model(trainer, model, data, folder), lowest_val_loss(trainer)
     report = {
         "run": folder.name,
         "experiment": folder.parent.name,
         "metrics": metrics,
         "baselines": baseline_scores(data) if metrics and alone else {},
-        "val_loss": lowest_val_loss(trainer),
+        "val_loss": lowest,
         "num_parameters": model.num_parameters,
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
@@ -132,15 +140,17 @@ def finish(
     }
     write_report(folder / "report.json", report)
     if isinstance(trainer.logger, RunLogger):
+        writer, step = trainer.logger.experiment, trainer.global_step
         log_hparams(trainer.logger, config)
+        if lowest is not None:
+            writer.add_scalar("lowest_loss/val", lowest, step)  # for the HParams tab
         if alone and metrics and data.schema.target.kind != "number":
             from project.figures import boundary_figure, confusion_figure
 
-            writer, step = trainer.logger.experiment, trainer.global_step
             writer.add_figure("confusion/test", confusion_figure(model, data), step)
             if data.schema.num_encoded == len(data.schema.numbers) == 2:
                 writer.add_figure("boundary/test", boundary_figure(model, data), step)
-        trainer.logger.experiment.close()
+        writer.close()
     return report
 
 
@@ -150,9 +160,11 @@ def test_model(trainer: Trainer, model: TableModel, data: TableData, folder: Pat
     Returns:
         The metrics of the test rows; empty if there are none.
     """
-    if not len(data.split("test").x) or trainer.limit_test_batches == 0:
-        return {}
     best = folder / "checkpoints" / "best.ckpt"
+    if not len(data.split("test").x) or trainer.limit_test_batches == 0:
+        if best.exists():
+            model.load_state_dict(load_checkpoint(best)["state_dict"])
+        return {}
     (scores,) = trainer.test(model, data, best if best.exists() else None, verbose=False, weights_only=True)
     return {name.removesuffix("/test"): value for name, value in scores.items()}
 

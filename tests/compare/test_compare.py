@@ -14,9 +14,11 @@ import yaml
 from scipy import stats
 
 from project.compare.__main__ import main
-from project.curves import read_curves
+from project.curves import curves_by_tag
 from project.fit import main as fit_main
 from project.paired import bootstrap_interval, differs
+from project.run_folder import alone
+from project.runs import main as runs_main
 
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
@@ -44,9 +46,8 @@ def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> No
         again = tmp_path / "again"
         args = ["--config", str(run / "config.yaml"), "--trainer.default_root_dir", str(again), "--name", run.name]
         assert fit_main([*args, "--experiment", run.parent.name]) == 0
-        there, here = read_curves(run), read_curves(again / run.parent.name / run.name)
-        assert there.keys() - here.keys() == {"lowest_loss/val"}  # for the HParams tab
-        assert here.keys() - there.keys() == set()
+        there, here = curves_by_tag(run), curves_by_tag(again / run.parent.name / run.name)
+        assert there.keys() == here.keys()
         assert len(there["loss/val"].values) in (2, 4)
         for tag in here.keys() - {"epoch_seconds"}:
             assert there[tag] == here[tag]
@@ -58,7 +59,7 @@ def test_the_tutorial_s_three_curves(compare: Compare) -> None:
     printed = {"Adam": (107.9976, 8.7378), "RMSprop": (5376, 1908), "SGD": (499.9, 32.7)}
     for label, losses in printed.items():
         (run,) = folder.glob(f"{label}/own-settings-*")
-        assert [4000 * loss for loss in read_curves(run)["loss/train"].values] == pytest.approx(losses, rel=2e-3)
+        assert [4000 * loss for loss in curves_by_tag(run)["loss/train"].values] == pytest.approx(losses, rel=2e-3)
 
 
 def bowl(*widths: float) -> tuple[str, ...]:
@@ -216,6 +217,13 @@ def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
         ("--optimizers Adm", "did you mean Adam?"),
         ("--optimizers SGD,Adam,SGD", "two optimizers are called 'SGD'"),
         ("--optimizers configs/optimizers/adm.yaml", "did you mean adam.yaml?"),
+        ('--optimizers [{"class_path":SGD,"lable":x}]', "'lable' is not accepted in an entry; did you mean label?"),
+        ('--optimizers [{"lr":1}]', "'lr' is not accepted in an entry"),
+        ('--optimizers [{"label":x}]', "an entry of optimizers needs a class_path"),
+        ("--experiment mine", "give it another name there with --name"),
+        ("--name=", "--name needs a value"),
+        ("--lr 0.1", "did you mean --optimizer.lr?"),
+        ("--seed 4294967290", "seed must be between 0 and 4294967295"),
         ("--seeds 0", "seeds must be 1 or more, not 0"),
         ("--tuning-seeds 0", "tuning_seeds must be 1 or more, not 0"),
         ("--seeds many", "seeds cannot be 'many'"),
@@ -250,3 +258,25 @@ def test_what_cannot_be_is_one_sentence(
     assert words in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_gives_its_name_and_a_run_that_is_under_way_is_left_alone(
+    compare: Compare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "people.csv"
+    np.savetxt(table, np.random.default_rng(0).normal(size=(60, 3)), delimiter=",", header="a,b,y", comments="")
+    data = ("--data", "Table", "--data.path", str(table), "--data.target", "y", "--model", "LinearRegression")
+    folder = compare(*data, "--optimizers", "SGD", "--rates", "none", "--seeds", "1", "--trainer.max_epochs", "1")
+    assert folder.name == "people-LinearRegression"
+    with alone(folder):
+        assert main(["--resume", str(folder), "--jobs", "1"]) == 2
+    assert "another process is at work in" in capsys.readouterr().err
+
+
+def test_a_run_that_diverged_says_so_in_the_table_of_runs(
+    compare: Compare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.1,1e30", "--tuning-seeds", "1", "--seeds", "1")
+    capsys.readouterr()
+    assert runs_main([str(folder.parents[1]), "--all", "--where", "lr=1e+30"]) == 0
+    assert "diverged" in capsys.readouterr().out

@@ -478,3 +478,32 @@ def test_rates_that_diverged_have_a_cross(real: tuple[Summary, Comparison, Path]
     dots = [float(np.asarray(line.get_xdata())[0]) for line in rates.lines if line.get_markersize() == 9]
     assert dots == [row.rate for row in summary.rows]
     assert [label.get_text() for label in defaults.get_yticklabels()] == [row.label for row in summary.rows]
+
+
+def test_the_target_is_a_median_that_half_of_the_runs_reach(make: Callable[..., Made]) -> None:
+    summary, comparison = make({"a": [[1.0, 0.5], [1.0, 0.65]], "b": [[1.0, 0.2], [1.0, 0.4]]})
+    assert summary.target_loss == pytest.approx((0.5 + 0.65) / 2)
+    (a,) = [row for row in summary.rows if row.label == "a"]
+    assert a.reached == 1
+    assert a.steps is not None
+    assert "highest median" in " ".join(cautions(summary, comparison, 1))
+
+
+def test_where_all_diverge_nothing_is_said_of_an_order(make: Callable[..., Made]) -> None:
+    summary, comparison = make({"a": [[1.0, 1e9]], "b": [[1e9]]})
+    assert len(cautions(summary, comparison, 1)) == 1
+
+
+def test_one_optimizer_has_no_lowest_loss(make: Callable[..., Made]) -> None:
+    summary, _ = make({"a": [[1.0, 0.5], [1.0, 0.7]]})
+    assert findings(summary)[0].startswith("a has the median loss/val: 0.6")
+
+
+def test_lbfgs_counts_more_gradients_than_steps(make: Callable[..., Made]) -> None:
+    summary, comparison = make({"SGD": [[1.0, 0.5]], "LBFGS": [[1.0, 0.4]]})
+    entries = [
+        replace(e, config={**e.config, "optimizer": {"class_path": f"torch.optim.{e.label}"}})
+        for e in comparison.entries
+    ]
+    words = [" ".join(cautions(summary, Comparison(some, comparison.settings), 1)) for some in (entries[:1], entries)]
+    assert ["LBFGS takes several gradients" in text for text in words] == [False, True]

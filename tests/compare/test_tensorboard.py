@@ -15,7 +15,7 @@ from project.compare.__main__ import main
 from project.compare.bands import write_bands
 from project.compare.summary import Row, Run, Summary
 from project.compare.worker import Result, Task
-from project.curves import Curve, read_curves
+from project.curves import Curve, curves_by_tag
 
 OPTIMIZERS = ("Adam", "RMSprop", "SGD")
 BANDS = ("median", "low", "high")
@@ -46,22 +46,22 @@ def seeds(comparison: Path, label: str) -> list[str]:
 
 def test_bands_are_median_lowest_and_highest_of_the_seeds(comparison: Path) -> None:
     for label in OPTIMIZERS:
-        curves = [read_curves(comparison / name) for name in seeds(comparison, label)]
+        curves = [curves_by_tag(comparison / name) for name in seeds(comparison, label)]
         for name, function in zip(BANDS, (np.median, np.min, np.max), strict=True):
-            band = read_curves(comparison / label / name)
+            band = curves_by_tag(comparison / label / name)
             assert {tag for tag in band if not tag.startswith("band/")} == set(curves[0])
             for tag in ("loss/train", "loss/val", "accuracy/val", "accuracy/test"):
                 assert band[tag].steps == curves[0][tag].steps
                 assert band[tag].values == pytest.approx(function([curve[tag].values for curve in curves], axis=0))
     # A chart draws its bands from tags of one run.
     for end in ("low", "high"):
-        band = read_curves(comparison / "SGD" / "median")
-        assert band[f"band/loss/val/{end}"] == read_curves(comparison / "SGD" / end)["loss/val"]
+        band = curves_by_tag(comparison / "SGD" / "median")
+        assert band[f"band/loss/val/{end}"] == curves_by_tag(comparison / "SGD" / end)["loss/val"]
 
 
 def test_the_relative_axis_shows_the_seconds_of_the_training(comparison: Path) -> None:
     points = EventAccumulator(str(comparison / "Adam" / "median")).Reload().Scalars("loss/val")
-    seconds = [read_curves(comparison / name)["epoch_seconds"].values for name in seeds(comparison, "Adam")]
+    seconds = [curves_by_tag(comparison / name)["epoch_seconds"].values for name in seeds(comparison, "Adam")]
     ends = np.median(np.cumsum(seconds, axis=1), axis=0)
     assert [point.wall_time - points[0].wall_time for point in points] == pytest.approx(ends - ends[0], abs=1e-5)
 
@@ -82,8 +82,8 @@ def test_bands_end_with_the_shortest_run(tmp_path: Path) -> None:
     long = {"loss/val": Curve([1, 3, 5], [4.0, 2.0, 1.0]), "lr": Curve([0, 1], [0.1, 0.1])}
     short = {"loss/val": Curve([1, 3], [3.0, float("nan")]), "accuracy/val": Curve([1], [0.5])}
     write_bands(summary(a=[long, short]), tmp_path)
-    assert read_curves(tmp_path / "a" / "low")["loss/val"].values[0] == 3.0
-    band = read_curves(tmp_path / "a" / "median")
+    assert curves_by_tag(tmp_path / "a" / "low")["loss/val"].values[0] == 3.0
+    band = curves_by_tag(tmp_path / "a" / "median")
     assert set(band) == {"loss/val", "band/loss/val/low", "band/loss/val/high"}
     assert band["loss/val"].steps == [1, 3]
     assert band["loss/val"].values[0] == 3.5
@@ -95,7 +95,7 @@ def test_bands_of_an_earlier_call_are_replaced(tmp_path: Path) -> None:
     write_bands(summary(a=[first], b=[first]), tmp_path)
     write_bands(summary(a=[second], b=[second, {}]), tmp_path)  # the second one failed before its first step
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(BANDS)
-    assert [read_curves(tmp_path / "a" / name)["loss/train"] for name in BANDS] == [Curve([1], [2.0])] * 3
+    assert [curves_by_tag(tmp_path / "a" / name)["loss/train"] for name in BANDS] == [Curve([1], [2.0])] * 3
     assert not list((tmp_path / "b").iterdir())
 
 
@@ -138,7 +138,7 @@ def test_the_time_series_page_shows_every_optimizer(comparison: Path, address: s
     ):
         assert set(legend) == {f"{label}/{name}" for label in OPTIMIZERS for name in BANDS}
         for run, (_, shown) in legend.items():  # with four digits
-            assert float(shown) == pytest.approx(read_curves(comparison / run)[tag].values[-1], abs=1e-4)
+            assert float(shown) == pytest.approx(curves_by_tag(comparison / run)[tag].values[-1], abs=1e-4)
     colors = {label: color(legend[f"{label}/median"][0]) for label in OPTIMIZERS}
     boxes = page.run("return findAll('line-chart canvas').map(canvas => canvas.getBoundingClientRect())")
     assert len(boxes) == 2
@@ -176,7 +176,7 @@ def test_the_custom_scalars_page_draws_the_bands(comparison: Path, address: str,
     for title, lines, areas in charts:
         tag = {"training loss": "loss/train", "validation loss": "loss/val"}[title]
         for label in OPTIMIZERS:
-            median, low, high = (read_curves(comparison / label / name)[tag].values for name in BANDS)
+            median, low, high = (curves_by_tag(comparison / label / name)[tag].values for name in BANDS)
             rgb = "rgb({}, {}, {})".format(*bytes.fromhex(colors[f"{label}/median"].strip(" #")))
             # A path is M1.5,20L3,21...: the band goes there above and back below. The axis is linear, and points down.
             heights = [float(y) for path in (lines[rgb], areas[rgb]) for y in re.findall(r",([-.\d]+)", path)]

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from torch import Tensor
 
+from project.models import FeedForward
 from project.tune.__main__ import main
 
 SMALL = {
@@ -15,6 +17,19 @@ SMALL = {
     "model": {"class_path": "FeedForward", "init_args": {"hidden_sizes": [8]}},
     "trainer": {"max_epochs": 2},
 }
+
+
+class Heads(FeedForward):
+    """A net that is refused in the way of a library, not of ours."""
+
+    def __init__(self, *args: Any, heads: int = 1, **settings: Any) -> None:
+        assert heads > 0, "heads must be above 0"
+        super().__init__(*args, **settings)
+        self.heads = heads
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert 8 % self.heads == 0, "heads must divide 8"
+        return super().forward(x)
 
 
 def tune(logs: Path, *args: str, search: dict[str, Any], **settings: Any) -> Path:

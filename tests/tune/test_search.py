@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from project.layers import UsageError
+from project.layers import UsageError, flatten
 from project.tune.__main__ import main
-from project.tune.search import corners, fill, flatten, ranges, untuned_values
+from project.tune.search import corners, fill, ranges, untuned_values
 from project.tune.settings import read_search
 
 LR = {"low": 0.001, "high": 0.1, "log": True}
@@ -100,6 +100,23 @@ def test_untuned_values_are_those_that_lie_in_their_ranges() -> None:
     assert "Adam.lr" not in untuned_values(search, config)
 
 
+def test_untuned_values_are_found_in_lists_and_among_choices_of_one_class() -> None:
+    plain = {"label": "plain", "class_path": "SGD", "init_args": {"lr": LR}}
+    heavy = {"label": "heavy", "class_path": "SGD", "init_args": {"lr": LR, "momentum": {"low": 0.5, "high": 0.99}}}
+    betas = {"label": "adam", "class_path": "Adam", "init_args": {"betas": [{"low": 0.8, "high": 0.95}, 0.99]}}
+    search = read_search({"optimizer": [plain, heavy, betas]}, "file")
+    sgd = {"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.01, "momentum": 0.9}}}
+    assert untuned_values(search, sgd) == {"optimizer": "heavy", "heavy.lr": 0.01, "heavy.momentum": 0.9}
+    adam = {"optimizer": {"class_path": "torch.optim.Adam", "init_args": {"betas": [0.9, 0.999]}}}
+    assert untuned_values(search, adam) == {"optimizer": "adam", "adam.betas[0]": 0.9}
+
+
+def test_a_choice_of_an_optimizer_may_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("class_path: SGD\ninit_args: {lr: {low: 0.1, high: 0.2}}\n")
+    search = read_search({"optimizer": ["Adam", "own.yaml"]}, "file", tmp_path)
+    assert ranges(search)["SGD.lr"].ends == [0.1, 0.2]
+
+
 def test_yaml_s_numbers_without_a_dot_are_numbers() -> None:
     search = read_search({"optimizer": {"init_args": {"lr": yaml.safe_load("{low: 1e-4, high: 1e-1}")}}}, "file")
     assert ranges(search)["optimizer.lr"].ends == [0.0001, 0.1]
@@ -139,6 +156,7 @@ BAD = {
     "model.class_weights decides what loss/val measures": model(class_weights={"choices": [None, "balanced"]}),
     "data.val_fraction decides": {"data": {"init_args": {"val_fraction": {"low": 0.1, "high": 0.2}}}},
     "data can have ranges in its init_args only": {"data": ["Iris", "Wine"]},
+    "data.noise decides what": {"data": {"init_args": {"noise": {"low": 0.1, "high": 0.2}}}},
     "batch_size must be 1 or more": {"data": {"init_args": {"batch_size": {"low": 0, "high": 8}}}},
     "there is no Optimizer named 'Adm'; did you mean Adam?": {"optimizer": ["Adm", "SGD"]},
     "two choices called 'Adam'": {"optimizer": ["Adam", {"class_path": "torch.optim.Adam"}]},
@@ -150,6 +168,9 @@ BAD = {
     "'optimiser' is not accepted; did you mean optimizer?": {"optimiser": ["SGD", "Adam"]},
     "trainer.max_epochs cannot be 1.5; expected int": {"trainer": {"max_epochs": {"low": 1.5, "high": 3}}},
     "'trainer.max_epoch' is not accepted; did you mean max_epochs?": {"trainer": {"max_epoch": {"low": 1, "high": 3}}},
+    "AssertionError: heads must be above 0": {
+        "model": {"class_path": "small_tuning.Heads", "init_args": {"heads": {"low": 0, "high": 2}}}
+    },
     "there is nothing to tune": model(dropout=0.5),
     "tune.search must hold names with values, not ['SGD']": ["SGD"],
 }

@@ -16,11 +16,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from project.config import combine
-from project.layers import read_layer
+from project.layers import flatten, read_layer
 from project.paired import bootstrap_interval
 from project.tune.__main__ import main
 from project.tune.report import compare_scores, conclusions
-from project.tune.search import flatten
 
 Tune = Callable[..., Path]
 SEARCH = {
@@ -113,7 +112,7 @@ def test_fresh_seeds_judge_the_best_and_the_default(folder: Path, fit: Callable[
 
 
 def test_all_that_was_promised_is_there(folder: Path) -> None:
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir() if path.name != ".lock"}
     runs = {f"{kind}-seed{seed}" for kind in ("best", "default") for seed in (3, 4)} | {f"trial-{i}" for i in range(12)}
     files = {"tune.yaml", "best.yaml", "trials.csv", "study.db", "report.json", "history.png", "importance.png"}
     assert names == runs | files
@@ -172,6 +171,48 @@ def test_a_trial_that_diverges_is_a_row(tune: Tune, capsys: pytest.CaptureFixtur
     assert "diverged" in capsys.readouterr().out
 
 
+def test_a_trial_that_fails_in_any_way_is_a_row(tune: Tune) -> None:
+    """As with attention, whose width must be a multiple of its heads."""
+    search = {"model": {"class_path": "small_tuning.Heads", "init_args": {"heads": {"choices": [1, 3]}}}}
+    rows = trials(tune("--model", "small_tuning.Heads", search=search, trials=4))
+    assert {(row["outcome"], row["model.heads"]) for row in rows} == {("complete", "1"), ("failed", "3")}
+    assert {row["message"] for row in rows} == {"", "AssertionError: heads must divide 8"}
+
+
+def test_what_is_tuned_may_be_no_better(tune: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The untuned rate is the best of those that are tried; it is not trained twice to find that out."""
+    search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"choices": [0.1, 1e-9]}}}}
+    (tmp_path / "sgd.yaml").write_text("optimizer: {class_path: SGD, init_args: {lr: 0.1}}\n")
+    folder = tune("--config", str(tmp_path / "sgd.yaml"), search=search, trials=4)
+    assert "no trial did better than the untuned settings" in capsys.readouterr().out
+    assert report(folder)["best_trial"] == 0
+    assert report(folder)["scores"] == []
+    assert not list(folder.glob("best-seed*"))
+
+
+def test_a_fresh_run_that_is_never_validated_is_told(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:
+    search = {"trainer": {"max_epochs": {"choices": [3, 4]}}}
+    tune("--trainer.check_val_every_n_epoch", "3", search=search, trials=2)
+    out = capsys.readouterr().out
+    assert "the untuned default broke in 2 of 2 fresh runs: the run ended before its first validation" in out
+
+
+@pytest.mark.parametrize("name", ["what?x", "50%25#a b"])
+def test_any_name_of_a_folder_will_do(name: str, tune: Tune) -> None:
+    folder = tune("--name", name, search=SEARCH, trials=1)
+    assert folder.name == name
+    assert (folder / "study.db").exists()
+    assert {path.name for path in folder.parent.iterdir()} == {name}
+
+
+def test_an_optimizer_on_the_command_line_takes_its_default_choices_away(tmp_path: Path) -> None:
+    args = ["--data", "Iris", "--optimizer", "SGD", "--trials", "1", "--seeds", "1", "--jobs", "1"]
+    assert main([*args, "--trainer.max_epochs", "1", "--trainer.default_root_dir", str(tmp_path)]) == 0
+    assert not [name for name in trials(tmp_path / "tune" / "Iris-FeedForward")[0] if "optimizer" in name]
+    best = read_layer(tmp_path / "tune" / "Iris-FeedForward" / "best.yaml").content
+    assert best["optimizer"]["class_path"] == "torch.optim.SGD"
+
+
 def test_where_all_diverge_a_few_trials_are_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"low": 1e29, "high": 1e30}}}}
     with pytest.raises(AssertionError):
@@ -222,7 +263,7 @@ def test_the_rate_is_about_the_best_of_a_scan(tune: Tune, tmp_path: Path) -> Non
 
 def fresh(val: list[float], test: list[float] | None = None) -> list[dict[str, Any]]:
     tests = [{}] * len(val) if test is None else [{"loss": loss, "rmse": loss**0.5} for loss in test]
-    return [{"val_loss": a, "metrics": metrics} for a, metrics in zip(val, tests, strict=True)]
+    return [{"loss": a, "metrics": metrics} for a, metrics in zip(val, tests, strict=True)]
 
 
 A = [1.0, 1.1, 0.9, 1.05, 0.95]
@@ -255,7 +296,7 @@ BIT = [0.93, 1.05, 0.91, 0.95, 0.945]
     ],
 )
 def test_words_say_what_the_seeds_show(best: Any, default: Any, words: list[str]) -> None:
-    sentences = conclusions(best, default)
+    sentences = conclusions(compare_scores(best, default), best, default)
     assert len(sentences) == len(words)
     assert all(word in sentence for word, sentence in zip(words, sentences, strict=True))
 
@@ -264,7 +305,8 @@ def test_differences_are_taken_seed_by_seed() -> None:
     score, _, _ = compare_scores(fresh(LESS, LESS), fresh(A, A))
     assert score.difference == bootstrap_interval([a - b for a, b in zip(LESS, A, strict=True)])
     assert statistics.mean(LESS) - statistics.mean(A) == pytest.approx(score.difference.mean)
-    (sentence,) = conclusions(fresh(LESS), fresh(A))
+    both = fresh(LESS), fresh(A)
+    (sentence,) = conclusions(compare_scores(*both), *both)
     for end in score.difference:
         assert f"{-end:.4g}" in sentence
 

@@ -1,5 +1,6 @@
 """``python -m project.compare``: optimizers side by side, each at a rate of its own, over several seeds."""
 
+import contextlib
 import inspect
 import sys
 import time
@@ -25,7 +26,7 @@ from project.help import help_text
 from project.jobs import cluster, run_all
 from project.layers import Layer, UsageError, read_layer
 from project.report import print_columns
-from project.run_folder import create_folder
+from project.run_folder import alone, create_folder
 
 DESCRIPTION = """\
 Trains with several optimizers and compares them honestly. Each has its learning rate searched, on half decades around
@@ -80,8 +81,6 @@ def _main(args: Sequence[str]) -> int:
         return 0
     if request.print_config:
         raise UsageError("--print_config shows a single run: see the configuration with project.fit")
-    if options.jobs is not None and options.jobs < 1:
-        raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
     if options.backend_address and options.backend != "dask":
         raise UsageError("--backend-address goes with --backend dask")
     if options.backend not in (None, "loky", "dask"):
@@ -152,17 +151,22 @@ def compare(
         UsageError: If a model or an optimizer cannot be made.
     """
     config = entries[0].config
+    build_data(
+        {**config, "seed": config["seed"] + settings.tuning_seeds + settings.seeds - 1}
+    )  # refuses too large ones
     data = build_data(config)
     num_rows = len(data.split("train").x)
     title = data.path.name if isinstance(data, Table) else _short(config, "data")
     parameters = next(build_model(entry.config, data.schema).num_parameters for entry in entries)
     if isinstance(data, Table):
         print_columns(*data.describe(), num_rows)
-    with cluster(backend, address, jobs):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(cluster(backend, address, jobs))
         if folder is None:
-            given = name or f"{_short(config, 'data')}-{_short(config, 'model')}"
+            given = name or f"{title.partition('.')[0]}-{_short(config, 'model')}"
             folder = create_folder({**config, "experiment": "compare", "name": given})
             write_plan(folder, settings, entries)
+        stack.enter_context(alone(folder))
         file = folder / "runs.jsonl"
         comparison = Comparison(entries, settings, read_results(file))
         call = partial(run, folder=folder, keep_checkpoints=keep_checkpoints, token=time.time())

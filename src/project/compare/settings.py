@@ -12,10 +12,12 @@ from torch.optim import Optimizer
 
 from project.config import ROOT, SECTIONS, Config, arguments, check, combine
 from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
-from project.names import find_class
+from project.names import find_class, nearest
 
 PLAN = "compare.yaml"
 """The file in a comparison's folder with all that it was asked to do."""
+ENTRY = ("label", "class_path", "init_args", "scheduler")
+"""What an entry may hold."""
 FILES = (PLAN, "runs.jsonl", "report.html", "report.md", "results.csv", "runs.csv", "curves.png", "rates.png")
 
 
@@ -117,13 +119,16 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
     for layer in layers:
         if layer.source == COMMAND_LINE and "optimizer" in layer.content:
             raise UsageError("a comparison takes several optimizers: name them with --optimizers NAME,NAME")
+        if layer.source == COMMAND_LINE and "experiment" in layer.content:
+            raise UsageError("a comparison stands in logs/compare: give it another name there with --name NAME")
     if not isinstance(optimizers, list) or not optimizers:
         raise UsageError(f"{source.source}: optimizers must be a list of one or more, not {optimizers!r}")
     entries = [_entry(value, layers, base, source) for value in optimizers]
     labels = [entry.label for entry in entries]
     for label in labels:
         if [other.casefold() for other in labels].count(label.casefold()) > 1:  # they name folders
-            raise UsageError(f"{source.source}: two optimizers are called '{label}'; give one another label")
+            label_them = "a file can give labels, as configs/compare.yaml does"
+            raise UsageError(f"{source.source}: two optimizers are called '{label}'; {label_them}")
     return Settings(optimizers, **settings), entries
 
 
@@ -144,6 +149,8 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
     content: dict[str, Any] = {"optimizer": value}
     if isinstance(value, dict):
         value = dict(value)
+        for name in value.keys() - set(ENTRY):
+            raise UsageError(f"{source.source}: '{name}' is not accepted in an entry; {nearest(name, ENTRY)}")
         content = {name: value.pop(name) for name in ("scheduler",) if name in value}
         if not value.get("class_path"):
             raise UsageError(

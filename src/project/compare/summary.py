@@ -10,7 +10,7 @@ import numpy as np
 from project.compare.protocol import Comparison
 from project.compare.settings import Entry
 from project.compare.worker import Result
-from project.curves import Curve, read_curves
+from project.curves import Curve, curves_by_tag
 from project.paired import Interval, bootstrap_interval, differs
 
 
@@ -56,9 +56,9 @@ class Row:
         default_loss: The lowest loss at the default rate.
         score: Their test score.
         reached: In how many runs the target loss was reached.
-        steps: Steps to the target loss: the median of all runs, if most of them reached it.
+        steps: Steps until half of the runs have reached the target loss, or a run more if their number is odd.
         seconds: Seconds to the target loss, likewise.
-        ms_per_step: Milliseconds a step, validation included.
+        ms_per_step: Milliseconds a step in the median epoch, validation included; the median of the runs.
         num_runs: How many runs were made.
         num_diverged: How many of them diverged.
         num_failed: How many failed.
@@ -127,9 +127,8 @@ def summarize(comparison: Comparison, folder: Path) -> Summary:
     best = min(ranked, key=ranked.__getitem__) if ranked else None
     target = comparison.settings.target_loss
     if target is None and best is not None:
-        # What at least half of the runs reach, of the slowest optimizer that is not far behind.
-        halves = {label: statistics.median_high(_losses(runs[label][1])) for label in ranked}
-        target = max(loss for loss in halves.values() if loss <= 2 * halves[best] or loss == halves[best])
+        # What half of the runs reach, of the slowest optimizer that is not far behind.
+        target = max(loss for loss in ranked.values() if loss <= 2 * ranked[best] or loss == ranked[best])
     rows = [
         _row(comparison, entry, *runs[entry.label], runs[best][1] if best else [], target, score_name)
         for entry in comparison.entries
@@ -138,10 +137,6 @@ def summarize(comparison: Comparison, folder: Path) -> Summary:
     curves = [run.curves for row in rows for run in (*row.chosen, *row.default)]
     validates = any("loss/val" in tags for tags in curves)
     return Summary(rows, target, "loss/val" if validates else "loss/train", score_name)
-
-
-def _losses(runs: Sequence[Run]) -> list[float]:
-    return [run.result.loss for run in runs if run.result.loss is not None]
 
 
 def _final_runs(comparison: Comparison, entry: Entry, folder: Path) -> tuple[float | None, list[Run], list[Run]]:
@@ -158,7 +153,7 @@ def _final_runs(comparison: Comparison, entry: Entry, folder: Path) -> tuple[flo
 
 def _read(result: Result, folder: Path) -> Run:
     path = folder / result.task.folder
-    curves = read_curves(path) if any(path.glob("events.*")) else {}
+    curves = curves_by_tag(path) if any(path.glob("events.*")) else {}
     loss = curves.get("loss/val") or curves.get("loss/train") or Curve([], [])
     ends, seconds = curves.get("epoch_seconds", Curve([], []))
     passed = np.interp(loss.steps, [-1, *ends], [0.0, *np.cumsum(seconds)]).tolist()  # a validation may come in between
@@ -182,7 +177,9 @@ def _row(
     scores = [run.result.metrics.get(score_name) if run.result.metrics and score_name else None for run in chosen]
     hits = [_first(run, target) for run in chosen]
     failed = [result for result in results if result.status == "failed"]
-    per_step = [1000 * run.result.seconds / run.result.steps for run in chosen if run.result.steps]
+    # Of the epochs the median one, for the first one of a process takes longer.
+    epochs = [(run.curves["epoch_seconds"].values, run.result.steps) for run in chosen if run.result.steps]
+    per_step = [1000 * statistics.median(seconds) * len(seconds) / steps for seconds, steps in epochs if seconds]
     pairs = [(a.result.loss, b.result.loss) for a, b in zip(chosen, best, strict=False)]
     differences = [a - b for a, b in pairs if a is not None and b is not None] if loss else []
     return Row(
@@ -239,7 +236,7 @@ def _first(run: Run, target: float | None) -> tuple[int, float] | None:
 
 
 def _median_hit(hits: Sequence[float | None]) -> float | None:
-    """The median of all runs, where those that never reached the target come last; None if that is where it lies."""
+    """When at least half of the runs had reached the target; None if they never did."""
     inf = float("inf")
     median = statistics.median_low(inf if hit is None else hit for hit in hits) if hits else inf
     return None if median == inf else median

@@ -1,15 +1,14 @@
 """What a comparison found, and what it cannot say, in sentences."""
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 from project.compare.protocol import Comparison
 from project.compare.summary import Row, Summary
 from project.compare.table import interval, median, number, rate, tables
+from project.config import Config
 from project.paired import differs
-from project.report import PACKAGES
+from project.report import versions
 
 EXPLANATIONS = {
     "range": "Range: lowest to highest of the seeds.",
@@ -17,8 +16,8 @@ EXPLANATIONS = {
     "test rmse": "Test rmse: the median, with the weights of that loss, in the target's unit; lower is better.",
     "behind by": "Behind by: the loss less that of the best optimizer with the same seed, the mean over the seeds.",
     "default (rate)": "Default: the median at the default rate of the optimizer's class.",
-    "steps": "Steps, seconds: until a run first reaches the loss; the median of all runs.",
-    "ms a step": "ms a step: milliseconds of training and validation for each step.",
+    "steps": "Steps, seconds: until at least half of the runs have reached the loss.",
+    "ms a step": "ms a step: milliseconds of training and validation for each step, in the median epoch.",
     "diverged": "Diverged: of all runs, those that tried rates included.",
     "good rates": "Good rates: of those that were tried, the ones that end within twice the lowest loss.",
     "tuning s (runs)": "Tuning: what the search for the rate took.",
@@ -36,7 +35,7 @@ def findings(summary: Summary) -> list[str]:
     sentences = []
     for best in rows.get("best", []):
         seeds = len(best.chosen)
-        which = f"lowest {'median ' if seeds > 1 else ''}{summary.loss_name}"
+        which = f"{'lowest ' if len(summary.rows) > 1 else ''}{'median ' if seeds > 1 else ''}{summary.loss_name}"
         at = f", at a learning rate of {rate(best.rate)}" if best.rate is not None else ""
         sentences.append(f"{best.label} has the {which}: {median(best.loss)}{at}.")
         if seeds == 1 and len(summary.rows) > 1:
@@ -95,6 +94,8 @@ def cautions(summary: Summary, comparison: Comparison, jobs: int) -> list[str]:
     settings, name, score = comparison.settings, summary.loss_name, f"test {summary.score_name}"
     tuned = [row for row in summary.rows if row.tuning]
     sentences = ["All this holds for these data, this model and this length of training only."]
+    if all(row.loss is None for row in summary.rows):
+        return sentences
     if tuned:
         sentences.append(
             f"The rates were chosen by {name}, with other seeds but on the same rows"
@@ -107,6 +108,16 @@ def cautions(summary: Summary, comparison: Comparison, jobs: int) -> list[str]:
     if name == "loss/train":
         sentences.append("Without validation rows only the training loss is compared: how fast the rows are learned.")
     sentences.append("The order is that of the medians; beyond the verdicts no rank is claimed.")
+    sentences += [
+        f"A step of {entry.label} takes several gradients, so its steps count for more than those of the others: "
+        "compare the seconds."
+        for entry in comparison.entries
+        if entry.config["optimizer"]["class_path"].endswith(".LBFGS")
+    ]
+    if tuned and settings.tuning_share < 1 and any(entry.config["scheduler"] for entry in comparison.entries):
+        sentences.append("The runs that tried rates are shorter, but not the lengths that a scheduler was given.")
+    if any(len({run.loss_curve.steps[-1] for run in row.chosen if run.loss_curve.steps}) > 1 for row in summary.rows):
+        sentences.append("Some runs ended early: a bold curve ends where the first of its runs does.")
     if settings.seeds > 1 and len(summary.rows) > 1:
         sentences.append(
             "The intervals are percentile bootstraps at 95 %, each by itself. From few seeds they are too narrow: with "
@@ -155,24 +166,28 @@ def method(comparison: Comparison, facts: Mapping[str, Any]) -> list[str]:
         facts: See `write_report`.
     """
     settings, config = comparison.settings, comparison.entries[0].config
-    limits = {unit: config["trainer"][f"max_{unit}"] or 0 for unit in ("epochs", "steps")}
-    lengths = [f"{limit:,} {unit}" for unit, limit in limits.items() if limit > 0]
     first = comparison.final_tasks(comparison.entries[0], None)[0].seed
     sentences = [f"{name.capitalize()}: {facts[name]}." for name in ("data", "model") if name in facts]
-    sentences += [f"Length of a run: {' or '.join(lengths)} at the most."] if lengths else []
-    sentences.append(f"Seeds that judge the optimizers: {_span(first, settings.seeds)}.")
+    sentences.append(f"Length of a run: {_length(config['trainer'])} at the most.")
+    sentences.append(f"The optimizers are judged by {_span(first, settings.seeds)}.")
     if settings.rates != "none":
-        which = f"seeds {_span(config['seed'], settings.tuning_seeds)} at {settings.tuning_share:.0%} of the length"
-        sentences.append(f"Rates were tried with {which}.")
+        shorter = comparison.entries[0].run(None, config["seed"], settings.tuning_share)["trainer"]
+        sentences.append(
+            f"Rates were tried with {_span(config['seed'], settings.tuning_seeds)}, each for {_length(shorter)}."
+        )
         sentences.append("Of those at which no seed diverged, the one with the lowest median loss was chosen.")
     sentences.append("With the same seed all optimizers begin with the same weights and see the same batches.")
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-    sentences.append(f"Versions: {', '.join(f'{name} {found}' for name, found in versions.items())}.")
+    sentences.append(f"Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}.")
     return sentences
 
 
+def _length(trainer: Config) -> str:
+    limits = {unit: trainer[f"max_{unit}"] or 0 for unit in ("epochs", "steps")}
+    return " or ".join(f"{limit:,} {unit if limit > 1 else unit[:-1]}" for unit, limit in limits.items() if limit > 0)
+
+
 def _span(first: int, count: int) -> str:
-    return f"{first}" if count == 1 else f"{first} to {first + count - 1}"
+    return f"seed {first}" if count == 1 else f"seeds {first} to {first + count - 1}"
 
 
 def _labels(rows: Sequence[Row]) -> list[str]:

@@ -15,6 +15,7 @@ from project.config import Config
 from project.data import Table
 from project.help import help_text
 from project.layers import Layer, UsageError, read_layer
+from project.one_of_many import said
 from project.tune.search import ranges
 from project.tune.settings import read_settings
 
@@ -59,14 +60,12 @@ def _main(args: Sequence[str]) -> int:
         return 0
     if request.print_config:
         raise UsageError("--print_config shows a single run: see the configuration with project.fit")
-    if options.jobs is not None and options.jobs < 1:
-        raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("tuning needs optuna, which is not installed: pip install 'project[tune]'")
     settings, search, config, corners = read_settings(*_layers(request, options))
     model, data = (config[section]["class_path"].rpartition(".")[2] for section in ("model", "data"))
     config["name"] = options.name or config["name"] or f"{data}-{model}"
-    rows = _check(config, corners)
+    rows = _check(config, corners, settings.seeds + settings.fresh_seeds)
     print(f"Tuning {model} on {rows}; trials: {settings.trials}, seeds in each: {settings.seeds}")
     print(f"Ranges: {', '.join(ranges(search))}")
 
@@ -96,7 +95,7 @@ def _layers(request: Request, options: Namespace) -> tuple[list[Layer], dict[str
     return [layer], flags
 
 
-def _check(config: Config, corners: Sequence[Config]) -> str:
+def _check(config: Config, corners: Sequence[Config], num_seeds: int) -> str:
     """Reads the data, and makes all that the ends of the ranges lead to, before anything is trained or written.
 
     Returns:
@@ -108,12 +107,13 @@ def _check(config: Config, corners: Sequence[Config]) -> str:
     if not len(data.split("val").x) or trainer["limit_val_batches"] == 0:
         raise UsageError("tuning compares validation losses, and there are no validation rows: see data.val_fraction")
     build_model(config, data.schema)
+    build_data({**config, "seed": config["seed"] + num_seeds - 1})  # refuses seeds that are too large
     for corner in corners:
         try:
             build_data(corner)
             build_model(corner, data.schema)
-        except UsageError as error:
-            raise UsageError(f"tune.search: {error}") from error
+        except Exception as error:  # a class of the user's may raise any
+            raise UsageError(f"tune.search: {said(error)}") from error
     title = data.path.name if isinstance(data, Table) else type(data).__name__
     return f"{len(data.split('train').x):,} rows of {title}"
 

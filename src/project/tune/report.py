@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from project.config import Config
+from project.layers import flatten
 from project.paired import Interval, bootstrap_interval, differs
-from project.tune.search import flatten
 from project.tune.study import outcome
 
 ROWS = {
@@ -53,7 +53,7 @@ def compare_scores(best: Reports, default: Reports) -> list[Score]:
     if any("message" in report for report in (*best, *default)):
         return []
     tests = [name for name in ("loss", "accuracy", "rmse") if name in best[0]["metrics"]]
-    found = [_score("loss/val", *([report["val_loss"] for report in reports] for reports in (best, default)))]
+    found = [_score("loss/val", *([report["loss"] for report in reports] for reports in (best, default)))]
     for name in tests:
         values = ([report["metrics"][name] for report in reports] for reports in (best, default))
         found.append(_score(f"{name}/test", *values))
@@ -72,7 +72,7 @@ def _score(name: str, best: list[float], default: list[float]) -> Score:
     return Score(name, best, default, interval, verdict)
 
 
-def conclusions(best: Reports, default: Reports) -> list[str]:
+def conclusions(scored: Sequence[Score], best: Reports, default: Reports) -> list[str]:
     """What may be said of the tuning, in sentences; by the loss of the test rows, if there are any."""
     count = len(best)
     for reports, words in (
@@ -81,7 +81,7 @@ def conclusions(best: Reports, default: Reports) -> list[str]:
     ):
         if broken := [report["message"] for report in reports if "message" in report]:
             return [f"{words} broke in {len(broken)} of {count} fresh runs: {broken[0]}"]
-    scores = {score.name: score for score in compare_scores(best, default)}
+    scores = {score.name: score for score in scored}
     losses = [(scores[name], rows) for name, rows in ROWS.items() if name in scores]
     verdict = losses[0][0].verdict
     if verdict == "one seed":
@@ -102,9 +102,10 @@ def conclusions(best: Reports, default: Reports) -> list[str]:
 def _size(difference: Interval) -> str:
     """A difference in words, with its interval in its own direction."""
     mean, low, high = difference
+    zero = ", which holds zero" if difference.holds_zero else ""
     if mean < 0:
-        return f"lower by {-mean:.4g} (95 % interval {-high:.4g} to {-low:.4g})"
-    return f"higher by {mean:.4g} (95 % interval {low:.4g} to {high:.4g})"
+        return f"lower by {-mean:.4g} (95 % interval {-high:.4g} to {-low:.4g}{zero})"
+    return f"higher by {mean:.4g} (95 % interval {low:.4g} to {high:.4g}{zero})"
 
 
 def print_comparison(scores: Sequence[Score], best: Config, default: Config) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from project.config import Config, combine
-from project.layers import Layer, UsageError
+from project.layers import Layer, UsageError, inside, parts_of
 
 
 @dataclass(frozen=True)
@@ -111,40 +111,29 @@ def untuned_values(search: Any, config: Any, name: str = "") -> dict[str, Any]:
     if isinstance(search, Range):
         return {name: config} if search.holds(config) else {}
     if isinstance(search, Choices):
-        for label, choice in search.values.items():
-            if choice == config:
-                return {name: label}
-            both = isinstance(choice, dict) and isinstance(config, dict)
-            if both and short_class(choice) == short_class(config):
-                return {name: label} | untuned_values(choice, config, str(label))
-    if not isinstance(search, dict) or not isinstance(config, dict):
+        if equal := [label for label, choice in search.values.items() if choice == config]:
+            return {name: equal[0]}
+        same = {
+            label: {name: label} | untuned_values(choice, config, str(label))
+            for label, choice in search.values.items()
+            if isinstance(choice, dict) and isinstance(config, dict) and short_class(choice) == short_class(config)
+        }
+        return max(same.values(), key=len, default={})
+    if isinstance(search, list) and isinstance(config, list):
+        parts = [
+            untuned_values(part, value, f"{name}[{i}]")
+            for i, (part, value) in enumerate(zip(search, config, strict=False))
+        ]
+    elif isinstance(search, dict) and isinstance(config, dict):
+        parts = [untuned_values(part, config.get(key), inside(name, key)) for key, part in search.items()]
+    else:
         return {}
-    parts = [untuned_values(part, config.get(key), inside(name, key)) for key, part in search.items()]
     return {key: value for part in parts for key, value in part.items()}
 
 
 def short_class(spec: dict[str, Any]) -> str:
     """The name of a class without its module."""
     return str(spec.get("class_path")).rpartition(".")[2]
-
-
-def flatten(value: Any, name: str = "") -> dict[str, Any]:
-    """All settings by their names on the command line; a class goes by the name of its section."""
-    if not isinstance(value, dict):
-        return {name: value}
-    return {key: setting for inner, part in parts_of(value, name) for key, setting in flatten(part, inner).items()}
-
-
-def parts_of(value: Any, name: str) -> list[tuple[str, Any]]:
-    """What a mapping or a list holds, with the names on the command line."""
-    if isinstance(value, list):
-        return [(f"{name}[{i}]", part) for i, part in enumerate(value)]
-    return [(inside(name, key), part) for key, part in value.items()] if isinstance(value, dict) else []
-
-
-def inside(name: str, key: str) -> str:
-    """The name on the command line of what a mapping of this name holds."""
-    return name if key in ("class_path", "init_args") else f"{name}.{key}".lstrip(".")
 
 
 def rest_of_steps(value: float, low: float, step: float) -> Decimal:

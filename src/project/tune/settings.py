@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from project.config import ROOT, SECTIONS, Config, check, combine
-from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
+from project.layers import COMMAND_LINE, Layer, UsageError, inside, parts_of, read_layer
 from project.names import nearest
 from project.tune.search import (
     Choices,
@@ -14,8 +15,6 @@ from project.tune.search import (
     Search,
     configure,
     corners,
-    inside,
-    parts_of,
     ranges,
     rest_of_steps,
     short_class,
@@ -24,13 +23,10 @@ from project.tune.search import (
 PLACES = (*SECTIONS, "trainer")
 """The parts of a configuration in which ranges may stand."""
 
-MEASURE = {
-    "data": {"path", "target", "task", "seed", "shuffle", "scale", "val_fraction", "test_fraction", "num_folds", "fold"}
-    | {"split_column", "group", "time", "val_path", "test_path"},
-    "model": {"class_weights"},
-    "trainer": {"limit_val_batches"},
-}
+MEASURE = {"model": {"class_weights"}, "trainer": {"limit_val_batches"}}
 """Settings that decide what loss/val measures: where they differ, two losses cannot be compared."""
+TUNABLE = {"batch_size", "categorical", "numeric", "drop", "min_count"}
+"""Settings of the data that do not."""
 
 
 class Settings:
@@ -71,8 +67,8 @@ class Settings:
 def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Settings, Search, Config, list[Config]]:
     """Settings from files and flags.
 
-    The ranges of ``configs/tune.yaml`` are for the model and the scheduler that stand there: where another class is
-    chosen, they are left out.
+    The ranges of ``configs/tune.yaml`` are for the classes that stand there: where the model or the scheduler is
+    another, or an optimizer is named on the command line, theirs are left out.
 
     Args:
         layers: The files, in order, and the flags of the runs; ``tune`` in a file holds `Settings`.
@@ -96,14 +92,17 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
     if not isinstance(search, dict):
         raise UsageError(f"{source.source}: tune.search must hold names with values, not {search!r}")
     config = combine(layers, base)
-    if any(layer.source == COMMAND_LINE and "optimizer" in layer.content for layer in layers) and "optimizer" in search:
-        raise UsageError(f"the optimizer is tuned: its choices and ranges stand in tune.search of {source.source}")
+    flags_say = [layer.content.get("optimizer", {}) for layer in layers if layer.source == COMMAND_LINE]
+    names_one = any(isinstance(value, str) or "class_path" in value for value in flags_say)
     if source is base:
         usual = combine([], base)
         other = [name for name in ("model", "scheduler") if _class(config, name) != _class(usual, name)]
+        other += ["optimizer"] if names_one else []
         search = {name: value for name, value in search.items() if name not in other}
+    if any(flags_say) and "optimizer" in search:
+        raise UsageError(f"the optimizer is tuned: its choices and ranges stand in tune.search of {source.source}")
     where = f"{source.source}: tune.search"
-    parsed = read_search(search, where)
+    parsed = read_search(search, where, source.folder)
     settings = Settings(search, **given)
     return settings, parsed, config, [configure(config, corner, where) for corner in corners(parsed)]
 
@@ -112,32 +111,36 @@ def _class(config: Config, section: str) -> str | None:
     return None if config[section] is None else str(config[section]["class_path"])
 
 
-def read_search(content: dict[str, Any], source: str) -> Search:
+def read_search(content: dict[str, Any], source: str, folder: Path = Path()) -> Search:
     """Finds the ranges in what a file says: ``low`` and ``high``, ``choices``, or a list of classes.
 
     Args:
         content: What stands below ``tune.search``.
         source: The file, for messages.
+        folder: Its folder, from which the files of classes are named.
 
     Raises:
         UsageError: If a range cannot be, or there is none.
     """
     for name in content.keys() - PLACES:
         raise UsageError(f"{source}: '{name}' is not accepted; {nearest(name, PLACES)}")
-    search = {name: _section(value, name, source) for name, value in content.items()}
+    search = {name: _section(value, name, source, folder) for name, value in content.items()}
     if not ranges(search):
         raise UsageError(f"{source}: there is nothing to tune: no setting has a range")
     return search
 
 
-def _section(value: Any, name: str, source: str) -> Any:
+def _section(value: Any, name: str, source: str, folder: Path) -> Any:
     fixed = MEASURE.get(name, set())
-    if name == "data" and (not isinstance(value, dict) or value.keys() != {"init_args"}):
-        raise UsageError(f"{source}: data can have ranges in its init_args only: other rows have other losses")
+    if name == "data":
+        if not isinstance(value, dict) or value.keys() != {"init_args"} or not isinstance(value["init_args"], dict):
+            raise UsageError(f"{source}: data can have ranges in its init_args only: other rows have other losses")
+        fixed = value["init_args"].keys() - TUNABLE
     if not isinstance(value, list):
         return _parse(value, name, source, fixed)
     choices = {}
     for item in value:
+        item = read_layer(folder / item).content if str(item).endswith((".yaml", ".yml")) else item
         spec = dict(item) if isinstance(item, dict) else {"class_path": item}
         label = str(spec.pop("label", None) or (short_class(spec) if spec.get("class_path") else "none"))
         if label in choices:
@@ -165,7 +168,7 @@ def _choices(value: dict[str, Any], where: str) -> Choices:
     choices = value["choices"]
     if not isinstance(choices, list) or not choices:
         raise UsageError(f"{where}: choices must be a list of values, not {choices!r}")
-    labels = [v if isinstance(v, str | bool | int | float | None) else json.dumps(v) for v in choices]
+    labels = [v if isinstance(v, str | bool | int | float | None) else json.dumps(v, default=str) for v in choices]
     for label in labels:
         if labels.count(label) > 1:
             raise UsageError(f"{where}: {label} is twice among the choices")

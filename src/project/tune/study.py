@@ -5,6 +5,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 import optuna
@@ -15,13 +16,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from project.config import Config
-from project.layers import UsageError
-from project.tune.search import Choices, Range, flatten
+from project.layers import PLACE, UsageError, flatten
+from project.tune.search import Choices, Range
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-PLACE = ("name", "experiment", "trainer.default_root_dir")
-"""Settings that say where a tuning stands, not what it does."""
 
 
 class Sampler(optuna.samplers.TPESampler):
@@ -117,6 +115,9 @@ def _check_plan(study: Study, plan: Config, url: str) -> None:
         study.set_user_attr("plan", json.dumps(plan))
         return
     old, new = flatten(json.loads(attributes.get("plan", "{}"))), flatten(plan)
+    for settings in (old, new):
+        if "data.path" in settings:  # on another machine the table may stand elsewhere
+            settings["data.path"] = PurePath(settings["data.path"]).name
     changed = [name for name in {**old, **new} if name not in PLACE and old.get(name) != new.get(name)]
     if changed:
         more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""

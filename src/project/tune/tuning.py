@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import yaml
 from optuna.study import Study
 from optuna.trial import FrozenTrial
+from sqlalchemy.engine import URL
 from tqdm import tqdm
 
 from project.cli import next_command
 from project.config import Config
 from project.jobs import run_all
 from project.report import write_report
-from project.run_folder import create_folder
+from project.run_folder import alone, create_folder, written_whole
 from project.tune.report import (
     compare_scores,
     conclusions,
@@ -35,6 +36,7 @@ from project.tune.worker import Plan, run_fresh, run_trial, write_trial
 
 PLAN = "tune.yaml"
 """The file in a tuning's folder with all that it was asked to do."""
+UNBEATEN = "Tuning gained nothing: no trial did better than the untuned settings."
 
 
 def tune(settings: Settings, search: Search, config: Config, folder: Path | None = None, jobs: int = 1) -> Path:
@@ -62,10 +64,17 @@ def tune(settings: Settings, search: Search, config: Config, folder: Path | None
             pass  # so that nothing is written if it cannot be used
     if folder is None:
         folder = create_folder({**config, "experiment": "tune"})
+    with alone(folder):
         _write_plan(folder, settings, config)
+        return _tune(settings, search, config, folder, jobs, opened)
+
+
+def _tune(
+    settings: Settings, search: Search, config: Config, folder: Path, jobs: int, opened: Callable[[str], Any]
+) -> Path:
     for path in folder.glob(".trial-*"):
         shutil.rmtree(path)  # of a run that was killed
-    url, by = settings.storage or f"sqlite:///{folder / 'study.db'}", f"{socket.gethostname()}:{folder.resolve()}"
+    url, by = settings.storage or _database(folder), f"{socket.gethostname()}:{folder.resolve()}"
     seeds = range(config["seed"], config["seed"] + settings.seeds)
     own = settings.prune_after, folder, url, config["name"], by, time.time()
     plan = Plan(config, search, settings.trials, seeds, *own)
@@ -75,20 +84,25 @@ def tune(settings: Settings, search: Search, config: Config, folder: Path | None
         repeat_killed(study, by if settings.storage else None)
         try:
             _make_trials(study, plan, jobs)
-            best = _write_trials(study, plan)
+            trials = counted(study)
+            best = _write_trials(study, plan, trials)
             found = _config(plan, best)
             _write_best(folder / "best.yaml", found, best, len(seeds))
             fresh = range(seeds.stop, seeds.stop + settings.fresh_seeds)
-            reports = _judge({"best": found, "default": config}, fresh, plan, jobs)
+            is_new = found != config
+            reports = _judge({"best": found, "default": config}, fresh, plan, jobs) if is_new else {}
         except (KeyboardInterrupt, SystemExit, OSError):
             print(f"go on with: {next_command('project.tune --resume', folder)}", file=sys.stderr)
             raise
-        outcomes = Counter(outcome(trial) for trial in counted(study))
-    scores, sentences = compare_scores(**reports), conclusions(**reports)
+    outcomes = Counter(map(outcome, trials))
+    scores = compare_scores(**reports) if is_new else []
+    sentences = conclusions(scores, **reports) if is_new else [UNBEATEN]
     facts = {"trials": outcomes, "best_trial": best.number, "loss": best.value, "losses": best.user_attrs["losses"]}
     compared = [{**s._asdict(), "difference": s.difference and s.difference._asdict()} for s in scores]
     write_report(folder / "report.json", {**facts, "fresh_seeds": list(fresh), "scores": compared, "words": sentences})
     print(f"{outcomes.total()} trials: {', '.join(f'{count} {name}' for name, count in outcomes.items())}")
+    if outcomes["running"]:
+        print(f"To take in those that still run elsewhere: {next_command('project.tune --resume', folder)}")
     print_comparison(scores, found, config)
     print("\n".join(sentences))
     return folder
@@ -97,8 +111,14 @@ def tune(settings: Settings, search: Search, config: Config, folder: Path | None
 def _write_plan(folder: Path, settings: Settings, config: Config) -> None:
     """Writes ``tune.yaml``, with which a tuning goes on or is repeated; a password in the storage's URL is left out."""
     plan = {"tune": {**vars(settings), "storage": settings.storage and shown_url(settings.storage)}, **config}
-    again = f"# Repeat this tuning with: python -m project.tune --config {PLAN}\n"
-    (folder / PLAN).write_text(again + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+    name = " --name NEW" if settings.storage else ""
+    again = f"# Repeat this tuning with: python -m project.tune --config {PLAN}{name}\n"
+    with written_whole(folder / PLAN, force=True) as path:
+        path.write_text(again + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+
+
+def _database(folder: Path) -> str:
+    return URL.create("sqlite", database=str(folder / "study.db")).render_as_string()
 
 
 def _make_trials(study: Study, plan: Plan, jobs: int) -> None:
@@ -109,9 +129,9 @@ def _make_trials(study: Study, plan: Plan, jobs: int) -> None:
             bar.update(len(counted(study)) - bar.n)
 
 
-def _write_trials(study: Study, plan: Plan) -> FrozenTrial:
-    """Writes the table and the pictures of all trials; returns the one with the lowest loss."""
-    ended = [trial for trial in counted(study) if trial.state.is_finished()]
+def _write_trials(study: Study, plan: Plan, trials: Sequence[FrozenTrial]) -> FrozenTrial:
+    """Writes the table and the pictures of all trials that have ended; returns the one with the lowest loss."""
+    ended = [trial for trial in trials if trial.state.is_finished()]
     for trial in [t for t in ended if outcome(t) != "failed"]:
         if not (plan.folder / f"trial-{trial.number}").exists():  # another machine made it
             write_trial(trial, _config(plan, trial), plan.folder)

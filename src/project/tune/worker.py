@@ -1,40 +1,35 @@
 """The runs: those of a trial, of which nothing but their losses is kept, and those that judge the best one."""
 
+import contextlib
 import json
 import math
-import shutil
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any
 
 import optuna
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from optuna.trial import FrozenTrial, TrialState
 
-from project.build import build_data
 from project.callbacks import RunLogger
+from project.checkpoints import Stopped
 from project.config import NESTED_MODULES, Config
-from project.data import TableData
 from project.layers import read_layer
 from project.models import Diverged
 from project.names import find_class
+from project.one_of_many import load_data, run_one, said
 from project.report import log_hparams
-from project.training import finish, fit_model, lowest_val_loss
+from project.training import fit_model
 from project.tune.search import Search, configure, fill
 from project.tune.study import counted, open_study, outcome, suggest
 
 MAX_FAILURES = 5
 """If so many trials fail or diverge and no other has ended, the rest are not tried."""
-
-ERRORS = (Diverged, ValueError, RuntimeError, OSError, ArithmeticError, MisconfigurationException)
-"""What ends a run, but not the tuning."""
 
 
 @dataclass(frozen=True)
@@ -72,22 +67,25 @@ class Watch(Callback):
     It asks after more and more epochs, for a storage may be slow.
 
     Args:
+        trial: The trial under way; None never asks.
         first: The epoch after which it asks first; None never asks.
+
+    Attributes:
+        trainer: The run's trainer; None before it begins.
+        epochs: How many validations there were.
+        lowest: Their lowest loss.
     """
 
-    trial: ClassVar[Any] = None
-    """The trial under way, which no configuration can hold."""
-    last: ClassVar["Watch | None"] = None
-    """That of the run that is under way or has ended last."""
-
-    def __init__(self, first: int | None) -> None:
-        self.next = first or math.inf
+    def __init__(self, trial: optuna.Trial | None, first: int | None) -> None:
+        self.trial = trial
+        self.next = (trial and first) or math.inf
+        self.trainer: Trainer | None = None
         self.epochs = 0
         self.lowest = math.inf
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Makes itself known."""
-        self.trainer, Watch.last = trainer, self
+        """Keeps the trainer, for what is to be known of a run that diverges."""
+        self.trainer = trainer
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps the lowest loss, and asks whether to go on."""
@@ -95,7 +93,7 @@ class Watch(Callback):
             return
         self.lowest = min(self.lowest, float(trainer.callback_metrics["loss/val"]))
         self.epochs += 1
-        if self.epochs >= self.next:
+        if self.trial is not None and self.epochs >= self.next:
             self.next = max(self.epochs + 1, math.ceil(1.2 * self.epochs))
             self.trial.report(self.lowest, self.epochs)
             if self.trial.should_prune():
@@ -125,10 +123,12 @@ def run_trial(plan: Plan) -> None:
             value = statistics.median(facts["losses"])
         except optuna.TrialPruned:
             state = TrialState.PRUNED
-        except ERRORS as error:
+        except Stopped:
+            raise
+        except Exception as error:  # whatever is wrong with one trial, the others go on
             # Optuna learns from what was pruned, so that it leaves a region where losses diverge.
             state = TrialState.PRUNED if isinstance(error, Diverged) else TrialState.FAIL
-            facts["message"] = " ".join(str(error).split())
+            facts["message"] = said(error)
         for name, fact in {**facts, "seconds": time.perf_counter() - start}.items():
             trial.set_user_attr(name, fact)
         told = study.tell(trial, value, state)
@@ -138,40 +138,23 @@ def run_trial(plan: Plan) -> None:
 
 def _train(config: Config, plan: Plan, trial: optuna.Trial | None, facts: dict[str, Any]) -> None:
     """Makes a run that leaves nothing, and adds its lowest validation loss and its steps to the facts."""
-    Watch.trial, Watch.last = trial, None
+    watch = Watch(trial, plan.prune_after)
     callbacks = config["trainer"]["callbacks"] or []
-    watch = {"class_path": "project.tune.worker.Watch", "init_args": {"first": plan.prune_after if trial else None}}
-    changed: Config = {"callbacks": [*callbacks, watch]}
     if not any(issubclass(find_class(c["class_path"], NESTED_MODULES, object), Checkpoint) for c in callbacks):
-        changed["enable_checkpointing"] = False  # they take a third of the time, and no loss depends on them
+        # They take a third of the time, and no loss depends on them.
+        config = {**config, "trainer": {**config["trainer"], "enable_checkpointing": False}}
     data = load_data(config, plan.token)
     with TemporaryDirectory(prefix=".trial-", dir=plan.folder) as folder:
         try:
-            fit_model({**config, "trainer": config["trainer"] | changed}, data, None, Path(folder) / "run", quiet=True)
+            fit_model(config, data, folder=Path(folder) / "run", quiet=True, callbacks=[watch])
         finally:
-            if Watch.last is not None:
-                facts["steps"] += Watch.last.trainer.global_step
-                if isinstance(Watch.last.trainer.logger, RunLogger):
-                    Watch.last.trainer.logger.experiment.close()
-    if Watch.last is None or Watch.last.epochs == 0:
+            if watch.trainer is not None:
+                facts["steps"] += watch.trainer.global_step
+                if isinstance(watch.trainer.logger, RunLogger):
+                    watch.trainer.logger.experiment.close()
+    if watch.epochs == 0:
         raise ValueError("the run ended before its first validation: see trainer.check_val_every_n_epoch")
-    facts["losses"].append(Watch.last.lowest)
-
-
-def load_data(config: Config, token: float) -> TableData:
-    """The data of a run; a process reads them once, as long as nothing but the size of the batches changes."""
-    init_args = dict(config["data"]["init_args"])
-    batch_size = init_args.pop("batch_size", None)
-    data = _read((json.dumps({**config["data"], "init_args": init_args}), token))
-    if batch_size is not None:
-        data.batch_size = batch_size
-    data.order_seed = config["seed"]
-    return data
-
-
-@lru_cache(maxsize=1)
-def _read(key: tuple[str, float]) -> TableData:
-    return build_data({"data": json.loads(key[0]), "seed": 0})
+    facts["losses"].append(watch.lowest)
 
 
 def run_fresh(label: str, config: Config, folder: Path, token: float) -> tuple[str, dict[str, Any]]:
@@ -184,27 +167,15 @@ def run_fresh(label: str, config: Config, folder: Path, token: float) -> tuple[s
         token: See `Plan`.
 
     Returns:
-        The label, and what the run's report says, or the ``message`` of what went wrong.
+        The label, and the run's ``loss`` and ``metrics``, or the ``message`` of what went wrong.
     """
     path = folder / f"{label}-seed{config['seed']}"
-    config = {**config, "experiment": folder.name, "name": path.name}
-    report = path / "report.json"
-    if report.is_file() and read_layer(path / "config.yaml").content == config:
-        return label, json.loads(report.read_text(encoding="utf-8"))
-    shutil.rmtree(path, ignore_errors=True)
-    start = time.perf_counter()
-    try:
-        data = load_data(config, token)
-        trainer, model, _ = fit_model(config, data, folder=path, quiet=True)
-        loss = lowest_val_loss(trainer)
-        if loss is not None and isinstance(trainer.logger, RunLogger):
-            trainer.logger.experiment.add_scalar("lowest_loss/val", loss, trainer.global_step)  # for the HParams tab
-        facts = {"command": "", "seconds": time.perf_counter() - start}
-        return label, finish(trainer, model, data, path, config, facts, alone=False)
-    except ERRORS as error:
-        return label, {"message": " ".join(str(error).split())}
-    finally:
-        shutil.rmtree(path / "checkpoints", ignore_errors=True)
+    config = {**config, "experiment": None, "name": None}
+    with contextlib.suppress(OSError, ValueError):  # there is none, or it was cut by a kill
+        report = json.loads((path / "report.json").read_text(encoding="utf-8"))
+        if "message" not in report and read_layer(path / "config.yaml").content == config:
+            return label, {"loss": report["val_loss"], "metrics": report["metrics"]}
+    return label, run_one(path, config, token)
 
 
 def write_trial(trial: FrozenTrial, config: Config, folder: Path) -> None:

@@ -1,0 +1,198 @@
+"""What ``from project import ...`` gives works as the command line does."""
+
+import copy
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from curves import read_curve
+from lightning.pytorch import Callback
+from pyarrow import csv
+from sklearn.datasets import load_wine
+
+import project
+from project import Predictor, Run, load_run, read_curves, train
+from project.models import FeedForward
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMALL = {"max_epochs": 3, "default_root_dir": "logs"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, project; dir(project); print({'torch', 'lightning', 'pyarrow', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_the_public_names_are_there_and_described() -> None:
+    assert set(project.__all__) <= set(dir(project))
+    for name in project.__all__:
+        assert getattr(project, name).__doc__
+        assert f"`{name}`" in project.__doc__
+    with pytest.raises(ImportError, match="cannot import name 'trian'"):
+        from project import trian  # noqa: F401
+
+
+def test_it_does_what_the_command_line_does(fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    flags = "--data Wine --model FeedForward --model.hidden_sizes [8] --optimizer SGD --optimizer.lr 0.1 --seed 3"
+    there = fit(*flags.split(), "--trainer.max_epochs", "3")
+    printed = capsys.readouterr()
+    here = train(
+        data="Wine",
+        model={"class_path": "FeedForward", "init_args": {"hidden_sizes": (8,)}},
+        optimizer={"class_path": "SGD", "init_args": {"lr": np.float64(0.1)}},
+        trainer={"max_epochs": 3, "default_root_dir": there.parents[1]},
+        seed=3,
+    )
+    assert here.folder.name == f"{there.name}-2"
+    assert (here.folder / "config.yaml").read_text() == (there / "config.yaml").read_text()
+    assert capsys.readouterr() == (printed.out.replace(str(there.name), here.folder.name), "")
+    other = load_run(there)
+    assert here.report["metrics"] == other.report["metrics"]
+    for name, weights in other.model.state_dict().items():
+        assert torch.equal(here.model.state_dict()[name], weights)
+
+
+def test_a_file_and_settings_over_it(folder: Path) -> None:
+    (folder / "run.yaml").write_text("data: Iris\nmodel: FeedForward\ntrainer: {max_epochs: 1}\n")
+    run = train("run.yaml", optimizer="SGD", trainer={"default_root_dir": "logs"}, name="mine", quiet=True)
+    assert run.folder == Path("logs/iris/mine")
+    config = yaml.safe_load((run.folder / "config.yaml").read_text())
+    assert (config["optimizer"]["class_path"], config["trainer"]["max_epochs"]) == ("torch.optim.SGD", 1)
+
+
+def test_train_load_predict_and_read_the_curves(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing is printed when it is to be quiet; nor is anything changed that was handed over."""
+    x, y = load_wine(return_X_y=True)
+    table = pa.table({f"x{i}": column for i, column in enumerate(x.T)} | {"grower": [f"no {label}" for label in y]})
+    csv.write_csv(table, "wine.csv")
+    settings: dict[str, Any] = {
+        "data": {"class_path": "Table", "init_args": {"path": Path("wine.csv"), "target": "grower"}},
+        "trainer": {"max_epochs": 20, "default_root_dir": Path("logs")},
+    }
+    before = copy.deepcopy(settings)
+    torch.set_num_threads(2)
+    run = train(**settings, quiet=True)
+    assert capsys.readouterr() == ("", "")
+    assert settings == before
+    assert torch.get_num_threads() == 2
+
+    again = load_run(run.folder)
+    assert again.report == run.report
+    first, second = (Predictor.from_run(place) for place in (run, again.folder))
+    predicted = first.predict(table.drop(["grower"]))
+    assert (predicted == second.predict(table)).all()
+    assert (predicted == np.array(table["grower"])).mean() > 0.95
+    np.testing.assert_array_equal(Predictor(again.model).predict_proba(table), first.predict_proba(table))
+
+    frame = read_curves(run).to_pandas()
+    assert list(frame) == ["tag", "step", "value", "seconds"]
+    assert not frame.duplicated(["tag", "step"]).any()
+    for tag in ("loss/train", "loss/val", "lr"):
+        rows = frame[frame["tag"] == tag]
+        assert list(zip(rows["step"], rows["value"], strict=True)) == read_curve(run.folder, tag)
+        assert rows["seconds"].is_monotonic_increasing
+        assert 0 <= rows["seconds"].iloc[0] <= rows["seconds"].iloc[-1] <= run.report["seconds"] + 5
+    (accuracy,) = frame[frame["tag"] == "accuracy/test"]["value"]
+    assert accuracy == pytest.approx(run.report["metrics"]["accuracy"])
+
+
+def test_a_run_without_checkpoints_still_has_its_model() -> None:
+    run = train(data="Iris", trainer={**SMALL, "enable_checkpointing": False}, quiet=True)
+    assert not run.model.training
+    predictor = Predictor(run.model)
+    assert set(predictor.predict({name: [1.0, 2.0] for name in predictor.columns})) <= set(predictor.classes)
+    with pytest.raises(ValueError, match="has no checkpoints"):
+        load_run(run)
+
+
+def test_a_model_of_the_notebook_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine(FeedForward):
+        """A class that is written where Python runs."""
+
+    monkeypatch.setattr(Mine, "__module__", "__main__")
+    monkeypatch.setattr("__main__.Mine", Mine, raising=False)
+    run = train(data="Iris", model="__main__.Mine", trainer=SMALL, quiet=True)
+    assert type(run.model) is Mine
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimzer": "SGD"}, "'optimzer' is not accepted; did you mean optimizer?"),
+        ({"optimizer": "SDG"}, "optimizer: there is no Optimizer named 'SDG'; did you mean SGD?"),
+        ({"trainer": {"max_epoch": 3}}, "'trainer.max_epoch' is not accepted; did you mean max_epochs?"),
+        ({"seed": "one"}, "seed cannot be 'one'; expected int"),
+        ({"optimizer": torch.optim.SGD}, "a setting is a plain value, as in a YAML file, and a class goes by its name"),
+        ({"data": {"class_path": "Table", "init_args": {"path": "no.csv", "target": "y"}}}, "there is no file"),
+    ],
+)
+def test_errors_say_what_the_command_line_says(settings: dict[str, Any], message: str, folder: Path) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        train(**{"trainer": {"default_root_dir": "logs"}, **settings})
+    assert list(folder.iterdir()) == []
+
+
+def test_what_is_not_there() -> None:
+    with pytest.raises(ValueError, match=r"there is no file no\.yaml"):
+        train("no.yaml")
+    with pytest.raises(ValueError, match="nothing is no run's folder"):
+        load_run("nothing")
+    with pytest.raises(ValueError, match="nothing has no event file"):
+        read_curves("nothing")
+
+
+class Interrupt(Callback):
+    """Presses Ctrl-C, in the third batch or when the test begins."""
+
+    def __init__(self, testing: bool) -> None:
+        self.testing = testing
+
+    def on_train_batch_start(self, trainer: Any, model: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 2 and not self.testing:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def on_test_start(self, *args: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("testing", [False, True])
+def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_a_run_to_load(testing: bool, folder: Path) -> None:
+    callback = {"class_path": f"{__name__}.Interrupt", "init_args": {"testing": testing}}
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(data="Iris", trainer={**SMALL, "callbacks": [callback]}, quiet=True)
+    assert signal.getsignal(signal.SIGINT) is handler
+    (stopped,) = folder.glob("logs/iris/*")
+    run = load_run(stopped)
+    assert isinstance(run, Run)
+    assert run.report == {}
+    assert Predictor.from_run(run).columns == [column.name for column in run.model.schema.columns]
+
+
+def test_the_readme_s_chapter(folder: Path) -> None:
+    """In a process of its own and an empty folder."""
+    chapter = README.partition("\n## From Python\n")[2].partition("\n## ")[0]
+    (block,) = [b for b in re.findall(r"^```python\n(.*?)^```", chapter, re.M | re.S) if "from project import" in b]
+    done = subprocess.run([sys.executable, "-W", "error", "-c", block], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "logs" / "wine" / "first" / "report.json").exists()
+    assert set(re.findall(r"\w+", block)) >= set(project.__all__) - {"Run"}
