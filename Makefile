@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help install train compare tune curves test bench format lint types check clean
+.PHONY: help install train tune curves test schema format lint types check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/.installed ## Make .venv and install the pinned versions and the project (the others do it if needed)
+install: $(VENV)/.installed ## Make .venv and install the pinned versions and the package (the others do it if needed)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11")'
@@ -22,9 +22,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 train: install ## Train what configs/fit.yaml says; ARGS="--optimizer SGD --optimizer.lr 0.1" changes it
 	@$(BIN)/python -m project.fit $(ARGS)
 
+# example: begin
+.PHONY: compare bench
 compare: install ## Compare the optimizers of configs/compare.yaml; ARGS="--data Wine" changes it
 	@$(BIN)/python -m project.compare $(ARGS)
 
+bench: install ## Measure speed, side by side with plain PyTorch and stock Lightning (some minutes)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# example: end
 tune: install ## Search for settings in the ranges of configs/tune.yaml
 	@$(BIN)/python -m project.tune $(ARGS)
 
@@ -34,8 +40,8 @@ curves: install ## Show the curves of all runs in TensorBoard and print its addr
 test: install ## Run the tests on all cores; ARGS="-m slow" runs the slow ones
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
-bench: install ## Measure speed, side by side with plain PyTorch and stock Lightning (some minutes)
-	@$(BIN)/python -m tests.benchmarks $(ARGS)
+schema: install ## Write configs/schema.json, by which editors complete and check the YAML files
+	@$(BIN)/python -m project.json_schema $(ARGS)
 
 format: install ## Format the code
 	@$(BIN)/ruff format .
@@ -50,6 +56,13 @@ types: install ## Check types
 
 check: lint types test ## Lint, types and tests
 
+# template: begin
+.PHONY: fork
+fork: install ## Make a repository of your own: NAME=churn DIR=../churn (BARE=1 leaves out the examples)
+	$(if $(NAME),,$(error NAME is missing: make fork NAME=churn DIR=../churn))
+	@$(BIN)/python -m project.fork $(NAME) $(if $(DIR),"$(DIR)") $(if $(BARE),--bare)
+
+# template: end
 clean: ## Remove .venv and what tools left behind; runs in logs/ stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -39,8 +39,8 @@ def commands(path: Path) -> list[list[str]]:
 
 
 @pytest.fixture(autouse=True)
-def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The paths in the commands are relative to the project's folder."""
+def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paths in the commands are relative to the repository's folder."""
     monkeypatch.chdir(ROOT)
 
 
@@ -110,7 +110,7 @@ def test_an_optimizer_trains_the_default_model(path: Path, fit: Fit) -> None:
     size = ["--data.batch_size", "full"] if full else []
     folder = fit("--optimizer", path.relative_to(ROOT).as_posix(), *size, "--trainer.max_epochs", "3")
     used = yaml.safe_load((folder / "config.yaml").read_text())["optimizer"]
-    assert used["class_path"] == f"torch.optim.{content(path)['class_path']}"
+    assert used["class_path"].endswith(f".{content(path)['class_path'].rpartition('.')[2]}")
     assert content(path)["init_args"].items() <= used["init_args"].items()
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert losses[2] < losses[0]
@@ -118,5 +118,5 @@ def test_an_optimizer_trains_the_default_model(path: Path, fit: Fit) -> None:
 
 @pytest.mark.parametrize("path", files("optimizers"), ids=name)
 def test_an_optimizer_comes_with_a_word_about_it(path: Path) -> None:
-    assert header(path).startswith("# ")
+    assert header(path).splitlines()[1].startswith("# ")
     assert content(path).keys() == {"class_path", "init_args"}

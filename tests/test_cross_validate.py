@@ -290,7 +290,7 @@ def test_the_console_is_short_and_names_the_next_commands(
         (["--optimiser", "SGD"], ["--optimiser is not accepted", "--optimizer"]),
         (["--folds", "60"], ["50 rows", "60 folds"]),
         (["--data.seed", "4294967295", "--repeats", "2"], ["seed", "4294967296"]),
-        (["--data", "ThreePoints"], ["ThreePoints", "num_folds"]),
+        (["--data", "points.FixedPoints"], ["FixedPoints", "num_folds"]),
         (["--data.num_folds", "3"], ["data.num_folds", "--folds"]),
         (["--repeats", "2", "--data.shuffle", "false"], ["data.shuffle", "--repeats"]),
         (["--trainer.limit_test_batches", "0"], ["limit_test_batches"]),

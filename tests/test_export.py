@@ -1,4 +1,4 @@
-"""An exported model gives what its checkpoint gives, and an ONNX file needs neither PyTorch nor this project."""
+"""An exported model gives what its checkpoint gives, and an ONNX file needs neither PyTorch nor this package."""
 
 import csv
 import json
@@ -176,13 +176,9 @@ def test_both_formats_give_what_predict_gives(
         np.testing.assert_allclose(program(columns) - center, expected - center, **close)
 
 
-@pytest.mark.parametrize(
-    ("data", "args"),
-    [(Digits, ["--model", "ConvNet"]), (Diabetes, ["--model", "FeedForward"])],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-def test_bundled_data_sets_and_images(data: Any, args: list[str], fit: Fit) -> None:
-    run = fit("--data", data.__name__, *args, "--trainer.max_epochs", "1")
+@pytest.mark.parametrize("data", [Digits, Diabetes])
+def test_bundled_data_sets(data: Any, fit: Fit) -> None:
+    run = fit("--data", data.__name__, "--trainer.max_epochs", "1")
     table, model = data(), load_model(run / "checkpoints" / "best.ckpt")
     with torch.no_grad():
         outputs = model(table.split("test").x).double()
@@ -193,7 +189,7 @@ def test_bundled_data_sets_and_images(data: Any, args: list[str], fit: Fit) -> N
     np.testing.assert_allclose(load_onnx(export(run))(inputs), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_onnx_runs_without_pytorch_and_this_project(grades: tuple[Path, Path], tmp_path: Path) -> None:
+def test_onnx_runs_without_pytorch_and_this_package(grades: tuple[Path, Path], tmp_path: Path) -> None:
     run, path = grades
     program = tmp_path / "program.py"
     program.write_text(

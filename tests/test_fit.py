@@ -157,7 +157,7 @@ class Signs(torch.optim.SGD):
 
 
 def test_data_model_and_optimizer_of_ones_own(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is a class somewhere on the import path; nothing of the project is edited."""
+    """Each is a class somewhere on the import path; nothing of the package is edited."""
     (tmp_path / "own_classes.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
     args = ["--data", "own_classes.Sums", "--data.num_samples", "300", "--model", "own_classes.Wide"]
@@ -184,7 +184,7 @@ def test_tags_are_the_same_in_every_run(fit: Fit) -> None:
 
 
 def test_both_losses_share_a_chart_and_test_rows_have_pictures(fit: Fit) -> None:
-    log = events(fit("--data", "Moons", *SHORT))
+    log = events(fit("--data", "points.Points", *SHORT))
     chart = log.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
     assert b"loss/train" in chart
     assert b"loss/val" in chart
@@ -216,7 +216,7 @@ def test_the_console_is_short_and_names_the_next_command(fit: Fit, capsys: pytes
 
 
 def test_a_run_without_test_rows_says_what_it_can(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = fit("--data", "FiveRows", "--model", "LogisticRegression", *SHORT)
+    folder = fit("--data.test_fraction", "0", "--data.val_fraction", "0", *SHORT)
     assert "evaluate" not in capsys.readouterr().out  # it would have nothing to test on
     report = json.loads((folder / "report.json").read_text())
     assert (report["metrics"], report["baselines"]) == ({}, {})
@@ -243,12 +243,12 @@ def test_without_log_interval_and_with_rare_validation(fit: Fit) -> None:
 def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = ["--data", "ThreePoints", "--data.batch_size", "1", "--model", "LinearRegression", "--model.bias", "false"]
-    args += ["--model.init", "ones_", "--optimizer", "SGD", "--optimizer.lr", "0.01", "--checkpoint_every", "1"]
+    args = ["--data", "Diabetes", "--model", "LinearRegression", "--checkpoint_every", "1"]
+    args += ["--optimizer", "SGD", "--optimizer.lr", "10"]
     assert main([*args, "--trainer.default_root_dir", str(tmp_path)]) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    for words in ("diverged", "step 5", "SGD", "0.01", "--optimizer.lr 0.001"):
+    for words in ("diverged", "at step ", "SGD", "rate of 10", "--optimizer.lr 1"):
         assert words in err
     (checkpoint,) = tmp_path.rglob("last.ckpt")
     assert torch.load(checkpoint, weights_only=True)["state_dict"]["linear.weight"].isfinite().all()
@@ -275,7 +275,6 @@ def test_a_loss_that_is_no_number_is_never_saved(tmp_path: Path, capsys: pytest.
         (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
         (["--model.activation", "Relu"], ["Relu", "ReLU"]),
         (["--model.init", "xavier"], ["xavier", "xavier_"]),
-        (["--model", "ConvNet"], ["ConvNet", "30 columns"]),
         (["--trainer.accelerator", "gpux"], ["gpux"]),
     ],
     ids=lambda value: " ".join(value),

@@ -1,17 +1,24 @@
-"""Lessons in autograd: what the tutorials compute by hand, on the project's own modules."""
+"""Lessons in autograd: what the tutorials compute by hand, on the package's own modules."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
-from project.data import FiveRows, HeightWeight, RandomLabels, ThreePoints
-from project.models import FeedForward, LinearRegression, LogisticRegression
+from project.data.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
+from project.models import Diverged, FeedForward, LinearRegression, LogisticRegression
 from project.schema import Number, Schema, Target
 
 LINE = Schema((Number("x"),), Target("y", "number"))
 CURVE = Schema((Number("x"),), Target("y", "binary", ("0", "1")))
+
+
+def make_trainer(num_epochs: int) -> Trainer:
+    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    return Trainer(max_epochs=num_epochs, accelerator="cpu", **dict.fromkeys(quiet, False))
 
 
 @pytest.fixture(autouse=True)
@@ -236,3 +243,23 @@ def test_r12_a_line_that_diverges():
     assert gradients[:3] == pytest.approx([-220, 2481.6001, -51303.6484], rel=1e-6)
     assert losses[:4] == pytest.approx([100, 3180.9602, 604238.8125, 28994192], rel=1e-6)
     assert losses[4:] == pytest.approx([2.33e8, 3.9481e10], rel=5e-3)
+
+
+def test_a_loss_that_diverges_stops_the_training():
+    """R12: the losses 100, 3180.96, 604238.8, 28994192, 2.33e8 pass a million times the first one at step 5."""
+    data = ThreePoints(batch_size=1)
+    sgd = partial(torch.optim.SGD, lr=0.01)
+    model = LinearRegression(data.schema, bias=False, init="ones_", optimizer=sgd)
+    with pytest.raises(Diverged, match=r"at step 5 with SGD at a learning rate of 0\.01"):
+        make_trainer(10).fit(model, data)
+
+
+def test_a_net_on_numbers_by_chance_learns_their_mean():
+    """R10: the loss falls toward the variance of the targets, 1/12."""
+    torch.manual_seed(0)
+    data = RandomNumbers(batch_size=32, shuffle=True)
+    sgd = partial(torch.optim.SGD, lr=0.01, momentum=0.9)
+    model = FeedForward(data.schema, hidden_sizes=(32, 64, 32), activation="Identity", optimizer=sgd)
+    make_trainer(4).fit(model, data)
+    x, y = data.split("train")
+    assert model.loss(model(x), y).item() == pytest.approx(1 / 12, rel=0.1)

@@ -190,7 +190,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_a_run_to_load(testing: bool, 
 
 def test_the_readme_s_chapter(folder: Path) -> None:
     """In a process of its own and an empty folder."""
-    chapter = README.partition("\n## From Python\n")[2].partition("\n## ")[0]
+    chapter = README.partition("\n### From Python\n")[2].partition("\n## ")[0]
     (block,) = [b for b in re.findall(r"^```python\n(.*?)^```", chapter, re.M | re.S) if "from project import" in b]
     done = subprocess.run([sys.executable, "-W", "error", "-c", block], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

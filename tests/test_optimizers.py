@@ -13,7 +13,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.data import BreastCancer, Digits
-from project.models import ConvNet, FeedForward, LogisticRegression, TableModel
+from project.models import FeedForward, LogisticRegression, TableModel
 from project.muon import MuonWithAdamW
 from project.optimizers import describe
 
@@ -242,11 +242,23 @@ def test_muon_runs_the_closure_with_gradients():
     assert not torch.equal(net.weight, start)
 
 
+class Convolution(TableModel):
+    """A convolution of images of 8 by 8 pixels, whose weight is no matrix, and a linear layer."""
+
+    def __init__(self, schema, **options) -> None:
+        super().__init__(schema, **options)
+        linear = nn.Linear(36, self.schema.target.num_outputs)
+        self.net = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 1, 3), nn.Flatten(), linear)
+
+    def forward(self, x):
+        return self.net(x)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_muon_trains_nets_of_all_shapes(bias):
     """Matrices alone, and convolutions, which AdamW takes."""
     data = Digits(batch_size="full")
-    models = [LogisticRegression(data.schema, bias=bias, optimizer="Muon"), ConvNet(data.schema, optimizer="Muon")]
+    models = [LogisticRegression(data.schema, bias=bias, optimizer="Muon"), Convolution(data.schema, optimizer="Muon")]
     for model in models:
         start = [p.detach().clone() for p in model.parameters()]
         trainer(max_epochs=1, limit_val_batches=0).fit(model, data)

@@ -14,11 +14,14 @@ from sklearn.datasets import load_breast_cancer, make_blobs
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Optimizer, RMSprop
 
-from project.data import RandomLabels
+from project.data import Digits
+from project.data.reference import RandomLabels
 from project.fit import main
+from project.models.conv_net import ConvNet
 
 Fit = Callable[..., Path]
 EXPERIMENTS = Path(__file__).parents[1] / "configs" / "experiments"
@@ -174,3 +177,20 @@ def test_r12_a_line_that_diverges(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_r13_digits_with_a_conv_net(experiment: Fit) -> None:
     assert accuracy(experiment("digits_conv_net")) >= 0.95
+
+
+def test_r13_written_out_with_the_functions_of_pytorch() -> None:
+    """The digits of 8 by 8 pixels are enlarged four times."""
+    data = Digits(scale=False)
+    model, x = ConvNet(data.schema), data.split("test").x[:20]
+    (k1, c1), (k2, c2) = ((m.weight, m.bias) for m in model.modules() if isinstance(m, nn.Conv2d))
+    linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    assert (k1.shape, k2.shape) == ((6, 1, 3, 3), (16, 6, 3, 3))
+    assert [(m.in_features, m.out_features) for m in linear] == [(576, 120), (120, 84), (84, 10)]
+    images = torch.from_numpy(np.kron(x.reshape(20, 1, 8, 8).numpy(), np.ones((1, 1, 4, 4), np.float32)))
+    h = functional.max_pool2d(functional.conv2d(images, k1, c1).relu(), 2)
+    h = functional.max_pool2d(functional.conv2d(h, k2, c2).relu(), 2).flatten(1)
+    for layer in linear:
+        h = functional.linear(h, layer.weight, layer.bias)
+        h = h.relu() if layer is not linear[-1] else h
+    assert torch.allclose(model(x), h, atol=1e-5)

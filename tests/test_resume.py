@@ -15,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from project.checkpoints import AtomicCheckpointIO
 from project.fit import main
 
-# Six batches an epoch.
+# Seven batches an epoch.
 SMALL = [
-    *("--data", "Moons", "--data.num_samples", "160", "--data.batch_size", "16", "--trainer.max_epochs", "3"),
+    *("--data", "Iris", "--data.batch_size", "16", "--trainer.max_epochs", "3"),
     *("--model.hidden_sizes", "[8]", "--model.dropout", "0.3", "--model.batch_norm", "true"),
     *("--trainer.log_every_n_steps", "2"),
 ]
@@ -77,7 +77,7 @@ def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
     assert resumed >= 4
 
 
-LONG = ("--data", "Blobs", "--data.num_samples", "10000", "--data.batch_size", "16", "--model.dropout", "0.2")
+LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2")  # 419 batches an epoch
 
 
 def start(logs: Path, *args: str) -> subprocess.Popen[str]:
@@ -109,7 +109,7 @@ def test_a_stopped_process_goes_on_in_its_own_folder(
     signum: int, status: int, every: tuple[str, ...], tmp_path: Path, fit: Callable[..., Path]
 ) -> None:
     process = start(tmp_path, *every)
-    folder = tmp_path / "blobs" / "run"
+    folder = tmp_path / "digits" / "run"
     wait_for_step(folder / "checkpoints" / "last.ckpt", 400 if every else 375)
     process.send_signal(signum)
     _, err = process.communicate(timeout=60)

@@ -21,7 +21,7 @@ from project.names import class_path, find_class, nearest
 from project.optimizers import OPTIMIZER_MODULES, SCHEDULER_MODULES, describe
 
 ROOT = Path(__file__).parents[2]
-"""The project's folder, with its ``configs`` and ``logs``."""
+"""The repository's folder, with its ``configs`` and ``logs``."""
 
 Config = dict[str, Any]
 """``seed``, ``name`` and the like; ``trainer``; and for each section ``class_path`` and ``init_args``, or None."""

@@ -3,7 +3,9 @@
 import difflib
 import importlib
 import inspect
-from collections.abc import Collection, Iterable
+import pkgutil
+from collections.abc import Collection, Iterable, Iterator
+from types import ModuleType
 
 
 def nearest(name: object, names: Iterable[str]) -> str:
@@ -24,15 +26,39 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 def class_names(modules: Iterable[str], base: type) -> dict[str, str]:
-    """Short names of the public subclasses of ``base`` in some modules, with their import paths."""
-    names: dict[str, str] = {}
+    """Short names of the public subclasses of ``base`` in some modules, with their import paths.
+
+    Of a package of ours, the classes in its files count too: a class in a new file is found by its name at once.
+
+    Raises:
+        ValueError: If such a file cannot be imported, or a class in it has the name of another one.
+    """
+    found: dict[str, type] = {}
+    paths: dict[str, str] = {}
     for module in map(importlib.import_module, modules):
-        for name, member in vars(module).items():
-            public = not name.startswith("_") and inspect.isclass(member) and issubclass(member, base)
-            # A module of ours also holds the classes it imports; `torch.optim` holds base classes.
-            if public and member is not base and name in getattr(module, "__all__", [name]):
-                names.setdefault(name, f"{module.__name__}.{name}")
-    return names
+        files = list(_files(module))
+        for place in (module, *files):
+            for name, member in vars(place).items():
+                public = not name.startswith("_") and inspect.isclass(member) and issubclass(member, base)
+                # A module of ours also holds the classes it imports; `torch.optim` holds base classes.
+                public = public and member is not base and name in getattr(place, "__all__", [name])
+                if not public or (place in files and not member.__module__.startswith(f"{module.__name__}.")):
+                    continue
+                path = f"{place.__name__}.{name}"
+                if found.setdefault(name, member) is not member and place in files:
+                    raise ValueError(f"two classes have the name {name}: {paths[name]} and {path}; rename one of them")
+                paths.setdefault(name, path)
+    return paths
+
+
+def _files(module: ModuleType) -> Iterator[ModuleType]:
+    """The modules in a package of ours; nothing for any other module."""
+    if module.__name__.startswith(f"{__package__}."):
+        for file in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{module.__name__}."):
+            try:
+                yield importlib.import_module(file.name)
+            except Exception as error:  # whatever a new file does wrong
+                raise ValueError(f"{file.name} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def find_class(name: str, modules: Iterable[str], base: type) -> type:

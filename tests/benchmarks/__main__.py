@@ -1,11 +1,11 @@
-"""Speed, side by side: ``make bench``, or ``python -m tests.benchmarks [NAME...]`` from the project's folder.
+"""Speed, side by side: ``make bench``, or ``python -m tests.benchmarks [NAME...]`` from the repository's folder.
 
 Each comparison runs its contestants in turn, A B C A B C ..., five times or more, and takes the median of each. Read
 the ratios: they hold from machine to machine, while seconds depend on the machine and on what else it is doing. Where
 a ratio is near its target and the machine is shared, run it again. The exit status is 1 if a target is missed.
 
 Epochs are timed within a fit of all ten epochs of R1, the first left out, so that starting up does not count. About
-the fourth the net has converged, and the tiny numbers in it, which the project flushes to zero, slow the others down.
+the fourth the net has converged, and the tiny numbers in it, which the package flushes to zero, slow the others down.
 It takes about six minutes, and far longer on a busy machine, where the threads of the others wait for each other.
 
   net        an epoch of reference run R1: the net 64-256-1024-1 on 4,000 rows of blobs in batches of 16, with Adam
@@ -45,7 +45,7 @@ class Comparison:
 
     Attributes:
         what: A name for the table.
-        ours: Runs the project's way once and returns the seconds it took.
+        ours: Runs our way once and returns the seconds it took.
         others: The same for each other way, by name, with the target: ours must take at most that share of its time.
         rounds: How many times each is run.
     """

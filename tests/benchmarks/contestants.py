@@ -1,4 +1,4 @@
-"""What the benchmarks compare: this project, a plain PyTorch loop, and Lightning as its documentation has it."""
+"""What the benchmarks compare: this package, a plain PyTorch loop, and Lightning as its documentation has it."""
 
 import contextlib
 import io
@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import BinaryAccuracy
 
 from project import fit
-from project.data import Blobs, Split
+from project.data import Split
+from project.data.toy import Blobs
 
 EPOCHS = 10  # as R1 has them
 BATCH_SIZE = 16
@@ -34,7 +35,7 @@ def blobs() -> Split:
 
 
 def make_net(*sizes: int) -> nn.Sequential:
-    """A ReLU net with the same initial weights as the project's model of these sizes."""
+    """A ReLU net with the same initial weights as our model of these sizes."""
     torch.manual_seed(SEED)
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):

@@ -6,8 +6,9 @@ from typing import ClassVar
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
+from points import Points
 
-from project.data import Blobs, TensorLoader
+from project.data import TensorLoader
 from project.models import LogisticRegression
 
 X = torch.arange(20.0).reshape(10, 2)
@@ -91,7 +92,7 @@ def test_the_trainer_sets_the_epoch():
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             self.seen.append(batch[0])
 
-    data, recorder = Blobs(60, 2, batch_size=10), Recorder()
+    data, recorder = Points(60, batch_size=10), Recorder()
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     Trainer(max_epochs=3, accelerator="cpu", callbacks=[recorder], **quiet).fit(LogisticRegression(data.schema), data)
     loader, expected = data.train_dataloader(), []

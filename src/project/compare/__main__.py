@@ -15,6 +15,7 @@ from joblib import cpu_count
 from project.build import build_data, build_model
 from project.cli import Request, VerbParser, next_command, parsed, run_command, shown
 from project.compare.bands import write_bands
+from project.compare.cluster import cluster
 from project.compare.console import print_summary
 from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
@@ -23,7 +24,7 @@ from project.compare.worker import Result, Task, read_results, run
 from project.config import Config
 from project.data import Table
 from project.help import help_text
-from project.jobs import cluster, run_all
+from project.jobs import run_all
 from project.layers import Layer, UsageError, read_layer
 from project.report import print_columns
 from project.run_folder import alone, create_folder

@@ -1,14 +1,12 @@
-"""Models: every class here can be named on the command line as ``--model NAME``."""
+"""Models: every class in the files here can be named on the command line as ``--model NAME``."""
 
 from project.models.base import TableModel
-from project.models.conv_net import ConvNet
 from project.models.feed_forward import FeedForward
 from project.models.linear import LinearRegression, LogisticRegression
 from project.models.load import load_checkpoint, load_model, restore_model
 from project.models.loss_record import Diverged
 
 __all__ = [
-    "ConvNet",
     "Diverged",
     "FeedForward",
     "LinearRegression",

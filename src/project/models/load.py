@@ -13,7 +13,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Reads a checkpoint, onto the CPU and plain values and tensors only.
 
     Raises:
-        ValueError: If the file is no checkpoint of this project.
+        ValueError: If the file is no checkpoint of this package.
         OSError: If it cannot be read.
     """
     try:
@@ -22,7 +22,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # torch.load fails in many ways on a foreign file
         if isinstance(error, OSError) and error.filename:  # it cannot be opened
             raise
-        raise ValueError(f"{path} is not a checkpoint of this project, or is damaged") from error
+        raise ValueError(f"{path} is not a checkpoint of this package, or is damaged") from error
     return checkpoint
 
 
@@ -33,7 +33,7 @@ def load_model(path: str | Path) -> TableModel:
         path: A ``.ckpt`` file that a trainer wrote.
 
     Raises:
-        ValueError: If the file is no checkpoint of this project.
+        ValueError: If the file is no checkpoint of this package.
         OSError: If it cannot be read.
     """
     return restore_model(load_checkpoint(path))

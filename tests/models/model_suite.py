@@ -1,0 +1,126 @@
+"""What is expected of every model: tests that a class inherits."""
+
+import io
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from torch import Tensor
+
+from project.data import TensorLoader
+from project.encoder import Encoder
+from project.export import make_rows
+from project.graph import Pipeline, describe, onnx_file, onnx_inputs, torch_file, trace
+from project.models import TableModel, load_model
+from project.models.outputs import predictions
+from project.schema import Category, Column, Number, Schema, Target
+
+NUMBERS = tuple(Number(f"x{i}", center=0.5 * i, scale=2.0, fill=0.5 * i) for i in range(16))
+NAMES = Category("colour", ("blue", "green", "red"), rare=True, missing=True)
+TARGETS = {
+    "binary": Target("y", "binary", ("no", "yes"), counts=(30, 10)),
+    "multiclass": Target("y", "multiclass", ("a", "b", "c"), counts=(10, 20, 10)),
+    "number": Target("y", "number", (), 150.0, 70.0),
+}
+NUM_OUTPUTS = {"binary": 1, "multiclass": 3, "number": 1}
+
+
+def make_schema(kind: str = "binary", columns: tuple[Column, ...] = NUMBERS) -> Schema:
+    return Schema(columns, TARGETS[kind])
+
+
+def make_batch(schema: Schema, num_rows: int) -> tuple[Tensor, Tensor]:
+    """Encoded rows by chance, some of their values missing, with targets that have nothing to do with them."""
+    x = Encoder(schema)(torch.from_numpy(make_rows(schema, num_rows)))
+    y, target = torch.arange(num_rows), schema.target
+    if target.kind == "number":
+        return x, torch.sin(y)
+    return x, (y % len(target.classes)).to(torch.int64 if target.kind == "multiclass" else torch.float32)
+
+
+class ModelSuite:
+    """Tests of a model, for each kind of target that it can predict.
+
+    A subclass named ``Test...`` sets the attributes:
+
+    Attributes:
+        model: The model's class.
+        settings: Arguments for its constructor.
+        columns: The table's columns: by default sixteen numbers and one column of names.
+    """
+
+    model: type[TableModel]
+    settings: ClassVar[dict[str, Any]] = {}
+    columns: tuple[Column, ...] = (*NUMBERS, NAMES)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "kind" in metafunc.fixturenames:
+            metafunc.parametrize("kind", self.model.target_kinds)
+
+    def make(self, kind: str) -> TableModel:
+        adam = partial(torch.optim.Adam, lr=0.01)
+        seed_everything(0, verbose=False)
+        return self.model(make_schema(kind, self.columns), optimizer=adam, **self.settings)
+
+    def train(self, kind: str) -> tuple[TableModel, Trainer]:
+        """Trains for two epochs of three batches."""
+        model = self.make(kind)
+        quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+        trainer = Trainer(accelerator="cpu", max_epochs=2, **quiet)
+        x, y = make_batch(model.schema, 24)
+        trainer.fit(model, TensorLoader(x, y, batch_size=8, seed=0), TensorLoader(x, y, batch_size=24))
+        return model.eval(), trainer
+
+    def test_gives_an_output_for_each_class_but_one_for_two_classes_or_a_number(self, kind):
+        outputs = self.make(kind)(make_batch(make_schema(kind, self.columns), 5)[0])
+        assert (outputs.shape, outputs.dtype) == ((5, NUM_OUTPUTS[kind]), torch.float32)
+        assert outputs.isfinite().all()
+
+    def test_the_gradient_reaches_every_parameter(self, kind):
+        model = self.make(kind)
+        x, y = make_batch(model.schema, 64)
+        model.loss(model(x), y).backward()
+        gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+        assert [name for name, gradient in gradients.items() if gradient is None or not gradient.any()] == []
+
+    def test_learns_one_batch_by_heart(self, kind):
+        model = self.make(kind)
+        x, y = make_batch(model.schema, 8)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        before = model.eval().loss(model(x), y).item()
+        model.train()
+        for _ in range(200):
+            optimizer.zero_grad()
+            model.loss(model(x), y).backward()
+            optimizer.step()
+        assert model.eval().loss(model(x), y).item() < 0.1 * before
+
+    def test_the_same_seed_gives_the_same_bits(self, kind):
+        first, second = (self.train(kind)[0].state_dict() for _ in range(2))
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+    def test_a_checkpoint_brings_the_model_back(self, kind, tmp_path: Path):
+        model, trainer = self.train(kind)
+        trainer.save_checkpoint(tmp_path / "model.ckpt")
+        loaded = load_model(tmp_path / "model.ckpt")
+        assert type(loaded) is self.model
+        x, _ = make_batch(model.schema, 50)
+        assert torch.equal(loaded(x), model(x))
+
+    def test_exported_files_give_the_same_predictions(self):
+        """For one kind of target: what comes behind the model for the others is tested with the export itself."""
+        model, _ = self.train(self.model.target_kinds[0])
+        pipeline, rows = Pipeline(model), make_rows(model.schema, 50)
+        program, metadata = trace(pipeline), describe(model.schema)
+        with torch.no_grad():
+            outputs = model(Encoder(model.schema)(torch.from_numpy(rows)))
+        expected = predictions(outputs.double(), model.schema.target)
+        onnx = onnxruntime.InferenceSession(onnx_file(pipeline, program, metadata))
+        program = torch.export.load(io.BytesIO(torch_file(program, metadata))).module()
+        for exported in (onnx.run(None, onnx_inputs(model.schema, rows))[0], program(torch.from_numpy(rows)).numpy()):
+            np.testing.assert_allclose(exported, expected, rtol=1e-5, atol=1e-5)
