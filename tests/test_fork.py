@@ -67,6 +67,14 @@ def fork(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
     return made
 
 
+def test_every_mark_has_its_end(template: Path) -> None:
+    for name in listed(template):
+        content = (template / name).read_text(encoding="utf-8", errors="replace")
+        marks = re.findall(r"(?m)^[^\w\n]*(template|example): (begin|end)\b", content)
+        assert marks[1::2] == [(kind, "end") for kind, _ in marks[::2]], name
+        assert {edge for _, edge in marks[::2]} <= {"begin"}, name
+
+
 @pytest.mark.parametrize("bare", [False, True])
 def test_no_trace_of_the_old_name_and_of_marks_is_left(bare: bool, fork: Callable[[bool], Path]) -> None:
     folder = fork(bare)
@@ -87,8 +95,7 @@ def test_no_trace_of_the_old_name_and_of_marks_is_left(bare: bool, fork: Callabl
 
 def test_a_bare_fork_has_no_examples_and_a_full_one_has_all(template: Path, fork: Callable[[bool], Path]) -> None:
     def mentions(folder: Path, pattern: str) -> list[str]:
-        paths = (folder / name for name in listed(folder) if name[-4:] != ".png")
-        return [path.relative_to(folder).as_posix() for path in paths if re.search(pattern, path.read_text())]
+        return [f for f in listed(folder) if f[-4:] != ".png" and re.search(pattern, (folder / f).read_text())]
 
     assert mentions(fork(True), rf"\b({EXAMPLES.replace('project', NAMES[True])})\b") == []
     there = {name.replace("project", NAMES[False]) for name in mentions(template, rf"\b({EXAMPLES})\b")}
@@ -105,9 +112,9 @@ def test_it_is_one_commit_in_good_style(bare: bool, fork: Callable[[bool], Path]
     assert git(folder, "log", "--format=%an <%ae> %s").startswith(f"{name} <{name}@localhost> Start {name} from")
     assert git(folder, "rev-list", "--count", "HEAD") == "1\n"
     assert git(folder, "status", "--porcelain") == ""
-    for command in (["format", "--check"], ["check"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--no-cache"]
-        done = subprocess.run(ruff, cwd=folder, capture_output=True, text=True, check=False)
+    for words in (["format", "--check"], ["check"]):
+        command = [sys.executable, "-m", "ruff", *words, "--no-cache"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
 
@@ -189,13 +196,8 @@ def test_uncommitted_changes_are_refused(
     refused(["churn", str(tmp_path / "churn")], 1, f"changes without a commit, such as '.*{file}'", capsys)
     assert names_in(tmp_path) == ["template"]
     assert (folder / file).read_text() == content
-
-
-def test_a_copy_without_git_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
     monkeypatch.setattr("project.fork.ROOT", tmp_path)
-    refused(["churn", str(tmp_path / "churn")], 1, "no git repository", capsys)
+    refused(["churn"], 1, "no git repository", capsys)
 
 
 def test_a_folder_that_cannot_be_taken_is_refused(
@@ -220,9 +222,9 @@ def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(
 ) -> None:
     folder = tmp_path / "churn"
     folder.mkdir()
-    with monkeypatch.context() as context:
-        context.setenv("GIT_AUTHOR_DATE", "never")
-        refused(["churn", str(folder)], 1, "git .*commit.* failed .*never", capsys)
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "never")
+    refused(["churn", str(folder)], 1, "git .*commit.* failed .*never", capsys)
+    monkeypatch.delenv("GIT_AUTHOR_DATE")
     assert [list(path.iterdir()) for path in (tmp_path, folder)] == [[folder], []]
     assert main(["churn", str(folder)]) == 0
     assert (folder / "src" / "churn" / "fit.py").exists()

@@ -61,7 +61,6 @@ def run_all(
         signal.signal(signal.SIGTERM, on_sigterm)
 
 
-# example: begin
 def _stop(*_: Any) -> NoReturn:
     raise SIGTERMException
 

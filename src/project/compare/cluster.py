@@ -34,6 +34,3 @@ def cluster(backend: str, address: str | None, jobs: int = 1) -> Iterator[None]:
                 f"the workers at {address} must have one thread each (--nthreads 1): runs share random numbers"
             )
         yield
-
-
-# example: end
