@@ -1,22 +1,23 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
+CONSTRAINTS := constraints.txt
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help install train tune curves test schema format lint types check clean
+.PHONY: help install train tune curves test schema update format lint types check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## Make .venv and install the pinned versions and the package (the others do it if needed)
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11")'
 	@echo "Installing into $(VENV): this happens once and takes some minutes."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --constraint $(CONSTRAINTS) setuptools
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 train: install ## Train what configs/fit.yaml says; ARGS="--optimizer SGD --optimizer.lr 0.1" changes it
@@ -43,6 +44,9 @@ test: install ## Run the tests on all cores; ARGS="-m slow" runs the slow ones
 schema: install ## Write configs/schema.json, by which editors complete and check the YAML files
 	@$(BIN)/python -m project.json_schema $(ARGS)
 
+update: ## Renew the pins in constraints.txt, if the newest versions pass `make check`; KEEP="torch" holds some back
+	@$(PYTHON) .ci/update.py $(KEEP)
+
 format: install ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -64,5 +68,5 @@ fork: install ## Make a repository of your own: NAME=churn DIR=../churn (BARE=1 
 
 # template: end
 clean: ## Remove .venv and what tools left behind; runs in logs/ stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -174,7 +174,7 @@ def test_data_model_and_optimizer_of_ones_own(fit: Fit, tmp_path: Path, monkeypa
 def test_tags_are_the_same_in_every_run(fit: Fit) -> None:
     classes = ["accuracy", "auroc", "balanced_accuracy", "calibration_error", "f1", "log_loss", "loss"]
     numbers = ["loss", "mae", "r2", "rmse"]
-    common = {"epoch", "epoch_seconds", "lr", "loss/train"}
+    common = {"epoch", "epoch_seconds", "lr", "loss/train", "lowest_loss/val"}
     for data, metrics in (("BreastCancer", classes), ("Wine", classes), ("Diabetes", numbers)):
         log = events(fit("--data", data, *SHORT))
         assert set(log.Tags()["scalars"]) == common | {f"{m}/{split}" for m in metrics for split in ("val", "test")}

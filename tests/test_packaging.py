@@ -66,7 +66,7 @@ def make_commands() -> list[str]:
     jobs = [job for path in WORKFLOWS for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()]
     commands = [step.get("run", "") for job in jobs for step in job["steps"]]
     commands.append(json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())["postCreateCommand"])
-    commands += (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    commands += (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace("\\\n", "").splitlines()
     return sorted({command for command in commands if command.startswith("make ")})
 
 
