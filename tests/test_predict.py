@@ -579,11 +579,11 @@ def test_a_large_file_is_predicted_in_pieces(ending: str, runs: Runs, tmp_path: 
     small, large = pa.table(rows), tmp_path / f"large{ending}"
     if ending == ".csv":
         header, lines = write(tmp_path / "small.csv", rows).read_bytes().split(b"\n", 1)
-        large.write_bytes(header + b"\n" + lines * 240)
-        assert large.stat().st_size > 100e6
+        large.write_bytes(header + b"\n" + lines * 360)
+        assert large.stat().st_size > 150e6
     else:
         with parquet.ParquetWriter(large, small.schema, compression="none", use_dictionary=False) as writer:
-            for _ in range(240):
+            for _ in range(360):
                 writer.write_table(small)
     grown = {}
     for what in ("read", "predict"):
@@ -593,8 +593,8 @@ def test_a_large_file_is_predicted_in_pieces(ending: str, runs: Runs, tmp_path: 
         grown[what] = float(done.stdout.split()[-1])
     assert grown["predict"] < 0.75 * grown["read"], grown
     got = parquet.read_table(tmp_path / "out.parquet")
-    assert len(got) == 480_000
+    assert len(got) == 720_000
     expected = Predictor.from_run(runs("churned")).predict_proba(small)[:, 1]
     np.testing.assert_allclose(
-        got["probability_yes"].to_numpy().reshape(240, 2000), np.tile(expected, (240, 1)), atol=1e-6
+        got["probability_yes"].to_numpy().reshape(360, 2000), np.tile(expected, (360, 1)), atol=1e-6
     )

@@ -41,15 +41,15 @@ def run_all(
         ChildProcessError: If a process was killed.
     """
     jobs = min(jobs, len(todo))
-    if jobs <= 1 and backend == "loky":
-        yield from (_call(function, *arguments) for arguments in todo)
-        return
-    order = "generator" if ordered else "generator_unordered"
-    with parallel_config(backend):
-        parallel = Parallel(jobs, return_as=order, batch_size=1)
     on_sigterm = signal.signal(signal.SIGTERM, _stop)
-    on_ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
+        if jobs <= 1 and backend == "loky":
+            yield from (_call(function, *arguments) for arguments in todo)
+            return
+        with parallel_config(backend):
+            parallel = Parallel(jobs, return_as="generator" if ordered else "generator_unordered", batch_size=1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
         parent = os.getpid() if backend == "loky" else None
         results = parallel(delayed(_call)(function, *arguments, parent=parent) for arguments in todo)
         signal.signal(signal.SIGINT, on_ctrl_c)

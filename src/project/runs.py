@@ -34,7 +34,7 @@ COLUMNS = ("experiment", "run", "data", "model", "optimizer", "lr", "val_loss", 
 FIELDS = (*COLUMNS[:7], "metric", "score", "age")
 """What ``--csv`` writes, and what can be sorted by and filtered."""
 
-MODULES = re.compile(r"^(project\.(data|models)(\.[a-z_]+)*|torch\.optim(\.lr_scheduler)?|lightning\.pytorch\.callbacks)\.")
+MODULES = re.compile(r"^(project\.(data|models)(\.\w+)*|torch\.optim(\.lr_scheduler)?|lightning\.pytorch\.callbacks)\.")
 """Where classes go by their names alone."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times faster; some systems lack it
