@@ -13,9 +13,9 @@ help: ## Show this list
 install: $(VENV)/.installed ## Make .venv and install the pinned versions and the package (the others do it if needed)
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11")'
+	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11")'
 	@echo "Installing into $(VENV): this happens once and takes some minutes."
-	@$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --constraint $(CONSTRAINTS) setuptools
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --no-build-isolation --editable '.[dev]'
 	@touch $@
@@ -45,7 +45,7 @@ schema: install ## Write configs/schema.json, by which editors complete and chec
 	@$(BIN)/python -m project.json_schema $(ARGS)
 
 update: ## Renew the pins in constraints.txt, if the newest versions pass `make check`; KEEP="torch" holds some back
-	@$(PYTHON) .ci/update.py $(KEEP)
+	@"$(PYTHON)" .ci/update.py $(KEEP)
 
 format: install ## Format the code
 	@$(BIN)/ruff format .

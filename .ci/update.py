@@ -27,7 +27,7 @@ def key(name: str) -> str:
 
 def make(target: str) -> None:
     """Runs make in the new environment; raises OSError if it fails (what it printed says why)."""
-    settings = [f"PYTHON='{sys.executable}'", f"VENV={VENV.name}", f"CONSTRAINTS={VENV.name}/kept.txt"]
+    settings = [f"PYTHON={sys.executable}", f"VENV={VENV.name}", f"CONSTRAINTS={VENV.name}/kept.txt"]
     command = ["make", "--no-print-directory", target, *settings]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         raise OSError(f"`make {target}` failed with the newest versions, so constraints.txt stays as it was.")

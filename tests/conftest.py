@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,11 +15,12 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(autouse=True)
 def _global_state() -> Iterator[None]:
     """One thread, as for all small work, and nothing left of what a run sets for its whole process."""
-    threads = torch.get_num_threads()
+    threads, on_ctrl_c = torch.get_num_threads(), signal.getsignal(signal.SIGINT)
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
     torch.set_flush_denormal(False)
+    signal.signal(signal.SIGINT, on_ctrl_c)  # Lightning ignores it after the first
 
 
 @pytest.fixture
