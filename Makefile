@@ -63,8 +63,10 @@ check: lint types test ## Lint, types and tests
 # template: begin
 .PHONY: fork
 fork: install ## Make a repository of your own: NAME=churn DIR=../churn (BARE=1 leaves out the examples)
-	$(if $(NAME),,$(error NAME is missing: make fork NAME=churn DIR=../churn))
-	@$(BIN)/python -m project.fork $(NAME) $(if $(DIR),"$(DIR)") $(if $(BARE),--bare)
+	$(if $(call given,NAME),,$(error NAME is missing: make fork NAME=churn DIR=../churn))
+	@$(BIN)/python -m project.fork "$(NAME)" $(if $(call given,DIR),"$(DIR)") $(if $(call given,BARE),--bare)
+# From the command line alone, for some systems have variables of these names.
+given = $(and $(filter command line,$(origin $1)),$(filter-out 0,$($1)))
 
 # template: end
 clean: ## Remove .venv and what tools left behind; runs in logs/ stay

@@ -4,6 +4,7 @@ Usage: python .ci/update.py [NAME ...], where each NAME is a package that keeps 
 The versions are tried in a new virtual environment, .venv-update, which is left for a look where the checks fail.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -28,8 +29,11 @@ def key(name: str) -> str:
 def make(target: str) -> None:
     """Runs make in the new environment; raises OSError if it fails (what it printed says why)."""
     settings = [f"PYTHON={sys.executable}", f"VENV={VENV.name}", f"CONSTRAINTS={VENV.name}/kept.txt"]
-    command = ["make", "--no-print-directory", target, *settings]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+    command = ["make", "--no-print-directory", target, *settings, "ARGS="]
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith("MAKE")
+    }  # such as `make -i update`
+    if subprocess.run(command, cwd=ROOT, check=False, env=ours).returncode:
         raise OSError(f"`make {target}` failed with the newest versions, so constraints.txt stays as it was.")
 
 
@@ -42,11 +46,15 @@ def update(keep: list[str]) -> None:
     """
     text = PINS.read_text(encoding="utf-8")
     old = read_pins(text)
+    if others := [line for line in text.splitlines() if line.strip() and not re.fullmatch(r"#.*|[\w.-]+==\S+", line)]:
+        raise ValueError(f"constraints.txt has a line that is no pin, and would be lost: {others[0]}")
     kept = {name: version for name, version in old.items() if key(name) in map(key, keep)}
     if missing := [name for name in keep if key(name) not in map(key, kept)]:
         raise ValueError(f"constraints.txt has no pin of '{missing[0]}' that could be kept.")
     # What the newest Python gets may not exist for the oldest.
-    oldest = re.findall(r'^requires-python = ">=(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)[0]
+    oldest = re.findall(
+        r'^requires-python = ".*?(\d+\.\d+)', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M
+    )[0]
     if ".".join(map(str, sys.version_info[:2])) != oldest:
         raise ValueError(f"The pins must suit Python {oldest} too: make update PYTHON=python{oldest}")
 

@@ -73,7 +73,7 @@ class Followed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
-    """A copy, and in the template a bare fork of that, in which all recipes have been followed up to their commands."""
+    """A copy in which all recipes have been followed up to their commands."""
     ignored = shutil.ignore_patterns(".git", ".venv*", "logs", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
     folder, package = tmp_path_factory.mktemp("recipes") / "copy", "project"
     shutil.copytree(ROOT, folder, ignore=ignored)

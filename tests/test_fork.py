@@ -143,6 +143,8 @@ def test_in_place_gives_the_same_files(
     (folder / "src" / "project" / "__pycache__").mkdir()  # as Python leaves it
     (folder / "src" / "project" / "__pycache__" / "fit.pyc").touch()
     (folder / "logs" / "run").mkdir()
+    (folder / ".git" / "info" / "exclude").write_text("private.csv\n")
+    (folder / "tests" / "data" / "private.csv").touch()
     monkeypatch.setattr("project.fork.ROOT", folder)
     assert main([NAMES[False]]) == 0
     assert git(folder, "rev-parse", "HEAD^{tree}") == git(fork(False), "rev-parse", "HEAD^{tree}")
@@ -150,6 +152,7 @@ def test_in_place_gives_the_same_files(
     assert git(folder, "status", "--porcelain") == ""
     assert names_in(folder / "src") == [NAMES[False]]
     assert (folder / "logs" / "run").is_dir()
+    assert (folder / "tests" / "data" / "private.csv").exists()
 
 
 def refused(args: list[str], status: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,8 +172,8 @@ def refused(args: list[str], status: int, words: str, capsys: pytest.CaptureFixt
         ],
         *[(name, "Python's own") for name in ("class", "match", "list")],
         *[(name, "standard library") for name in ("json", "antigravity")],
-        *[(name, "installed") for name in ("torch", "sklearn", "scikit_learn", "pytest")],
-        *[(name, "the template has") for name in ("project", "tests", "configs", "points")],
+        *[(name, "installed") for name in ("torch", "sklearn", "scikit_learn", "pytest", "project")],
+        *[(name, "the template has") for name in ("tests", "configs", "conv_net", "np", "folder")],
     ],
 )
 def test_a_bad_name_is_refused(

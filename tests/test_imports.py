@@ -81,3 +81,8 @@ def test_nothing_but_a_command_imports_a_command():
     commands = {part_of(path) for path in SOURCE.rglob("*.py") if "__main__" in path.read_text(encoding="utf-8")}
     assert "fit" in commands
     assert {part for part in PARTS if GRAPH[part] & commands} <= commands | {"library"}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.stem)
+def test_a_file_can_be_read_in_one_go(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250

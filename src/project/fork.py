@@ -1,5 +1,6 @@
 """``python -m project.fork NAME [DIR]``: a repository of your own, made from this one."""
 
+import ast
 import builtins
 import fnmatch
 import importlib.metadata
@@ -55,7 +56,8 @@ def _main(args: Sequence[str]) -> int:
     check_name(options.name, files)
     if options.folder is None:
         fork_in_place(options.name, files, options.bare)
-        print(f"This is {options.name} now, by one commit (undo it with: git reset --hard HEAD~1); next:")
+        print(f"This is {options.name} now, by one commit (undo it with: git reset --hard HEAD~1 && make clean); next:")
+        print("  make clean   # removes the old installation; runs in logs/ have the old name and do not load any more")
     else:
         fork_into(options.folder.resolve(), options.name, files, options.bare)
         print(f"{options.name} is in {shown(options.folder.resolve())}, with a first commit; next:")
@@ -94,12 +96,12 @@ def check_name(name: str, files: Sequence[Path]) -> None:
         reason = "a package has small letters, digits and underscores, and a letter comes first"
     elif keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
         reason = "it is a word of Python's own"
-    elif name in taken:
-        reason = "the template has a file or a folder of that name"
     elif name in sys.stdlib_module_names:
         reason = "it is a module of Python's standard library"
     elif _is_installed(name):
         reason = "a package of that name is installed"
+    elif name in taken | _identifiers(files):
+        reason = "the template has something else of that name"
     else:
         return
     raise UsageError(f"'{name}' cannot be the name: {reason}")
@@ -110,6 +112,15 @@ def _is_installed(name: str) -> bool:
     distributions = {str(found.name).lower().replace("-", "_") for found in importlib.metadata.distributions()}
     modules = importlib.metadata.packages_distributions()
     return name in distributions or name in modules or bool(getattr(importlib.util.find_spec(name), "origin", None))
+
+
+def _identifiers(files: Sequence[Path]) -> set[str]:
+    """What is called by a name in the template's code."""
+    found: set[str | None] = set()
+    for file in files:
+        for node in ast.walk(ast.parse((ROOT / file).read_bytes())) if file.suffix == ".py" else ():
+            found |= {getattr(node, kind, None) for kind in ("id", "arg", "asname", "name")}
+    return {name for name in found if isinstance(name, str)}
 
 
 def fork_into(folder: Path, name: str, files: Sequence[Path], bare: bool = False) -> None:
@@ -135,17 +146,15 @@ def fork_into(folder: Path, name: str, files: Sequence[Path], bare: bool = False
         _write(new, name, files, bare)
         _git(new, "init", "--quiet", "--initial-branch=main")
         _git(new, "add", "--all", "--force")
-        _git(new, *_identity(new, name), "commit", "--quiet", "--no-verify", "--message", _message(name))
+        commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--message", _message(name))
+        _git(new, *_identity(new, name), *commit)
         new.replace(folder)
 
 
 def fork_in_place(name: str, files: Sequence[Path], bare: bool = False) -> None:
     """Makes the template a fork by one commit on its branch; git writes the files, all of them or none.
 
-    Args:
-        name: See `fork_into`.
-        files: See `fork_into`.
-        bare: See `fork_into`.
+    Arguments as for `fork_into`.
     """
     with TemporaryDirectory() as temporary:
         new = Path(temporary).resolve() / "new"
@@ -153,7 +162,12 @@ def fork_in_place(name: str, files: Sequence[Path], bare: bool = False) -> None:
         _git(ROOT, "fetch", "--quiet", str(new), "HEAD")
         tree = ("commit-tree", "FETCH_HEAD^{tree}", "-p", "HEAD", "-m", _message(name))
         _git(ROOT, "merge", "--quiet", "--ff-only", _git(ROOT, *_identity(ROOT, name), *tree).strip())
-    _git(ROOT, "clean", "--quiet", "-dfX", "src", "tests")  # what Python and pip left in folders that are gone
+    for left in ("src/*.egg-info", "src/**/__pycache__", "tests/**/__pycache__"):  # by pip and by Python
+        for folder in list(ROOT.glob(left)):
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in sorted((path for path in (ROOT / "src").rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _write(folder: Path, name: str, files: Sequence[Path], bare: bool) -> None:

@@ -25,7 +25,7 @@ def run_all(
     backend: str = "loky",
     ordered: bool = True,
 ) -> Iterator[Result]:
-    """Calls a function with each of several arguments, in this process or in others, which end with it.
+    """Calls a function with each of several arguments, in this process or in workers, which end when it does.
 
     Args:
         function: What to call; whatever it does is done with one thread, and so to the same bits for any ``jobs``.

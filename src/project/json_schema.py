@@ -106,7 +106,7 @@ def _mapping(classes: Mapping[str, str]) -> Json:
 
 
 def _settings(cls: type, definitions: Json, given: frozenset[str] = frozenset()) -> Json:
-    """The arguments of a class's constructor. None is required, for files stack."""
+    """The arguments of a class's constructor. No argument is required, for files lie over one another."""
     parser, _ = arguments(cls, given)
     defaults, properties = parser.get_defaults().as_dict(), {}
     for action in parser._actions:

@@ -83,6 +83,8 @@ def load_run(run: str | os.PathLike[str]) -> Run:
         OSError: If it cannot be read.
     """
     folder = Path(run)
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: name the run's folder")
     model, _ = run_folder.load_best(folder)
     report = folder / "report.json"
     return Run(folder, model, json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {})

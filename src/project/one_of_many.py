@@ -53,7 +53,7 @@ def run_one(path: Path, config: Config, token: float, keep_checkpoints: bool = F
     Returns:
         ``status`` (``done``, ``diverged`` or ``failed``), ``message``, ``loss`` (the lowest ``loss/val``; without
         validation rows the last ``loss/train``), ``last_loss``, ``metrics`` of the test rows, ``steps``, ``seconds``
-        of training, and ``overhead``, the seconds beside that; what a run that is not done has not, is left out.
+        of training, and ``overhead``, the seconds beside that. A run that is not done lacks what it never reached.
     """
     called = time.perf_counter()
     shutil.rmtree(path, ignore_errors=True)

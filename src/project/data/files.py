@@ -18,18 +18,13 @@ from project.names import nearest
 SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
 BLOCK = 2**20
-"""Bytes of a CSV file that are read together when it is streamed: Arrow has some dozens of blocks in memory."""
-BLOCKS = 3
-"""How many blocks make a piece, for the time that each takes besides that for its rows."""
+"""Bytes of a streamed CSV file that are read together: Arrow has some dozens of blocks in memory."""
+BLOCKS = 3  # make a piece, for each takes some time besides that for its rows
 DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
 HEADER_ALONE = "Empty CSV"  # so Arrow calls it
 OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
-BOMS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
+BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 def is_parquet(path: Path) -> bool:
