@@ -375,6 +375,17 @@ def test_a_learning_rate_that_cycles_suits_muon_too():
     assert rates_of(spec, optimizer=partial(torch.optim.Muon, lr=0.1)).rates == pytest.approx(expected, rel=1e-12)
 
 
+class EveryStep(lr_scheduler.StepLR):
+    """A schedule of one's own that moves with every step."""
+
+    interval = "step"
+
+
+def test_a_schedule_of_ones_own_can_move_with_every_step():
+    rates = rates_of(partial(EveryStep, step_size=1, gamma=0.5), max_epochs=2).rates
+    assert rates == pytest.approx([0.1 * 0.5**step for step in range(2 * BATCHES)])
+
+
 @pytest.mark.parametrize("val_fraction", [0.2, 0.0])
 def test_a_plateau_lowers_the_rate_without_being_told_what_to_watch(val_fraction):
     """So small a rate leaves the losses where they are; without validation rows the training loss is watched."""

@@ -88,8 +88,8 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
     """Makes a scheduler and says when it is to step, in the form that ``configure_optimizers`` returns.
 
     ``OneCycleLR`` gets the run's number of steps, and the optimizer's rate as its highest one unless told otherwise;
-    ``CosineAnnealingLR`` ends with the last epoch unless told otherwise. ``OneCycleLR`` and ``CyclicLR`` move with
-    every step, all others once an epoch.
+    ``CosineAnnealingLR`` ends with the last epoch unless told otherwise. ``OneCycleLR``, ``CyclicLR`` and classes
+    with the attribute ``interval = "step"`` move with every step, all others once an epoch.
 
     Args:
         spec: What `describe` returned.
@@ -119,7 +119,7 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
     plateau = {"monitor": monitor, "frequency": trainer.check_val_every_n_epoch or 1}
     return {
         "scheduler": _make(cls, optimizer, settings),
-        "interval": "step" if cls in (OneCycleLR, CyclicLR) else "epoch",
+        "interval": "step" if cls in (OneCycleLR, CyclicLR) else getattr(cls, "interval", "epoch"),
         **(plateau if cls is ReduceLROnPlateau else {}),
     }
 
