@@ -191,6 +191,7 @@ def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
         ('--optimizers [{"class_path":SGD,"lable":x}]', "'lable' is not accepted in an entry; did you mean label?"),
         ('--optimizers [{"lr":1}]', "'lr' is not accepted in an entry"),
         ('--optimizers [{"label":x}]', "an entry of optimizers needs a class_path"),
+        ('--optimizers [Adam,{"class_path":SGD,"init_args":{"momentum":-1}}]', "SGD: optimizer: SGD does not take"),
         ("--experiment mine", "give it another name there with --name"),
         ("--name=", "--name needs a value"),
         ("--lr 0.1", "did you mean --optimizer.lr?"),

@@ -26,8 +26,10 @@ from project.data import Table
 from project.help import help_text
 from project.jobs import run_all
 from project.layers import Layer, UsageError, read_layer
+from project.models import TableModel
 from project.report import print_columns
 from project.run_folder import alone, create_folder
+from project.schema import Schema
 
 DESCRIPTION = """\
 Trains with several optimizers and compares them honestly. Each has its learning rate searched, on half decades around
@@ -152,13 +154,12 @@ def compare(
         UsageError: If a model or an optimizer cannot be made.
     """
     config = entries[0].config
-    build_data(
-        {**config, "seed": config["seed"] + settings.tuning_seeds + settings.seeds - 1}
-    )  # refuses too large ones
+    last_seed = config["seed"] + settings.tuning_seeds + settings.seeds - 1
+    build_data({**config, "seed": last_seed})  # refuses too large ones
     data = build_data(config)
     num_rows = len(data.split("train").x)
     title = data.path.name if isinstance(data, Table) else _short(config, "data")
-    parameters = next(build_model(entry.config, data.schema).num_parameters for entry in entries)
+    sizes = [_make(entry, data.schema).num_parameters for entry in entries]
     if isinstance(data, Table):
         print_columns(*data.describe(), num_rows)
     with contextlib.ExitStack() as stack:
@@ -188,7 +189,7 @@ def compare(
     write_bands(summary, folder)
     facts = {
         "data": f"{num_rows:,} training rows of {title}",
-        "model": f"{_short(config, 'model')} with {parameters:,} parameters",
+        "model": f"{_short(config, 'model')} with {sizes[0]:,} parameters",
         "jobs": jobs,
     }
     write_report(summary, comparison, folder, facts)
@@ -196,6 +197,13 @@ def compare(
     if all(row.loss is None for row in summary.rows):
         raise ValueError(f"no optimizer has a loss to compare; the report is in {shown(folder)}")
     return folder
+
+
+def _make(entry: Entry, schema: Schema) -> TableModel:
+    try:
+        return build_model(entry.config, schema)
+    except UsageError as error:
+        raise UsageError(f"{entry.label}: {error}") from error
 
 
 def _list(flag: str, value: str) -> Any:
