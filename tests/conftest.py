@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(autouse=True)
 def _global_state() -> Iterator[None]:
-    """One thread, as for all small work, and nothing left of what a run sets for its whole process."""
-    threads, on_ctrl_c = torch.get_num_threads(), signal.getsignal(signal.SIGINT)
+    """One thread, as for all small work, Ctrl-C as Python has it, and nothing left of what a run sets."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    # A job in a shell's background ignores it, and Lightning does after the first.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     torch.set_num_threads(threads)
     torch.set_flush_denormal(False)
-    signal.signal(signal.SIGINT, on_ctrl_c)  # Lightning ignores it after the first
 
 
 @pytest.fixture
