@@ -83,6 +83,10 @@ def test_nothing_but_a_command_imports_a_command():
     assert {part for part in PARTS if GRAPH[part] & commands} <= commands | {"library"}
 
 
+# template: begin
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.stem)
 def test_a_file_can_be_read_in_one_go(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250  # a longer name may make it longer
+
+
+# template: end

@@ -106,6 +106,7 @@ def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compar
     assert "diverged" in runs_of(folder, stage="tuning", rate=1.04 * limit)[0]["message"]
 
 
+@pytest.mark.slow
 def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compare, runs_of: RunsOf) -> None:
     data = ("--data", "own_models.Correlated", "--data.scale", "false", "--data.batch_size", "full")
     folder = compare(

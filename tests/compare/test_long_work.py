@@ -39,10 +39,8 @@ def losses(runs: list[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
     return {json.dumps(run["task"]): (run["loss"], run["last_loss"], run["metrics"], run["steps"]) for run in runs}
 
 
-@pytest.mark.parametrize(
-    "signum",
-    [signal.SIGKILL, *(pytest.param(signum, marks=pytest.mark.slow) for signum in (signal.SIGINT, signal.SIGTERM))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_comparison_that_was_stopped_does_what_is_missing(
     signum: int, compare: Compare, runs_of: RunsOf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,13 +65,22 @@ def test_a_comparison_that_was_stopped_does_what_is_missing(
     capsys.readouterr()
 
 
-def test_going_on_with_what_is_done_changes_nothing(compare: Compare, capsys: pytest.CaptureFixture[str]) -> None:
+def test_going_on_does_what_is_missing_and_no_more(
+    compare: Compare, runs_of: RunsOf, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = compare(*ARGS)
     table = capsys.readouterr().out
     files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert main(["--resume", str(folder), "--jobs", "1"]) == 0
     assert capsys.readouterr().out == table
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
+
+    whole, made = runs_of(folder), folder / "runs.jsonl"
+    made.write_text("".join(made.read_text().splitlines(keepends=True)[:3]) + '{"task": {"la')  # as if killed
+    assert main(["--resume", str(folder), "--jobs", "1"]) == 0
+    assert losses(runs_of(folder)) == losses(whole)
+    assert runs_of(folder)[:3] == whole[:3]  # with their seconds
+    capsys.readouterr()
 
 
 def test_a_comparison_goes_on_as_it_began(compare: Compare, capsys: pytest.CaptureFixture[str]) -> None:
