@@ -38,7 +38,7 @@ def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_number
 
 
 def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW, "--jobs", "2")
+    folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW)
     runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
     for run in runs:
         again = tmp_path / "again"
@@ -169,7 +169,7 @@ def test_copies_of_an_optimizer_are_tied(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_run_that_fails_is_a_row_and_not_the_end(
     compare: Compare, runs_of: RunsOf, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", "--seeds", "2")  # LBFGS wants the full batch
+    folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", *FEW)  # LBFGS wants the full batch
     failed = runs_of(folder, label="LBFGS")
     assert {run["status"] for run in failed} == {"failed"}
     assert "batch_size full" in failed[0]["message"]
