@@ -1,6 +1,8 @@
 """The command line: flags, and errors in one sentence."""
 
 import argparse
+import atexit
+import gc
 import inspect
 import logging
 import os
@@ -25,6 +27,8 @@ from project.data import Table
 from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
 from project.models import Diverged, FeedForward
 from project.names import nearest
+
+atexit.register(gc.freeze)  # else Python ends by looking through all of torch for cycles, which takes it a second
 
 
 @dataclass

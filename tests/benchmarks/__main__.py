@@ -14,7 +14,7 @@ It takes about six minutes, and far longer on a busy machine, where the threads 
   start      the time until ``project.fit --help`` has answered
   table      reading and encoding a CSV file of 1,000,000 rows, 20 columns of numbers and 10 of names
   memory     the MiB that this takes at its peak; allowed are four times the encoded rows and what Arrow itself takes
-  compare    a comparison on two processes, once it has started, against the training of its runs, shared out
+  compare    `make compare` on two processes, once it has started, against the training of its runs, shared out
   overhead   what a run of it takes beyond its training, files and report included
   predict    predicting that file into another with the default net; 200,000 rows a second are 5 s
 """

@@ -69,6 +69,7 @@ def allowed_mebibytes() -> float:
 
 
 def _run(what: str, path: Path) -> None:
+    import sklearn.model_selection  # noqa: F401  # whose import is no part of the work
     import torch
     from pyarrow import csv
 

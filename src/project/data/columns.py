@@ -92,7 +92,7 @@ class ColumnLearner:
         if not is_simple(cells.type):
             raise ValueError(f"column '{name}' holds {cells.type}, which cannot be used: leave it out with --data.drop")
         if name in self.categorical:
-            return self._category(name, cells, forced=True)
+            return self._category(name, *self._names(cells), forced=True)
         if name in self.numeric:
             return self._number(name, self.reader.numbers(name, cells), forced=True)
         if pa.types.is_boolean(cells.type):
@@ -103,7 +103,7 @@ class ColumnLearner:
             return self._date(name, cells, "iso")
         if is_text(cells.type) and (values := self.reader.parse_numbers(cells)) is not None:
             return self._number(name, self.reader.finite(name, values))  # the quick way, which most columns go
-        names, _, counts = self._names(cells)
+        names, indices, counts = self._names(cells)
         present = names.filter(pa.array(counts > 0)).drop_null()
         if not len(present):
             return None, Finding(name, "empty", len(self.rows)), None
@@ -115,7 +115,7 @@ class ColumnLearner:
             return self._date(name, cells, date_format, present)
         hint = f"take the column as names with --data.categorical {name}"
         refuse_quantities(name, cells, present, self.reader, hint)
-        return self._category(name, cells)
+        return self._category(name, names, indices, counts)
 
     def _names(self, cells: pa.ChunkedArray) -> tuple[pa.Array, NDArray[Any], NDArray[Any]]:
         """Distinct names, null for a missing one; each row's index among them; and the counts of training rows."""
@@ -165,9 +165,8 @@ class ColumnLearner:
         return Date(name, date_format, numbers), finding, pa.chunked_array([_as_times(days)])
 
     def _category(
-        self, name: str, cells: pa.ChunkedArray, forced: bool = False
+        self, name: str, names: pa.Array, indices: NDArray[Any], counts: NDArray[Any], forced: bool = False
     ) -> tuple[Column | None, Finding, pa.ChunkedArray | None]:
-        names, indices, counts = self._names(cells)
         totals: dict[str | None, int] = {}
         for value, count in zip(names.to_pylist(), counts.tolist(), strict=True):
             if count:
