@@ -109,7 +109,7 @@ def set_scale(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> 
 
 def name_lines(axes: Axes, lines: Sequence[Line], at_ends: bool) -> None:
     """Writes the lines' names to the right of the axes: beside where they end, or as a list."""
-    gap = 11.5 / (72 * axes.get_position().height * axes.figure.get_figheight())  # type: ignore[union-attr]
+    gap = 11.5 / (72 * axes.get_position().height * axes.figure.get_figheight())  # type: ignore[union-attr]  # it has one
     places = [1 - gap * (i + 0.5) for i in range(len(lines))]
     if at_ends:
         lines = sorted(lines, key=lambda line: -line.end[1])
