@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from project.evaluate import main as evaluate
+from project.evaluate.__main__ import main as evaluate
 from project.fit import main
 
 BAD_FLAGS = [

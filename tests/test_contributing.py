@@ -17,7 +17,7 @@ import torch
 from curves import read_curve
 
 from project.fit import main as fit
-from project.predict import main as predict
+from project.predict.__main__ import main as predict
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "project"

@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from project.config import combine
-from project.evaluate import evaluate
+from project.evaluate.__main__ import evaluate
 from project.fit import main
 from project.run_folder import create_folder
 

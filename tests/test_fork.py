@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from project.fork import main
+from tools.fork import main
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = r"Blobs|Moons|Circles|FiveRows|RandomLabels|RandomNumbers|HeightWeight|ThreePoints|project\.compare"
@@ -47,7 +46,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _template(template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A git that knows no user, as on a new machine."""
-    monkeypatch.setattr("project.fork.ROOT", template)
+    monkeypatch.setattr("tools.fork.ROOT", template)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
@@ -145,7 +144,7 @@ def test_in_place_gives_the_same_files(
     (folder / "logs" / "run").mkdir()
     (folder / ".git" / "info" / "exclude").write_text("private.csv\n")
     (folder / "tests" / "data" / "private.csv").touch()
-    monkeypatch.setattr("project.fork.ROOT", folder)
+    monkeypatch.setattr("tools.fork.ROOT", folder)
     assert main([NAMES[False]]) == 0
     assert git(folder, "rev-parse", "HEAD^{tree}") == git(fork(False), "rev-parse", "HEAD^{tree}")
     assert git(folder, "rev-list", "--count", "HEAD") == "2\n"
@@ -194,12 +193,12 @@ def test_uncommitted_changes_are_refused(
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message", "Template")
     (folder / file).write_text(content)
-    monkeypatch.setattr("project.fork.ROOT", folder)
+    monkeypatch.setattr("tools.fork.ROOT", folder)
     refused(["churn"], 1, f"changes without a commit, such as '.*{file}'", capsys)
     refused(["churn", str(tmp_path / "churn")], 1, f"changes without a commit, such as '.*{file}'", capsys)
     assert names_in(tmp_path) == ["template"]
     assert (folder / file).read_text() == content
-    monkeypatch.setattr("project.fork.ROOT", tmp_path)
+    monkeypatch.setattr("tools.fork.ROOT", tmp_path)
     refused(["churn"], 1, "no git repository", capsys)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from project.data.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
+from project.examples.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
 from project.models import Diverged, FeedForward, LinearRegression, LogisticRegression
 from project.schema import Number, Schema, Target
 

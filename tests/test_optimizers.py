@@ -13,8 +13,8 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.data import BreastCancer, Digits
+from project.engine.muon import MuonWithAdamW
 from project.models import FeedForward, LogisticRegression, TableModel
-from project.muon import MuonWithAdamW
 from project.optimizers import describe
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from project.evaluate import main as evaluate
+from project.evaluate.__main__ import main as evaluate
 from project.fit import main
 
 ROOT = Path(__file__).parents[1]

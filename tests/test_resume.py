@@ -12,7 +12,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from project.checkpoints import AtomicCheckpointIO
+from project.engine.checkpoints import AtomicCheckpointIO
 from project.fit import main
 
 # Seven batches an epoch.

@@ -10,10 +10,10 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from project.callbacks import NoProfiler, RunBar, RunLogger
-from project.checkpoints import AtomicCheckpointIO, Resumable
 from project.config import SECTIONS, Config, arguments
 from project.data import TableData
+from project.engine.callbacks import NoProfiler, RunBar, RunLogger
+from project.engine.checkpoints import AtomicCheckpointIO, Resumable
 from project.layers import UsageError
 from project.models import TableModel
 from project.names import find_class

@@ -23,10 +23,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.optim import SGD
 
 from project.config import RUN_SETTINGS, SECTIONS
-from project.data import Table
 from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
 from project.models import Diverged, FeedForward
 from project.names import nearest
+from project.table import Table
 
 atexit.register(gc.freeze)  # else Python ends by looking through all of torch for cycles, which takes it a second
 

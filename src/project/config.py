@@ -67,8 +67,10 @@ class Section:
 
 
 SECTIONS = {
-    "data": Section(TableData, ("project.data",)),
-    "model": Section(TableModel, ("project.models",), frozenset({"schema", "optimizer", "scheduler"})),
+    "data": Section(TableData, ("project.data", "project.table", "project.examples")),
+    "model": Section(
+        TableModel, ("project.models", "project.examples"), frozenset({"schema", "optimizer", "scheduler"})
+    ),
     "optimizer": Section(Optimizer, OPTIMIZER_MODULES, frozenset({"params"})),
     "scheduler": Section(
         LRScheduler, SCHEDULER_MODULES, frozenset({"optimizer", "last_epoch"}), frozenset({"max_lr", "T_max"})

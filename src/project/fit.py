@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from project.build import build_data
-from project.checkpoints import Stopped
 from project.cli import Request, next_command, read_flags, run_command, shown
 from project.config import Config, combine
 from project.data import TableData
+from project.engine.checkpoints import Stopped
 from project.help import help_text
 from project.layers import UsageError, read_layer
 from project.models import TableModel, load_checkpoint

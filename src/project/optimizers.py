@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from project.muon import MuonWithAdamW
+from project.engine.muon import MuonWithAdamW
 from project.names import class_path, find_class
 
 OPTIMIZER_MODULES = ("torch.optim",)

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from project.config import Config
-from project.data.columns import KINDS, Finding
 from project.layers import flatten
+from project.table.columns import KINDS, Finding
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
 

@@ -12,16 +12,17 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from project.baselines import baseline_scores
 from project.build import build_model, build_trainer, set_threads
-from project.callbacks import RunLogger
-from project.checkpoints import Stopped
 from project.cli import next_command
 from project.config import Config
-from project.data import Table, TableData
+from project.data import TableData
+from project.engine.callbacks import RunLogger
+from project.engine.checkpoints import Stopped
 from project.layers import UsageError
 from project.models import TableModel, load_checkpoint
 from project.report import log_hparams, print_columns, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 from project.schema import Schema
+from project.table import Table
 
 
 def fit_model(
@@ -145,7 +146,7 @@ def finish(
         if lowest is not None:
             writer.add_scalar("lowest_loss/val", lowest, step)  # for the HParams tab
         if alone and metrics and data.schema.target.kind != "number":
-            from project.figures import boundary_figure, confusion_figure
+            from project.evaluate.figures import boundary_figure, confusion_figure
 
             writer.add_figure("confusion/test", confusion_figure(model, data), step)
             if data.schema.num_encoded == len(data.schema.numbers) == 2:

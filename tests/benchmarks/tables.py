@@ -73,9 +73,9 @@ def _run(what: str, path: Path) -> None:
     import torch
     from pyarrow import csv
 
-    from project.data import Table
-    from project.predict import predict_file
-    from project.predictor import Predictor
+    from project.predict.__main__ import predict_file
+    from project.predict.predictor import Predictor
+    from project.table import Table
 
     table = path / "table.csv"
     predictor = Predictor.from_run(path / "e" / "run") if what == "predict" else None

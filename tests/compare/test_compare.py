@@ -13,10 +13,10 @@ import torch
 import yaml
 
 from project.compare.__main__ import main
-from project.curves import curves_by_tag
 from project.fit import main as fit_main
 from project.run_folder import alone
-from project.runs import main as runs_main
+from project.runs.__main__ import main as runs_main
+from project.runs.curves import curves_by_tag
 
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]

@@ -15,7 +15,7 @@ from project.compare.__main__ import main
 from project.compare.bands import write_bands
 from project.compare.summary import Row, Run, Summary
 from project.compare.worker import Result, Task
-from project.curves import Curve, curves_by_tag
+from project.runs.curves import Curve, curves_by_tag
 
 OPTIMIZERS = ("Adam", "RMSprop", "SGD")
 BANDS = ("median", "low", "high")

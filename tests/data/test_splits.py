@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from write_table import write_table
 
-from project.data import Table
+from project.table import Table
 
 NUM_ROWS = 200
 SPLITS = ("train", "val", "test")

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from project.data import TensorLoader
 from project.encoder import Encoder
-from project.export import make_rows
-from project.graph import Pipeline, describe, onnx_file, onnx_inputs, torch_file, trace
+from project.export.__main__ import make_rows
+from project.export.graph import Pipeline, describe, onnx_file, onnx_inputs, torch_file, trace
 from project.models import TableModel, load_model
 from project.models.outputs import predictions
 from project.schema import Category, Column, Number, Schema, Target

@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from project.config import combine
 from project.layers import flatten, read_layer
-from project.paired import bootstrap_interval
+from project.many.paired import bootstrap_interval
 from project.tune.__main__ import main
 from project.tune.report import compare_scores, conclusions
 

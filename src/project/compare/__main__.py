@@ -22,14 +22,14 @@ from project.compare.settings import PLAN, Entry, Settings, read_settings, write
 from project.compare.summary import summarize
 from project.compare.worker import Result, Task, read_results, run
 from project.config import Config
-from project.data import Table
 from project.help import help_text
-from project.jobs import run_all
 from project.layers import Layer, UsageError, read_layer
+from project.many.jobs import run_all
 from project.models import TableModel
 from project.report import print_columns
 from project.run_folder import alone, create_folder
 from project.schema import Schema
+from project.table import Table
 
 DESCRIPTION = """\
 Trains with several optimizers and compares them honestly. Each has its learning rate searched, on half decades around

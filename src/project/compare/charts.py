@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from project.compare.drawing import DASHES, Line, Panel, figure, line_style, name_lines, set_scale, shortened
 from project.compare.summary import Row, Run, Summary
 from project.compare.table import number
-from project.curves import Curve
+from project.runs.curves import Curve
 
 
 def curves_figure(summary: Summary) -> Figure:

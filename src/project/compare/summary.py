@@ -10,8 +10,8 @@ import numpy as np
 from project.compare.protocol import Comparison
 from project.compare.settings import Entry
 from project.compare.worker import Result
-from project.curves import Curve, curves_by_tag
-from project.paired import Interval, bootstrap_interval, differs
+from project.many.paired import Interval, bootstrap_interval, differs
+from project.runs.curves import Curve, curves_by_tag
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from project.compare.summary import Row, Spread, Summary
-from project.paired import Interval
+from project.many.paired import Interval
 
 VERDICTS = {
     "unclear": "behind on these seeds; too few to be sure",

@@ -7,7 +7,7 @@ from project.compare.protocol import Comparison
 from project.compare.summary import Row, Summary
 from project.compare.table import interval, median, number, rate, tables
 from project.config import Config
-from project.paired import differs
+from project.many.paired import differs
 from project.report import versions
 
 EXPLANATIONS = {

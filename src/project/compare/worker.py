@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from project.config import Config
-from project.one_of_many import run_one
+from project.many.one_of_many import run_one
 from project.run_folder import written_whole
 
 

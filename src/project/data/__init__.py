@@ -4,7 +4,6 @@ from project.data.base import TableData
 from project.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from project.data.loader import TensorLoader
 from project.data.raw_table import RawTable, Split
-from project.data.table import Table
 
 __all__ = [
     "BreastCancer",
@@ -13,7 +12,6 @@ __all__ = [
     "Iris",
     "RawTable",
     "Split",
-    "Table",
     "TableData",
     "TensorLoader",
     "Wine",

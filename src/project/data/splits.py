@@ -5,11 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
-
-from project.data.cells import CellReader, as_dictionary, find_date_format, is_text
 
 Rows = NDArray[np.int64]
 SPLITS = ("train", "val", "test")
@@ -126,52 +122,3 @@ def _cuts(
     with warnings.catch_warnings():  # a class with fewer rows than parts will do where groups stay together
         warnings.filterwarnings("ignore", "The least populated class")
         return [(rows[rest], rows[inside]) for rest, inside in splitter.split(rows, y, group)]
-
-
-def read_groups(name: str, column: pa.ChunkedArray, reader: CellReader) -> NDArray[Any]:
-    """The number of each row's group, ``(rows,)``, from a column that names them.
-
-    Raises:
-        ValueError: If a cell is empty.
-    """
-    text = reader.text(column)
-    if text.null_count:
-        row = pc.index(pc.is_null(text), True).as_py()
-        raise ValueError(f"data.group: column '{name}', {reader.locate(row)}, is empty")
-    return np.asarray(as_dictionary(text).indices.to_numpy(False))
-
-
-def check_groups(name: str, groups: NDArray[Any], fixed: Mapping[str, Rows], reader: CellReader) -> None:
-    """Raises ValueError if a group is in two files.
-
-    Args:
-        name: The column's name.
-        groups: A group for each row.
-        fixed: The rows of the other files.
-        reader: Says where a row is.
-    """
-    for rows in fixed.values():
-        if shared := set(groups[rows]) & set(np.delete(groups, rows)):
-            one, *_, other = np.flatnonzero(groups == min(shared))
-            raise ValueError(
-                f"data.group: {reader.locate(int(one))} and {reader.locate(int(other))} have the same '{name}'"
-            )
-
-
-def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:
-    """Row numbers in the order of a column of dates or numbers, ``(rows,)``.
-
-    Raises:
-        ValueError: If a cell is empty, or neither a date nor a number.
-    """
-    text = reader.text(column).drop_null() if is_text(column.type) else None
-    if text is None and pa.types.is_temporal(column.type):
-        times = reader.days(name, column, "iso")
-    elif text is not None and (date_format := find_date_format(pc.unique(text))):
-        times = reader.days(name, column, date_format)
-    else:
-        times = reader.numbers(name, column)
-    if np.isnan(times).any():
-        row = int(np.isnan(times).argmax())
-        raise ValueError(f"data.time: column '{name}', {reader.locate(row)}, is empty")
-    return np.argsort(times, kind="stable")

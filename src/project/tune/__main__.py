@@ -12,10 +12,10 @@ from joblib import cpu_count
 from project.build import build_data, build_model
 from project.cli import Request, VerbParser, next_command, run_command, shown
 from project.config import Config
-from project.data import Table
 from project.help import help_text
 from project.layers import Layer, UsageError, read_layer
-from project.one_of_many import said
+from project.many.one_of_many import said
+from project.table import Table
 from project.tune.search import ranges
 from project.tune.settings import read_settings
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from project.config import Config
 from project.layers import flatten
-from project.paired import Interval, bootstrap_interval, differs
+from project.many.paired import Interval, bootstrap_interval, differs
 from project.tune.study import outcome
 
 ROWS = {

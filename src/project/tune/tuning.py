@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from project.cli import next_command
 from project.config import Config
-from project.jobs import run_all
+from project.many.jobs import run_all
 from project.report import write_report
 from project.run_folder import alone, create_folder, written_whole
 from project.tune.report import (

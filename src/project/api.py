@@ -1,0 +1,112 @@
+"""Training, and runs, from Python: what ``from project import ...`` gives besides `Predictor` and `read_curves`."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from project import fit, run_folder
+from project.cli import silence
+from project.config import combine
+from project.engine.checkpoints import Stopped
+from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
+from project.models import TableModel
+
+__all__ = ["Run", "load_run", "train"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run. It can stand wherever a run's folder is asked for.
+
+    Attributes:
+        folder: Its folder.
+        model: The model with its best weights, on the CPU and ready to predict; `Predictor` feeds it with rows.
+        report: What ``report.json`` says: ``metrics``, ``baselines``, ``seconds`` and more; empty if the run was
+            stopped before its end.
+    """
+
+    folder: Path
+    model: TableModel = field(repr=False)
+    report: dict[str, Any] = field(repr=False)
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) -> Run:
+    """Trains, tests and reports, as ``python -m project.fit`` does with the same files and settings.
+
+    Args:
+        files: YAML files of settings, as after ``--config``; later go over earlier, and `settings` over all.
+        quiet: Whether to print nothing and keep to one thread, as one run of many does.
+        settings: What such a file may hold: ``data``, ``model``, ``optimizer`` and ``scheduler``, each the name of a
+            class or ``{"class_path": ..., "init_args": {...}}``; ``trainer``, a dictionary; ``seed``, ``name``,
+            ``experiment`` and ``checkpoint_every``. Paths are meant from the current folder.
+
+    Returns:
+        The run, which is in a new folder.
+
+    Raises:
+        UsageError: If a name is not known, or a value is not of the right type; it is a ValueError.
+        ValueError: If the data cannot be used.
+        OSError: If a file cannot be read or written.
+        Diverged: If the loss is no longer a number.
+        KeyboardInterrupt: If it was stopped; ``python -m project.fit --resume`` goes on with it.
+    """
+    silence()
+    try:
+        plain = json.loads(json.dumps(settings, default=_plain))
+        config = combine([*(read_layer(Path(file)) for file in files), Layer(plain, COMMAND_LINE)])
+    except UsageError as error:  # the traceback shows where
+        raise UsageError(str(error).removeprefix(f"{COMMAND_LINE}: ")) from None
+    with _left_as_found():
+        model, _, report = fit.train(config, quiet=quiet)
+    folder = Path(model.trainer.default_root_dir)
+    return load_run(folder) if (folder / "checkpoints").exists() else Run(folder, model.cpu().eval(), report)
+
+
+def load_run(run: str | os.PathLike[str]) -> Run:
+    """Loads a run with the weights of its best checkpoint.
+
+    Args:
+        run: The run's folder.
+
+    Raises:
+        UsageError: If there is no checkpoint.
+        ValueError: If it is damaged.
+        OSError: If it cannot be read.
+    """
+    folder = Path(run)
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: name the run's folder")
+    model, _ = run_folder.load_best(folder)
+    report = folder / "report.json"
+    return Run(folder, model, json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {})
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise UsageError(f"a setting is a plain value, as in a YAML file, and a class goes by its name: not {value!r}")
+
+
+@contextmanager
+def _left_as_found() -> Iterator[None]:
+    """Puts back what a run sets for its whole process, and lets Ctrl-C be what it is in Python."""
+    threads, handler = torch.get_num_threads(), signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except (Stopped, SystemExit) as stop:  # Lightning answers Ctrl-C with SystemExit, and then ignores it
+        raise KeyboardInterrupt(str(stop) if isinstance(stop, Stopped) else "") from None
+    finally:
+        torch.set_num_threads(threads)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)

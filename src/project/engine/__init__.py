@@ -1,0 +1,1 @@
+"""What makes a run fast and safe; a reader of the rest may leave it out."""

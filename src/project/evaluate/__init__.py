@@ -1,0 +1,1 @@
+"""Tests of a trained model, again or on another file."""

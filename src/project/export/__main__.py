@@ -1,0 +1,203 @@
+"""``python -m project.export RUN -o FILE``: a trained model as one file that runs without this package."""
+
+import importlib
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from project.build import build_data
+from project.cli import VerbParser, run_command
+from project.config import Config
+from project.data.base import EVALUATION_BATCH_SIZE
+from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
+from project.run_folder import load_best, written_whole
+from project.schema import Category, Date, Number, Schema
+
+DESCRIPTION = """\
+Writes the best checkpoint of a run as one file that takes raw values and gives probabilities, for a batch of any size.
+Filling, scaling and encoding are in the file. It is checked against the checkpoint before it is written.
+
+An ONNX file has one input for each column, by the column's name, all of shape (batch,):
+  numbers     float64, NaN where one is missing
+  booleans    float64, 0 or 1, NaN where one is missing
+  dates       float64, days since 1970-01-01, NaN where one is missing
+  categories  strings without spaces around them, empty where one is missing; any string will do, one that training
+              has not seen is treated as in training
+Its output is `probabilities` (batch, classes), two columns for two classes, or `prediction` (batch,) in the target's
+own unit, both float64. Its metadata has the columns, the values of categories, the target, the classes and the
+versions, as JSON. It runs under onnxruntime, which needs neither this package nor PyTorch.
+
+A file of --format torch is for torch.export.load. It takes one float64 tensor (batch, columns) with the columns in the
+order of its extra file metadata.json, and categories as the index of their value, -1 for one that is not listed, NaN
+where one is missing. Its output is the same.
+"""
+Predictions = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""What gives probabilities or numbers for rows as `Encoder` takes them."""
+TOLERANCE = 1e-5
+"""How far an exported model may be from the checkpoint."""
+NUM_MADE_ROWS = 256
+"""Rows made up to check with."""
+MAX_NAMES = 8
+"""Columns that are named at the end."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command; see ``--help``."""
+    return run_command(_main, args)
+
+
+def _main(args: Sequence[str]) -> int:
+    parser = VerbParser("project.export", DESCRIPTION)
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, type=Path, help="the file to write")
+    parser.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="what to write [onnx]")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    options = parser.parse_args(args)
+    schema, report = export(options.run, options.output, options.format, options.force)
+    columns = [f"{column.name} ({column_kind(column)})" for column in schema.columns]
+    more = f" and {len(columns) - MAX_NAMES:,} more" if len(columns) > MAX_NAMES else ""
+    takes = "one input for each of" if options.format == "onnx" else "rows of"
+    print(f"{options.output} takes {takes}: {', '.join(columns[:MAX_NAMES])}{more}")
+    print(report)
+    return 0
+
+
+def export(
+    run: str | Path, path: Path, file_format: Literal["onnx", "torch"] = "onnx", force: bool = False
+) -> tuple[Schema, str]:
+    """Writes a run's best checkpoint as a file that runs without this package, and checks it.
+
+    Args:
+        run: The run's folder, or a checkpoint.
+        path: The file to write; it appears when it is whole and checked.
+        file_format: ``onnx``, or ``torch`` for ``torch.export.load``.
+        force: Whether to replace a file that exists.
+
+    Returns:
+        The model's schema, and how far the file is from the checkpoint, in words.
+
+    Raises:
+        ValueError: If there is no checkpoint, packages for ONNX are missing, the model cannot be exported, or the file
+            gives something else than the checkpoint.
+        OSError: If the file exists or cannot be written.
+    """
+    model, checkpoint = load_best(run)
+    if file_format == "onnx":
+        _check_packages()
+    with written_whole(path, force) as temporary:
+        pipeline, schema = Pipeline(model), model.schema
+        program = trace(pipeline)
+        if file_format == "onnx":
+            content = onnx_file(pipeline, program, describe(schema))
+            exported = _onnx_runner(content, schema)
+        else:
+            content = torch_file(program, describe(schema))
+            exported = _torch_runner(content)
+        report = _check(pipeline, exported, checkpoint.get("config"))
+        temporary.write_bytes(content)
+    return schema, report
+
+
+def _check(pipeline: Pipeline, exported: Predictions, config: Config | None) -> str:
+    """Says how far an exported model is from the checkpoint; raises ValueError if that is too far."""
+    schema = pipeline.schema
+    rows = make_rows(schema)
+    checked = f"{len(rows):,} rows made up from the columns"
+    try:
+        test_rows = read_test_rows(config, schema)
+    except (ValueError, OSError) as error:
+        checked += f", for the test rows cannot be read: {error}"
+    else:
+        checked = f"{len(test_rows):,} test rows and {checked}"
+        rows = np.concatenate([test_rows, rows])
+    difference = largest_difference(pipeline, exported, rows)
+    unit = "in probability" if schema.target.classes else "relative to the target's scale"
+    report = f"The largest difference from the checkpoint, {unit}, is {difference:.1g}, on {checked}"
+    if not difference <= TOLERANCE:
+        unscaled = all(number.scale == 1 for number in schema.numbers)
+        hint = "; numbers that are not scaled are rounded more: train with --data.scale true" if unscaled else ""
+        raise ValueError(f"nothing is written: {report[0].lower()}{report[1:]}; at most {TOLERANCE:g} is allowed{hint}")
+    return report
+
+
+def read_test_rows(config: Config | None, schema: Schema) -> NDArray[np.float64]:
+    """The test rows of a run as `Encoder` takes them, ``(rows, columns)``; the table is read again.
+
+    Raises:
+        ValueError: If the checkpoint does not say where the table is, or the table is not what it was.
+        OSError: If it cannot be read.
+    """
+    if config is None:
+        raise ValueError("the checkpoint was not written by project.fit")
+    data = build_data(config)
+    data.schema = schema
+    return data.raw_rows("test")
+
+
+def make_rows(schema: Schema, num_rows: int = NUM_MADE_ROWS) -> NDArray[np.float64]:
+    """Random rows as `Encoder` takes them, ``(rows, columns)``, with unseen names and a tenth of values missing."""
+    rng = np.random.default_rng(0)
+    rows = np.empty((num_rows, len(schema.columns)))
+    for i, column in enumerate(schema.columns):
+        match column:
+            case Category():
+                rows[:, i] = rng.integers(-1, len(column.values), num_rows)
+            case Number(boolean=True):
+                rows[:, i] = rng.integers(0, 2, num_rows)
+            case Number():
+                rows[:, i] = rng.normal(column.fill, column.scale, num_rows)
+            case Date():
+                rows[:, i] = rng.normal(column.parts[-1].fill, column.parts[-1].scale, num_rows)
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    return rows
+
+
+def largest_difference(pipeline: Pipeline, exported: Predictions, rows: NDArray[np.float64]) -> float:
+    """The largest difference between a model and what was exported from it; NaN if a value is not finite.
+
+    Args:
+        pipeline: The model.
+        exported: Gives for rows what the pipeline gives.
+        rows: As `Encoder` takes them, ``(rows, columns)``.
+
+    Returns:
+        For a number relative to the target's scale, or to the largest prediction where that is more (32-bit numbers
+        have some seven digits).
+    """
+    target, differences, sizes = pipeline.schema.target, [], [pipeline.schema.target.scale]
+    for start in range(0, len(rows), EVALUATION_BATCH_SIZE):
+        batch = rows[start : start + EVALUATION_BATCH_SIZE]
+        expected = pipeline(torch.from_numpy(batch)).numpy()
+        differences.append(np.abs(exported(batch) - expected).max())
+        sizes.append(np.abs(expected - target.center).max())
+    return float(np.max(differences) / (1 if target.classes else np.max(sizes)))
+
+
+def _onnx_runner(content: bytes, schema: Schema) -> Predictions:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return lambda rows: np.asarray(session.run(None, onnx_inputs(schema, rows))[0])
+
+
+def _torch_runner(content: bytes) -> Predictions:
+    module = torch.export.load(io.BytesIO(content)).module()
+    return lambda rows: np.asarray(module(torch.from_numpy(rows)).numpy())
+
+
+def _check_packages() -> None:
+    try:
+        for name in ("onnx", "onnxscript", "onnxruntime"):
+            importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"ONNX needs {name}, which is not installed: pip install 'project[export]'") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

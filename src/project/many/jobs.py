@@ -1,0 +1,77 @@
+"""Many runs at the same time, each in a process with one thread."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from threading import RLock
+from typing import Any, NoReturn, TypeVar
+
+from joblib import Parallel, delayed, parallel_config
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from project.cli import silence
+from project.engine.checkpoints import Stopped
+
+Result = TypeVar("Result")
+
+
+def run_all(
+    function: Callable[..., Result],
+    todo: Sequence[tuple[Any, ...]],
+    jobs: int = 1,
+    backend: str = "loky",
+    ordered: bool = True,
+) -> Iterator[Result]:
+    """Calls a function with each of several arguments, in this process or in workers, which end when it does.
+
+    Args:
+        function: What to call; whatever it does is done with one thread, and so to the same bits for any ``jobs``.
+        todo: The arguments of each call.
+        jobs: How many calls run at the same time.
+        backend: The name of a backend of joblib; another than ``loky`` may run them on other machines.
+        ordered: Whether the results are to come in the order of ``todo``, rather than each as it is there.
+
+    Yields:
+        The results.
+
+    Raises:
+        ChildProcessError: If a process was killed.
+    """
+    jobs = min(jobs, len(todo))
+    on_sigterm = signal.signal(signal.SIGTERM, _stop)
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
+    try:
+        if jobs <= 1 and backend == "loky":
+            yield from (_call(function, *arguments) for arguments in todo)
+            return
+        with parallel_config(backend):
+            parallel = Parallel(jobs, return_as="generator" if ordered else "generator_unordered", batch_size=1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
+        parent = os.getpid() if backend == "loky" else None
+        results = parallel(delayed(_call)(function, *arguments, parent=parent) for arguments in todo)
+        signal.signal(signal.SIGINT, on_ctrl_c)
+        yield from results
+    except BrokenProcessPool:
+        raise ChildProcessError("a process of --jobs was killed: is the memory too small for so many?") from None
+    finally:
+        signal.signal(signal.SIGINT, on_ctrl_c)
+        signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def _stop(*_: Any) -> NoReturn:
+    raise SIGTERMException
+
+
+def _call(function: Callable[..., Result], *arguments: Any, parent: int | None = None) -> Result:
+    if parent not in (None, os.getppid()):  # it was killed, and may be going on in another process
+        os._exit(1)
+    silence()
+    tqdm.set_lock(RLock())  # its own lock is a semaphore, which a process that is killed would leave behind
+    try:
+        with threadpool_limits(1, "blas"):
+            return function(*arguments)
+    except Stopped as stopped:  # which does not travel between processes
+        raise (SIGTERMException if stopped.signal == signal.SIGTERM else KeyboardInterrupt) from None

@@ -1,0 +1,93 @@
+"""One run of many: data that a process reads once, and a run whose failure is part of the outcome."""
+
+import json
+import shutil
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from project.build import build_data
+from project.config import Config
+from project.data import TableData
+from project.engine.callbacks import RunLogger
+from project.engine.checkpoints import Stopped
+from project.models import Diverged
+from project.report import log_hparams, write_report
+from project.training import finish, fit_model, lowest_val_loss
+
+NOTHING: dict[str, Any] = {"metrics": {}, "baselines": {}, "val_loss": None}
+"""What the report of a run has that came to nothing."""
+
+
+def load_data(config: Config, token: float) -> TableData:
+    """The data of a run, which a process reads once, as long as nothing but the size of the batches changes.
+
+    Args:
+        config: The run's configuration.
+        token: A later command has another one, and reads the data anew.
+    """
+    init_args = dict(config["data"]["init_args"])
+    batch_size = init_args.pop("batch_size", None)
+    data = _read(json.dumps({**config["data"], "init_args": init_args}), token)
+    if batch_size is not None:
+        data.batch_size = batch_size
+    data.order_seed = config["seed"]
+    return data
+
+
+@lru_cache(maxsize=1)
+def _read(section: str, token: float) -> TableData:  # noqa: ARG001  # a part of the key
+    return build_data({"data": json.loads(section), "seed": 0})
+
+
+def run_one(path: Path, config: Config, token: float, keep_checkpoints: bool = False) -> dict[str, Any]:
+    """Trains and tests, and leaves a run's folder; a loss that diverges and an error become part of the outcome.
+
+    Args:
+        path: The run's folder; what is there already is replaced.
+        config: Its configuration.
+        token: See `load_data`.
+        keep_checkpoints: Whether the checkpoints stay.
+
+    Returns:
+        ``status`` (``done``, ``diverged`` or ``failed``), ``message``, ``loss`` (the lowest ``loss/val``; without
+        validation rows the last ``loss/train``), ``last_loss``, ``metrics`` of the test rows, ``steps``, ``seconds``
+        of training, and ``overhead``, the seconds beside that. A run that is not done lacks what it never reached.
+    """
+    called = time.perf_counter()
+    shutil.rmtree(path, ignore_errors=True)
+    config = {**config, "experiment": None, "name": None}  # where they stand is no part of what they do
+    outcome: dict[str, Any]
+    try:
+        data = load_data(config, token)
+        start = time.perf_counter()
+        trainer, model, _ = fit_model(config, data, folder=path, quiet=True)
+        seconds = time.perf_counter() - start
+        last = trainer.callback_metrics
+        if len(data.split("val").x) and trainer.limit_val_batches != 0 and "loss/val" not in last:
+            raise ValueError("the run ended before its first validation: make it longer")
+        last_loss = float(last["loss/val"] if "loss/val" in last else last["loss/train"])
+        loss, steps = lowest_val_loss(trainer), trainer.global_step
+        report = finish(trainer, model, data, path, config, {"command": "", "seconds": seconds}, alone=False)
+        outcome = {"status": "done", "loss": last_loss if loss is None else loss, "last_loss": last_loss}
+        outcome |= {"metrics": report["metrics"], "steps": steps, "seconds": seconds}
+    except Stopped:
+        raise
+    except Exception as error:  # whatever is wrong with one run, the others go on
+        outcome = {"status": "diverged" if isinstance(error, Diverged) else "failed", "message": said(error)}
+        if path.exists():  # the HParams tab and `project.runs` list it, too
+            write_report(path / "report.json", {"run": path.name, **outcome, **NOTHING})
+            logger = RunLogger(path.parent.parent, path.parent.name, path.name, default_hp_metric=False)
+            log_hparams(logger, config)
+            logger.experiment.close()
+        outcome["seconds"] = time.perf_counter() - called
+    if not keep_checkpoints:
+        shutil.rmtree(path / "checkpoints", ignore_errors=True)
+    return {**outcome, "overhead": time.perf_counter() - called - outcome["seconds"]}
+
+
+def said(error: Exception) -> str:
+    """An error in one line, with its kind where it does not come from here."""
+    kind = "" if isinstance(error, ValueError | Diverged) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())

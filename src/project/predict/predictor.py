@@ -1,0 +1,143 @@
+"""Predictions from a run, with the columns, fills and names that its training rows taught."""
+
+from collections import Counter
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from project.data.base import EVALUATION_BATCH_SIZE
+from project.encoder import Encoder
+from project.models import TableModel
+from project.models.outputs import predictions
+from project.predict.thresholds import check_threshold, choose_classes
+from project.run_folder import load_best
+from project.schema import Category
+from project.table.cells import CellReader
+from project.table.labels import label_values
+
+_COUNTING = Lock()  # an attribute could not be pickled
+
+
+class Predictor:
+    """Predicts the target of new rows.
+
+    Args:
+        model: A trained model; nothing else is needed.
+
+    Attributes:
+        columns: The columns that a table must have, by name.
+        classes: The classes as they were given, in the order of their probabilities; empty for a number.
+        num_missing: How many cells of each column were empty so far.
+        num_unseen: How many names of each column were rare or unseen in training so far.
+        encoding: How the file that the model was trained on writes letters.
+    """
+
+    def __init__(self, model: TableModel) -> None:
+        self.model = model.eval()
+        self.schema = model.schema
+        target = self.schema.target
+        self.columns = [column.name for column in self.schema.columns]
+        self.classes: list[Any] = label_values(target.classes, target.label_type)
+        self.num_missing: Counter[str] = Counter()
+        self.num_unseen: Counter[str] = Counter()
+        self.encoding = "utf-8"
+        self._reader = CellReader(self.schema.missing, self.schema.decimal_point)
+        self._encoder = Encoder(self.schema)
+
+    @classmethod
+    def from_run(cls, run: str | PathLike[str]) -> "Predictor":
+        """Loads the best checkpoint of a run.
+
+        Args:
+            run: The run's folder, or a checkpoint, or what `train` gave.
+
+        Raises:
+            ValueError: If there is no checkpoint, or it is damaged.
+        """
+        model, checkpoint = load_best(Path(run))
+        predictor = cls(model)
+        if config := checkpoint.get("config"):
+            predictor.encoding = config["data"]["init_args"].get("encoding", predictor.encoding)
+        return predictor
+
+    def predict(self, table: Any, threshold: float | None = None) -> NDArray[Any]:
+        """Predicts classes or numbers.
+
+        Args:
+            table: The rows: a table of pandas, polars or pyarrow, or a dictionary of columns. The order of the columns
+                does not matter, and others may be among them.
+            threshold: The probability from which on the second of two classes is predicted; by default the likelier
+                one is.
+
+        Returns:
+            Classes as they were given, or numbers in the target's own unit, ``(rows,)``.
+
+        Raises:
+            ValueError: If a column is missing, a cell is not of its kind, or the threshold cannot be.
+        """
+        check_threshold(threshold, self.schema.target)
+        outputs = self.outputs(as_table(table))
+        return np.array(self.classes)[choose_classes(outputs, threshold)] if self.classes else outputs
+
+    def predict_proba(self, table: Any) -> NDArray[np.float64]:
+        """Predicts the probability of each class, ``(rows, classes)``; arguments and errors as for `predict`."""
+        if not self.classes:
+            raise ValueError(f"the target '{self.schema.target.name}' is a number and has no classes")
+        return self.outputs(as_table(table))
+
+    def outputs(self, table: pa.Table, first_row: int = 0) -> NDArray[np.float64]:
+        """Probabilities, ``(rows, classes)``, or numbers in the target's own unit, ``(rows,)``.
+
+        Several threads may call it.
+
+        Args:
+            table: The rows.
+            first_row: The number of the first one, counted from 0, for messages.
+        """
+        reader = replace(self._reader, locate=lambda row: f"row {first_row + row + 1}")
+        raw = reader.raw(table, self.schema)
+        self._count(raw)
+        target = self.schema.target
+        if not len(raw):
+            return np.empty((0, len(target.classes)) if target.classes else 0)
+        with torch.inference_mode():
+            batches = torch.split(torch.from_numpy(raw), EVALUATION_BATCH_SIZE)
+            outputs = torch.cat([self.model(self._encoder(batch)) for batch in batches]).double()
+        bad = ~outputs.isfinite().all(1)
+        if bad.any():
+            row = reader.locate(int(bad.int().argmax()))
+            raise ValueError(f"{row}: its numbers are so far from those of training that the model's answer overflows")
+        return np.asarray(predictions(outputs, target).numpy())
+
+    def _count(self, raw: NDArray[np.float64]) -> None:
+        missing, unseen = np.isnan(raw).sum(0).tolist(), (raw == -1).sum(0).tolist()
+        with _COUNTING:
+            for i, column in enumerate(self.schema.columns):
+                self.num_missing[column.name] += missing[i]
+                if isinstance(column, Category):
+                    self.num_unseen[column.name] += unseen[i]
+
+
+def as_table(table: Any) -> pa.Table:
+    """A table of pandas, polars or pyarrow, or a dictionary of columns, as one of pyarrow.
+
+    Raises:
+        ValueError: If it is none of these, or its columns don't fit together.
+    """
+    try:
+        if isinstance(table, dict):
+            table = pa.table({str(name): pa.array(column, from_pandas=True) for name, column in table.items()})
+        elif not isinstance(table, pa.Table):
+            table = pa.table(table)
+    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"rows must come as a table or a dictionary of columns: {error}") from error
+    if len(set(table.column_names)) < table.num_columns:
+        raise ValueError(f"two columns have the same name: {table.column_names}")
+    return table

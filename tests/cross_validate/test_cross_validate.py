@@ -1,0 +1,367 @@
+"""Cross-validation through the command line."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.preprocessing import StandardScaler
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import project.fit
+from project.cross_validate.__main__ import main
+from project.evaluate.__main__ import evaluate
+from project.report import print_scores
+
+Run = Callable[..., Path]
+SHORT = ("--trainer.max_epochs", "2", "--optimizer.lr", "0.01")
+IRIS = ("--data", "Iris", *SHORT)
+
+
+def cross_validate(logs: Path, *args: str) -> Path:
+    """Runs the command in this process, and returns the folder it has made."""
+    before = set(logs.glob("*/*"))
+    assert main([*args, "--trainer.default_root_dir", str(logs)]) == 0
+    (folder,) = set(logs.glob("*/*")) - before
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return lambda *args: cross_validate(tmp_path / "logs", *args)
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two repeats of five folds."""
+    return cross_validate(tmp_path_factory.mktemp("logs"), *IRIS, "--data.seed", "3", "--repeats", "2")
+
+
+def predictions(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "predictions.csv")
+
+
+def report(folder: Path) -> dict:
+    return json.loads((folder / "report.json").read_text())
+
+
+def checkpoint(folder: Path, name: str = "best") -> dict:
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def assert_same_weights(a: Path, b: Path) -> None:
+    for name in ("best", "last"):
+        old, new = checkpoint(a, name)["state_dict"], checkpoint(b, name)["state_dict"]
+        assert old.keys() == new.keys()
+        assert all(torch.equal(old[key], new[key]) for key in old)
+
+
+def test_each_row_is_tested_once_a_repeat_in_the_folds_of_scikit_learn(iris: Path) -> None:
+    table, (_, y) = predictions(iris), load_iris(return_X_y=True)
+    names = load_iris().target_names
+    assert set(table["repeat"]) == {1, 2}
+    for repeat, rows in table.groupby("repeat"):
+        assert rows["row"].tolist() == list(range(1, 151))
+        assert rows["target"].tolist() == names[y].tolist()
+        folds = StratifiedKFold(5, shuffle=True, random_state=3 + repeat - 1).split(y, y)
+        for fold, (_, test) in enumerate(folds, start=1):
+            assert (rows["row"][rows["fold"] == fold] - 1).tolist() == test.tolist()
+            assert rows["target"][rows["fold"] == fold].value_counts().tolist() == [10, 10, 10]
+    first, second = (rows["fold"].tolist() for _, rows in table.groupby("repeat"))
+    assert first != second
+
+
+def test_the_report_is_what_scikit_learn_makes_of_the_predictions(iris: Path) -> None:
+    classes = load_iris().target_names.tolist()
+    probabilities = [f"probability_{name}" for name in classes]
+    scores = []
+    for _, rows in predictions(iris).groupby(["repeat", "fold"]):
+        assert (rows["prediction"] == np.array(classes)[rows[probabilities].to_numpy().argmax(1)]).all()
+        accuracy = accuracy_score(rows["target"], rows["prediction"])
+        scores.append((accuracy, log_loss(rows["target"], rows[probabilities], labels=classes)))
+    found = report(iris)
+    assert [fold["metrics"]["accuracy"] for fold in found["folds"]] == pytest.approx([a for a, _ in scores])
+    for i, name in enumerate(("accuracy", "log_loss")):
+        values = np.array(scores)[:, i]
+        assert found["summary"]["metrics"][name]["mean"] == pytest.approx(values.mean(), rel=1e-6)
+        assert found["summary"]["metrics"][name]["std"] == pytest.approx(values.std(ddof=1), rel=1e-5)
+    assert (found["num_folds"], found["repeats"], len(found["folds"])) == (5, 2, 10)
+
+
+def test_everything_is_learned_from_the_rows_outside_the_fold(iris: Path) -> None:
+    x, y = load_iris(return_X_y=True)
+    found = report(iris)
+    for repeat in (1, 2):
+        seed = 3 + repeat - 1
+        for fold, (rest, test) in enumerate(StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y), start=1):
+            train, _ = train_test_split(rest, test_size=12, random_state=seed, stratify=y[rest])
+            (entry,) = (e for e in found["folds"] if (e["repeat"], e["fold"]) == (repeat, fold))
+            columns = checkpoint(iris / entry["run"])["hyper_parameters"]["schema"]["columns"]
+            assert [column["center"] for column in columns] == pytest.approx(x[train].mean(0), rel=1e-12)
+            assert [column["scale"] for column in columns] == pytest.approx(x[train].std(0), rel=1e-12)
+            scaler = StandardScaler().fit(x[train])
+            baseline = LogisticRegression(max_iter=1000).fit(scaler.transform(x[train]), y[train])
+            expected = baseline.score(scaler.transform(x[test]), y[test])
+            assert entry["baselines"]["logistic regression"]["accuracy"] == pytest.approx(expected)
+    mean = np.mean([entry["baselines"]["logistic regression"]["accuracy"] for entry in found["folds"]])
+    assert found["summary"]["baselines"]["logistic regression"]["accuracy"]["mean"] == pytest.approx(mean)
+
+
+def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Callable[..., Path]) -> None:
+    entry = report(iris)["folds"][6]
+    fold = iris / entry["run"]
+    assert fold.name == "repeat-2-fold-2"
+    again = fit("--config", str(fold / "config.yaml"), *SHORT)
+    assert_same_weights(fold, again)
+    assert report(again)["metrics"] == report(fold)["metrics"] == entry["metrics"]
+    assert evaluate(fold)[1] == entry["metrics"]
+
+
+def test_tensorboard_finds_every_fold_in_the_folder(iris: Path) -> None:
+    for entry in report(iris)["folds"]:
+        log = EventAccumulator(str(iris / entry["run"])).Reload()
+        assert log.Scalars("accuracy/test")[-1].value == pytest.approx(entry["metrics"]["accuracy"])
+        assert len(log.Scalars("loss/val")) == 2
+
+
+@pytest.mark.slow
+def test_the_number_of_jobs_changes_no_bit(run: Run) -> None:
+    args = (*IRIS, "--model.dropout", "0.2", "--folds", "3")
+    one, two = run(*args), run(*args, "--jobs=2")
+    assert (one / "predictions.csv").read_bytes() == (two / "predictions.csv").read_bytes()
+    assert report(one)["summary"] == report(two)["summary"]
+    for fold in ("fold-1", "fold-2", "fold-3"):
+        assert_same_weights(one / fold, two / fold)
+        assert report(one / fold)["baselines"] == report(two / fold)["baselines"]
+
+
+def shops(path: Path) -> pd.DataFrame:
+    """A table with a group for each four rows, a column of names, text labels, and one row without a label."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"shop": np.repeat([f"s{i}" for i in range(30)], 4), "size": rng.normal(size=120).round(3)})
+    table["colour"] = rng.choice(["red", "green, blue"], 120)
+    table["sold"] = np.where(table["size"] + rng.normal(size=120) > 0, "yes, all", "no")
+    table.loc[9, "sold"] = None
+    table.to_csv(path, index=False)
+    return table
+
+
+def test_groups_stay_together_and_labels_and_row_numbers_are_those_of_the_file(run: Run, tmp_path: Path) -> None:
+    table = shops(tmp_path / "shops.csv")
+    args = ("--data", "Table", "--data.path", str(tmp_path / "shops.csv"), "--data.target", "sold")
+    folder = run(*args, "--data.group", "shop", "--folds", "4", *SHORT)
+    assert folder.parent.name == "shops"
+    found = predictions(folder)
+    assert found["row"].tolist() == [row for row in range(1, 121) if row != 10]
+    file_rows = table.iloc[found["row"] - 1]
+    assert found["target"].tolist() == file_rows["sold"].tolist()
+    assert set(found["prediction"]) <= {"yes, all", "no"}
+    assert {"probability_no", "probability_yes, all"} < set(found.columns)
+    folds = found["fold"].groupby(file_rows["shop"].to_numpy())
+    assert (folds.nunique() == 1).all()
+    assert sorted(found["fold"].unique()) == [1, 2, 3, 4]
+
+
+def grouped(path: Path, labels: dict[int, str]) -> tuple[str, ...]:
+    """Arguments for the table of shops, with other labels in some rows."""
+    table = shops(path)
+    table.loc[list(labels), "sold"] = list(labels.values())
+    table.to_csv(path, index=False)
+    return "--data", "Table", "--data.path", str(path), "--data.target", "sold", "--data.group", "shop"
+
+
+def test_a_class_that_a_later_fold_takes_whole_is_told_before_any_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = grouped(tmp_path / "shops.csv", dict.fromkeys(range(4), "rare"))  # one shop has them all
+    assert main([*args, *SHORT, "--folds", "4", "--trainer.default_root_dir", str(tmp_path / "logs")]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.match(r"error: fold-[234]: class 'rare' of 'sold' has no row to train on", err)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_class_with_fewer_rows_than_folds_is_cut_without_a_warning(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """scikit-learn warns of it, which with groups nobody can mend."""
+    args = grouped(tmp_path / "shops.csv", dict.fromkeys((0, 40, 80, 116), "maybe"))
+    found = predictions(run(*args, *SHORT, "--folds", "5"))
+    assert (found["target"] == "maybe").sum() == 4
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("ours", "compared", "words"),
+    [
+        ({"accuracy": 0.76656, "log_loss": 0.50004}, {}, None),  # shown as 0.7666 and 0.5000
+        ({"accuracy": 0.7665, "log_loss": 0.4}, {}, "accuracy 0.7665 against 0.7666."),
+        ({"accuracy": 0.5, "log_loss": 0.6}, {}, "accuracy 0.5000 against 0.7666 and log_loss 0.6000 against 0.5000."),
+        ({"accuracy": 0.5, "log_loss": 0.4}, {"compared": ["log_loss"]}, None),
+    ],
+)
+def test_worse_is_what_a_reader_can_see(
+    ours: dict, compared: dict, words: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baselines = {"majority": {"accuracy": 0.9}, "logistic regression": {"accuracy": 0.76664, "log_loss": 0.49996}}
+    print_scores("Net", ours, baselines, **compared)
+    out = capsys.readouterr().out
+    if words is None:
+        assert "worse" not in out
+    else:
+        assert f"Net is worse than scikit-learn's logistic regression: {words}" in out
+
+
+@pytest.mark.parametrize("labels", [["7", "12"], ["true", "false"]], ids=" ".join)
+def test_labels_come_back_as_they_were_given(labels: list[str], run: Run, tmp_path: Path) -> None:
+    given = [labels[i % 2] for i in range(40)]
+    lines = [f"{i % 7},{label}" for i, label in enumerate(given)]
+    (tmp_path / "file.csv").write_text("\n".join(["a,b", *lines]))
+    args = ("--data", "Table", "--data.path", str(tmp_path / "file.csv"), "--data.target", "b", *SHORT)
+    folder = run(*args, "--folds", "2")
+    assert '"' not in (folder / "predictions.csv").read_text().splitlines()[1]
+    table = pd.read_csv(folder / "predictions.csv", dtype=str)
+    assert table["target"].tolist() == given
+    assert set(table["prediction"]) <= set(labels)
+
+
+def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:
+    folder = run("--data", "Diabetes", "--folds", "3", *SHORT)
+    y = load_diabetes().target
+    table, found = predictions(folder), report(folder)
+    assert list(table.columns) == ["row", "repeat", "fold", "target", "prediction"]
+    assert table["target"].tolist() == y.tolist()
+    expected = []
+    for fold, (_, test) in enumerate(KFold(3, shuffle=True, random_state=0).split(y), start=1):
+        rows = table[table["fold"] == fold]
+        assert (rows["row"] - 1).tolist() == test.tolist()
+        expected.append(np.sqrt(mean_squared_error(rows["target"], rows["prediction"])))
+    assert found["summary"]["metrics"]["rmse"]["mean"] == pytest.approx(np.mean(expected), rel=1e-5)
+    assert found["summary"]["metrics"]["rmse"]["std"] == pytest.approx(np.std(expected, ddof=1), rel=1e-4)
+    assert {"mean", "ridge regression"} == set(found["summary"]["baselines"])
+
+
+def test_the_console_is_short_and_names_the_next_commands(
+    run: Run, fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run(*IRIS, "--folds", "2")
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.count("\n") < 20
+    folds = report(folder)["folds"]
+    net = np.mean([fold["metrics"]["accuracy"] for fold in folds])
+    logistic = np.mean([fold["baselines"]["logistic regression"]["accuracy"] for fold in folds])
+    assert f"worse than scikit-learn's logistic regression: accuracy {net:.4f} against {logistic:.4f}" in out
+    assert f"{net:.4f} ± " in out
+    for words in (f"{folder}/predictions.csv", f"--logdir {folder}", f"project.fit --config {folder}/config.yaml"):
+        assert words in out
+    kept = fit("--config", str(folder / "config.yaml"), *SHORT)
+    assert yaml.safe_load((kept / "config.yaml").read_text())["data"]["init_args"]["num_folds"] is None
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--folds", "1"], ["--folds", "2 or more", "1"]),
+        (["--folds", "few"], ["--folds", "few"]),
+        (["--folds", "-3"], ["--folds", "2 or more", "-3"]),
+        (["--jobs=0"], ["--jobs", "1 or more"]),
+        (["--repeats"], ["--repeats", "expected one argument"]),
+        (["--jobs", "--folds", "3"], ["--jobs", "expected one argument"]),
+        (["--seed", "--folds", "3"], ["--seed needs a value"]),
+        (["--fold", "3"], ["--fold is not accepted", "--folds?"]),
+        (["--job=2"], ["--job is not accepted", "--jobs?"]),
+        (["--repeat", "2"], ["--repeat is not accepted", "--repeats?"]),
+        (["stray"], ["'stray' is no flag"]),
+        (["--optimiser", "SGD"], ["--optimiser is not accepted", "--optimizer"]),
+        (["--folds", "60"], ["50 rows", "60 folds"]),
+        (["--data.seed", "4294967295", "--repeats", "2"], ["seed", "4294967296"]),
+        (["--data", "points.FixedPoints"], ["FixedPoints", "num_folds"]),
+        (["--data.num_folds", "3"], ["data.num_folds", "--folds"]),
+        (["--repeats", "2", "--data.shuffle", "false"], ["data.shuffle", "--repeats"]),
+        (["--trainer.limit_test_batches", "0"], ["limit_test_batches"]),
+        (["--resume", "logs/run"], ["--resume", "project.fit"]),
+        (["--optimizer.lr", "-1"], ["Adam", "-1"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_what_cannot_work_is_one_sentence_and_leaves_nothing(
+    args: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data", "Iris", "--trainer.default_root_dir", str(tmp_path / "logs"), *args]) in (1, 2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+    assert not list((tmp_path / "logs").glob("*/*"))
+
+
+def test_an_error_in_a_fold_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = [*IRIS, "--optimizer", "SGD", "--optimizer.lr", "1e30", "--trainer.default_root_dir", str(tmp_path)]
+    assert main(args) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: fold-1: the loss diverged")
+    assert err.count("\n") == 1
+
+
+def test_a_signal_ends_it_and_the_fold_can_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    callback = "[{class_path: signals.SignalAt, init_args: {batch: 3}}]"  # in the first fold
+    args = [*IRIS, "--trainer.callbacks", callback, "--trainer.default_root_dir", str(tmp_path / "logs")]
+    assert main(args) == 143
+    assert capsys.readouterr().err == "stopped\n"
+    (folder,) = (tmp_path / "logs" / "iris").iterdir()
+    assert [path.name for path in folder.iterdir()] == ["fold-1"]
+    assert project.fit.main(["--resume", str(folder / "fold-1")]) == 0
+    assert report(folder / "fold-1")["epochs"] == 2
+
+
+def test_help_and_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(flag in out for flag in ("--folds K", "--repeats R", "--jobs N", "project.fit"))
+    assert main(["--model.help", "FeedForward"]) == 0
+    assert "--model.hidden_sizes" in capsys.readouterr().out
+    assert main([*IRIS, "--folds", "7", "--print_config"]) == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["data"]["class_path"] == "project.data.Iris"
+    assert config["trainer"]["max_epochs"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signum", "group", "status"),
+    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_processes_end_with_the_command(signum: int, group: bool, status: int, tmp_path: Path) -> None:
+    """Ctrl-C goes to all processes of a terminal; a plain SIGTERM to the command alone."""
+    command = [sys.executable, "-m", "project.cross_validate", "--data", "Digits", "--jobs", "2"]
+    command += ["--trainer.max_epochs", "1000", "--trainer.default_root_dir", str(tmp_path)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.rglob("last.ckpt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # another process is to get so far
+    (os.killpg if group else os.kill)(process.pid, signum)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (status, "stopped\n")
+    listing = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    states = [line.split() for line in listing.splitlines()]
+    assert [state for pgid, state in states if pgid == str(process.pid) and state[0] != "Z"] == []

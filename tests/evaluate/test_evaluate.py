@@ -1,0 +1,396 @@
+"""A run can be tested again from its checkpoint alone, on its test rows or on a file."""
+
+import json
+import shutil
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from curves import read_curve
+from matplotlib.image import imread
+from sklearn import metrics as sk
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from project.data import BreastCancer
+from project.evaluate.__main__ import evaluate, main
+from project.evaluate.figures import class_figures
+from project.fit import main as fit_main
+from project.predict.thresholds import best_f1_threshold
+
+Fit = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--data", "Wine", "--data.seed", "3", "--data.test_fraction", "0.3"),
+        ("--data", "Diabetes", "--model", "LinearRegression", "--data.scale", "false", "--optimizer.lr", "0.1"),
+        ("--data", "Digits", "--optimizer", "Muon"),
+    ],
+    ids=lambda args: args[1],
+)
+def test_evaluate_gives_the_figures_of_the_run(args: tuple[str, ...], fit: Fit, tmp_path: Path) -> None:
+    folder = fit(*args, "--trainer.max_epochs", "2")
+    report = json.loads((folder / "report.json").read_text())
+    moved = tmp_path / "elsewhere.ckpt"
+    shutil.move(folder / "checkpoints" / "best.ckpt", moved)
+    shutil.rmtree(folder)  # nothing but the checkpoint is left
+    _, metrics, baselines = evaluate(moved)
+    assert metrics == report["metrics"]
+    assert baselines == report["baselines"]
+
+
+def test_without_test_rows_there_is_nothing_to_evaluate(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fit("--data.test_fraction", "0", "--trainer.max_epochs", "1")
+    assert main([str(folder)]) == 1
+    assert "test_fraction" in capsys.readouterr().err
+
+
+def make_rows(num_rows: int, seed: int, signal: float = 1.0) -> pd.DataFrame:
+    """Two columns and an outcome that they tell in part; one row of four has it."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(3, 2, num_rows), rng.normal(-1, 0.5, num_rows)
+    bought = signal * (a - 3) + 2 * (b + 1) + rng.normal(0, 1.5, num_rows) > 1.7
+    return pd.DataFrame({"a": a, "b": b, "bought": np.where(bought, "yes", "no")})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    """The folder of a run on a CSV file that says which row is in which split, and the file's rows."""
+    folder = tmp_path_factory.mktemp("trained")
+    rows = make_rows(900, seed=0).assign(part=["train", "val", "test"] * 300)
+    rows.to_csv(folder / "shop.csv", index=False)
+    args = ["--data", "Table", "--data.path", str(folder / "shop.csv"), "--data.target", "bought"]
+    args += ["--data.split_column", "part", "--model", "LogisticRegression", "--optimizer.lr", "0.05"]
+    assert fit_main([*args, "--trainer.max_epochs", "5", "--trainer.default_root_dir", str(folder / "logs")]) == 0
+    (run,) = folder.glob("logs/shop/*")
+    return run, rows
+
+
+@pytest.fixture
+def run(trained: tuple[Path, pd.DataFrame], tmp_path: Path) -> Path:
+    """A copy of that run's folder, to write into."""
+    return Path(shutil.copytree(trained[0], tmp_path / "run"))
+
+
+def probabilities(run: Path, rows: pd.DataFrame) -> np.ndarray:
+    """Probabilities of ``yes``, by hand, in double precision."""
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    weights = checkpoint["state_dict"]["linear.weight"].double().numpy()[0]
+    z = float(checkpoint["state_dict"]["linear.bias"])
+    for weight, column in zip(weights, checkpoint["hyper_parameters"]["schema"]["columns"], strict=True):
+        z += weight * (rows[column["name"]].to_numpy() - column["center"]) / column["scale"]
+    return 1 / (1 + np.exp(-z))
+
+
+def read_report(run: Path, name: str = "test") -> dict:
+    return json.loads((run / "evaluation" / name / "report.json").read_text())
+
+
+def events(run: Path) -> EventAccumulator:
+    return EventAccumulator(str(run)).Reload()
+
+
+@pytest.mark.parametrize("kind", ["semicolons", "parquet", "comma.gz"])
+def test_scores_on_a_file_are_those_of_scikit_learn(
+    kind: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More rows than a batch has, columns in another order, one that the model does not know, and two targets empty."""
+    rows = make_rows(5000, seed=1, signal=0.5)[["bought", "b", "a"]].assign(other="x")
+    file = tmp_path / {"semicolons": "new.csv", "parquet": "new.parquet", "comma.gz": "new.csv.gz"}[kind]
+    holes = rows.copy()
+    holes.loc[[0, 4321], "bought"] = None
+    if kind == "parquet":
+        holes.to_parquet(file)
+    else:
+        holes.to_csv(file, index=False, sep=";" if kind == "semicolons" else ",")
+    assert main([str(run), "--data", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "2 of 5,000 rows have no target" in out
+    report = read_report(run, "new")
+    known = rows.drop([0, 4321])
+    p, y = probabilities(run, known), (known["bought"] == "yes").to_numpy()
+    expected = {
+        "accuracy": sk.accuracy_score(y, p > 0.5),
+        "balanced_accuracy": sk.balanced_accuracy_score(y, p > 0.5),
+        "f1": sk.f1_score(y, p > 0.5),
+        "log_loss": sk.log_loss(y, p),
+        "auroc": sk.roc_auc_score(y, p),
+    }
+    for name, value in expected.items():
+        assert report["metrics"][name] == pytest.approx(value, abs=2e-5), name
+        assert f"{report['metrics'][name]:.4f}" in out
+    assert report["confusion"] == sk.confusion_matrix(y, p > 0.5).tolist()
+    assert (report["classes"], report["rows"], report["threshold"]) == (["no", "yes"], 4998, None)
+    assert report["file"] == str(file)
+    assert report["baselines"]["majority class"]["accuracy"] == pytest.approx(1 - y.mean(), abs=1e-6)
+    ((step, value),) = read_curve(run, "accuracy/new")
+    assert value == pytest.approx(expected["accuracy"], abs=2e-5)
+    assert step == torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["global_step"]
+
+
+def test_a_file_of_the_test_rows_gives_the_figures_of_the_run(fit: Fit, tmp_path: Path) -> None:
+    """Also for data that do not come from a file."""
+    folder = fit("--trainer.max_epochs", "2")
+    data = BreastCancer()
+    table, test = data.read(), data.split("test") and data.rows["test"]
+    rows = pd.DataFrame(table.x[test], columns=list(table.columns))
+    rows["class"] = np.array(table.classes)[table.y[test]]
+    rows.to_csv(tmp_path / "some.csv", index=False)
+    report = json.loads((folder / "report.json").read_text())
+    _, metrics, baselines = evaluate(folder, tmp_path / "some.csv")
+    assert metrics == pytest.approx(report["metrics"], abs=1e-6)
+    for name, scores in report["baselines"].items():
+        assert baselines[name] == pytest.approx(scores, abs=1e-6)
+
+
+def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
+    """Its delimiter, letters, decimal commas and missing values; with names and dates among the columns."""
+    rows = make_rows(300, seed=0).assign(part=["train", "val", "test"] * 100)
+    rows["shop"] = np.where(rows["a"] > 4, "Café", np.where(rows["a"] > 2, "Bar", "?"))
+    rows["day"] = pd.date_range("2024-01-01", periods=300).strftime("%d.%m.%Y")
+    rows.loc[::7, "b"] = np.nan
+    style = {"index": False, "sep": ";", "decimal": ",", "encoding": "cp1252", "na_rep": "?"}
+    rows.to_csv(tmp_path / "own.csv", **style)
+    rows.query("part == 'test'").to_csv(tmp_path / "other.csv", **style)
+    args = ["--data", "Table", "--data.path", str(tmp_path / "own.csv"), "--data.target", "bought"]
+    args += ["--data.split_column", "part", "--data.encoding", "cp1252", "--data.delimiter", ";"]
+    run = fit(*args, "--data.decimal_point", ",", "--data.missing", "?", "--trainer.max_epochs", "2")
+    report = json.loads((run / "report.json").read_text())
+    _, metrics, _ = evaluate(run, tmp_path / "other.csv")
+    assert metrics == pytest.approx(report["metrics"], abs=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [0.15, 0.7])
+def test_from_the_threshold_on_the_second_class_is_predicted(
+    threshold: float, run: Path, trained: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = trained[1].query("part == 'test'")
+    p, y = probabilities(run, rows), (rows["bought"] == "yes").to_numpy()
+    _, usual, _ = evaluate(run)
+    assert main([str(run), "--threshold", str(threshold)]) == 0
+    report = read_report(run)
+    predicted = p >= threshold
+    assert (predicted != (p >= 0.5)).sum() > 10
+    assert report["threshold"] == threshold
+    assert report["confusion"] == sk.confusion_matrix(y, predicted).tolist()
+    scores = report["metrics"]
+    assert scores["accuracy"] == pytest.approx(sk.accuracy_score(y, predicted))
+    assert scores["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(y, predicted))
+    assert scores["f1"] == pytest.approx(sk.f1_score(y, predicted))
+    for name in ("loss", "log_loss", "auroc", "calibration_error"):
+        assert scores[name] == usual[name]
+    # It is not to blame for an accuracy below that of a baseline, which predicts the likelier class.
+    assert scores["accuracy"] < report["baselines"]["logistic regression"]["accuracy"]
+    assert not [line for line in capsys.readouterr().out.splitlines() if "is worse than" in line and "accuracy" in line]
+
+
+def test_best_f1_is_found_on_the_validation_rows_alone(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, rows = tmp_path / "shop.csv", make_rows(900, seed=0).assign(part=["train", "val", "test"] * 300)
+    rows.to_csv(file, index=False)
+    args = ("--data", "Table", "--data.path", str(file), "--data.target", "bought", "--data.split_column", "part")
+    run = fit(*args, "--model", "LogisticRegression", "--trainer.max_epochs", "5")
+    assert main([str(run), "--threshold", "best-f1"]) == 0
+    before = read_report(run)
+    threshold = before["threshold"]
+    assert before["threshold_from"] == "best-f1"
+    assert f"{threshold:.6g}" in capsys.readouterr().out
+    val, test = rows.query("part == 'val'"), rows.query("part == 'test'")
+    p, y = probabilities(run, val), (val["bought"] == "yes").to_numpy()
+    best = sk.f1_score(y, p >= threshold)
+    assert best > sk.f1_score(y, p >= 0.5)
+    predicted = p >= np.linspace(0, 1, 1001)[:, None]
+    assert best >= (2 * (predicted & y).sum(1) / (predicted.sum(1) + y.sum())).max()
+    expected = sk.f1_score(test["bought"] == "yes", probabilities(run, test) >= threshold)
+    assert before["metrics"]["f1"] == pytest.approx(expected)
+    rows.loc[test.index, "bought"] = test["bought"].sample(frac=1, random_state=0).to_numpy()
+    rows.to_csv(file, index=False)
+    assert main([str(run), "--threshold", "best-f1"]) == 0
+    after = read_report(run)
+    assert after["threshold"] == threshold
+    assert after["metrics"]["f1"] < before["metrics"]["f1"] - 0.1
+    make_rows(50, seed=3).to_csv(tmp_path / "new.csv", index=False)
+    assert main([str(run), "--threshold", "best-f1", "--data", str(tmp_path / "new.csv")]) == 0
+    assert read_report(run, "new")["threshold"] == threshold
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_threshold_has_a_higher_f1(seed: int) -> None:
+    """Against all that make a difference, on few probabilities, many equal, 0 and 1 and close neighbours among them."""
+    rng = np.random.default_rng(seed)
+    p = rng.choice([0.0, 1e-300, 0.2, np.nextafter(0.2, 1), 0.5, 0.9, np.nextafter(1, 0), 1.0], 12)
+    y = rng.random(12) < p * 0.7 + 0.2
+    y[0] = True
+    threshold = best_f1_threshold(p, y)
+    assert sk.f1_score(y, p >= threshold) == pytest.approx(max(sk.f1_score(y, p >= other) for other in p))
+
+
+def test_the_threshold_lies_between_two_rows() -> None:
+    p, y = np.array([0.1, 0.4, 0.3, 0.9]), np.array([False, True, False, True])
+    assert best_f1_threshold(p, y) == pytest.approx(0.35)
+
+
+PICTURES = {
+    "binary": ["calibration", "confusion", "precision_recall", "roc"],
+    "Wine": ["confusion"],
+    "Diabetes": ["predictions"],
+}
+
+
+@pytest.mark.parametrize("data", PICTURES)
+def test_pictures_are_in_the_folder_and_in_tensorboard(data: str, fit: Fit, request: pytest.FixtureRequest) -> None:
+    run = request.getfixturevalue("run") if data == "binary" else fit("--data", data, "--trainer.max_epochs", "2")
+    expected = json.loads((run / "report.json").read_text())
+    assert main([str(run)]) == 0
+    folder = run / "evaluation" / "test"
+    assert {path.name for path in folder.iterdir()} == {*(f"{name}.png" for name in PICTURES[data]), "report.json"}
+    for name in PICTURES[data]:
+        pixels = imread(folder / f"{name}.png")[:, :, :3]
+        assert min(pixels.shape[:2]) >= 400
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20  # an empty one is white
+    assert set(events(run).Tags()["images"]) >= {f"{name}/test" for name in PICTURES[data]}
+    assert len(read_curve(run, "loss/test")) == 1  # the run's own
+    report = read_report(run)
+    assert {name: report[name] for name in ("metrics", "baselines")} == {
+        name: expected[name] for name in ("metrics", "baselines")
+    }
+
+
+def test_the_curves_of_a_file_bear_its_name(run: Path, tmp_path: Path) -> None:
+    rows = make_rows(60, seed=2)
+    rows.to_csv(tmp_path / "july.csv", index=False)
+    rows.to_csv(tmp_path / "test.csv", index=False)
+    assert main([str(run), "--data", str(tmp_path / "july.csv")]) == 0
+    assert main([str(run), "--data", str(tmp_path / "test.csv")]) == 0
+    assert sorted(path.name for path in (run / "evaluation").iterdir()) == ["july", "test_file"]
+    tags = events(run).Tags()
+    assert {f"{name}/july" for name in PICTURES["binary"]} <= set(tags["images"])
+    assert {"accuracy/july", "f1/july", "log_loss/july", "accuracy/test_file"} <= set(tags["scalars"])
+    assert len(read_curve(run, "accuracy/test")) == 1
+
+
+def test_a_file_with_one_class_has_no_curves(run: Path, tmp_path: Path) -> None:
+    rows = make_rows(200, seed=2)
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    assert main([str(run), "--data", str(tmp_path / "new.csv")]) == 0
+    assert (run / "evaluation" / "new" / "roc.png").exists()
+    rows.query("bought == 'no'").to_csv(tmp_path / "new.csv", index=False)
+    assert main([str(run), "--data", str(tmp_path / "new.csv"), "--threshold", "0.999999"]) == 0
+    assert sorted(path.name for path in (run / "evaluation" / "new").iterdir()) == ["confusion.png", "report.json"]
+    report = read_report(run, "new")
+    assert "auroc" not in report["metrics"]
+    assert report["metrics"]["accuracy"] == 1
+
+
+def test_a_checkpoint_finds_its_run_and_a_lone_one_only_prints(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lone = tmp_path / "lone" / "model.ckpt"
+    lone.parent.mkdir()
+    shutil.copy(run / "checkpoints" / "best.ckpt", lone)
+    before = sorted(tmp_path.rglob("*"))
+    assert main([str(lone)]) == 0
+    assert "log_loss" in capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
+    assert main([str(run / "checkpoints" / "best.ckpt")]) == 0
+    assert (run / "evaluation" / "test" / "report.json").exists()
+
+
+def test_without_the_run_s_own_file(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_rows(200, seed=0).to_csv(tmp_path / "old.csv", index=False)
+    make_rows(100, seed=1).to_csv(tmp_path / "new.csv", index=False)
+    run = fit("--data", "Table", "--data.path", str(tmp_path / "old.csv"), "--data.target", "bought")
+    assert main([str(run), "--data", str(tmp_path / "old.csv")]) == 0
+    assert "count its training rows" in capsys.readouterr().out
+    (tmp_path / "old.csv").unlink()
+    for args in ([], ["--threshold", "best-f1", "--data", str(tmp_path / "new.csv")]):
+        assert main([str(run), *args]) == 1
+        assert "there is no file" in capsys.readouterr().err
+    assert main([str(run), "--data", str(tmp_path / "new.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "there are no baselines" in out
+    assert "logistic regression" not in out
+    report = read_report(run, "new")
+    assert (report["rows"], report["baselines"]) == (100, {})
+
+
+BAD_FILES = {
+    "missing column": ("b,bought\n1,no\n", "'a'"),
+    "no target": ("a,b\n1,1\n", "'bought'"),
+    "unknown label": ("a,b,bought\n1,1,no\n2,2,\n3,3,perhaps\n", "row 3: the model knows no class 'perhaps'"),
+    "no number": ("a,b,bought\n1,1,no\n2,much,yes\n", "'b', row 2: 'much' is not a number"),
+    "no rows": ("a,b,bought\n", "no rows"),
+    "empty targets": ("a,b,bought\n1,1,\n", "empty in every row"),
+    "overflow": ("a,b,bought\n1,1,no\n3e38,3e38,yes\n", "overflows"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files(case: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content, words = BAD_FILES[case]
+    (tmp_path / "bad.csv").write_text(content)
+    assert main([str(run), "--data", str(tmp_path / "bad.csv")]) == 1
+    out, err = capsys.readouterr()
+    assert words in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not (run / "evaluation").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (["--threshold", "0"], 2, "between 0 and 1"),
+        (["--threshold", "1"], 2, "between 0 and 1"),
+        (["--threshold", "nan"], 2, "between 0 and 1"),
+        (["--threshold", "-0.5"], 2, "between 0 and 1"),
+        (["--threshold", "best-f2"], 2, "best-f1"),
+        (["--threshold"], 2, "--threshold"),
+        (["--date", "x.csv"], 2, "--date"),
+        (["--data", "nowhere.csv"], 1, "nowhere.csv"),
+    ],
+)
+def test_bad_arguments(args: list[str], status: int, words: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), *args]) == status
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+    assert not (run / "evaluation").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        (("--data", "Iris"), 2, "has 3 classes"),
+        (("--data", "Diabetes"), 2, "is a number"),
+        (("--data.val_fraction", "0"), 1, "no validation rows"),
+    ],
+)
+def test_a_threshold_needs_two_classes_and_validation_rows(
+    data: tuple[str, ...], status: int, words: str, fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit(*data, "--trainer.max_epochs", "1")
+    capsys.readouterr()
+    assert main([str(run), "--threshold", "best-f1"]) == status
+    assert words in capsys.readouterr().err
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("RUN", "--data", "--threshold", "best-f1"))
+
+
+@pytest.mark.parametrize("classes", [["$a^$", "x" * 300], [f"{'a' * 40}{i}" for i in range(2)], list("ab" * 50)])
+def test_names_of_classes_do_not_spoil_the_pictures(classes: list[str]) -> None:
+    """Dollars, which mean mathematics to matplotlib; long names, that begin alike; a hundred classes."""
+    y = np.arange(len(classes))
+    confusion = np.eye(len(classes), dtype=np.int64)
+    for figure in class_figures(classes, y, confusion, np.eye(len(classes))).values():
+        figure.savefig(BytesIO())

@@ -1,0 +1,370 @@
+"""An exported model gives what its checkpoint gives, and an ONNX file needs neither PyTorch nor this package."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from project.data import Diabetes, Digits
+from project.export.__main__ import main
+from project.fit import main as fit_main
+from project.models import LogisticRegression, load_model
+from project.predict.predictor import Predictor
+
+Fit = Callable[..., Path]
+EPOCH = date(1970, 1, 1)
+NEW: dict[str, list[Any]] = {
+    "age": [17.0, None, 88.5, 40.0],
+    "plan": ["gold", "", "never seen", "basic"],
+    "member": [True, False, None, True],
+    "joined": [date(1969, 12, 31), date(2000, 2, 29), None, date(2024, 12, 31)],
+    "score, x": [0.0, 1e3, -3.5, None],
+    "where": ["münchen", "NA", "rome", "paris"],
+}
+"""Rows with a missing value in every column, and with names that no training row has."""
+NAMES = {"plan", "where"}
+
+
+def write_table(path: Path) -> Path:
+    """Writes columns of all kinds and three targets."""
+    rng = np.random.default_rng(0)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*NEW, "churned", "grade", "spent"])
+        for i in range(120):
+            plan = f"once {i}" if i % 20 == 7 else rng.choice(["gold", "basic", "silver", ""])
+            joined = date(2000 + i % 25, 1 + i % 12, 1 + i % 28) if i % 11 else ""
+            row = [rng.integers(18, 90) if i % 5 else "", plan, rng.choice(["true", "false"]), joined]
+            row += [f"{rng.normal():.3f}", rng.choice(["paris", "münchen", "NA"])]
+            writer.writerow([*row, "yes" if i % 3 else "no", "abc"[i % 3], f"{rng.normal(1e6, 10):.2f}"])
+    return path
+
+
+def table_args(path: Path, target: str, *args: str) -> list[str]:
+    drop = ",".join({"churned", "grade", "spent"} - {target})
+    data = ["--data", "Table", "--data.path", str(path), "--data.target", target, "--data.drop", drop]
+    return [*data, *args, "--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false"]
+
+
+def export(run: Path, *args: str) -> Path:
+    path = run.parent / ("model.pt2" if args else "model.onnx")
+    assert main([str(run), "-o", str(path), *args]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def grades(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run of logistic regression on three classes, and its ONNX file."""
+    logs = tmp_path_factory.mktemp("grades")
+    args = table_args(write_table(logs / "table.csv"), "grade", "--data.missing", "?", "--model", "LogisticRegression")
+    assert fit_main([*args, "--trainer.default_root_dir", str(logs), "--name", "run"]) == 0
+    run = logs / "table" / "run"
+    return run, export(run)
+
+
+def days(cells: list[Any]) -> list[float | None]:
+    return [None if cell is None else (cell - EPOCH).days for cell in cells]
+
+
+def arrays(columns: dict[str, list[Any]]) -> dict[str, Any]:
+    """Rows as a user gives them to ONNX."""
+    columns = {**columns, "joined": days(columns["joined"])}
+    return {n: np.array(v, dtype=object if n in NAMES else np.float64) for n, v in columns.items()}
+
+
+def load_onnx(path: Path) -> Callable[..., Any]:
+    """Gives a function of a file's output for inputs."""
+    session = onnxruntime.InferenceSession(path)
+    return lambda inputs: session.run(None, inputs)[0]
+
+
+def load_torch(path: Path) -> Callable[..., Any]:
+    """Gives a function of a file's output for rows, which need nothing but its code book."""
+    files = {"metadata.json": ""}
+    program = torch.export.load(path, extra_files=files).module()
+    metadata = json.loads(files["metadata.json"])
+
+    def run(columns: dict[str, list[Any]]) -> Any:
+        rows = []
+        for column in metadata["columns"]:
+            cells = columns[column["name"]]
+            if column["kind"] == "category":
+                codes = {**dict.fromkeys(metadata["missing"]), **{name: i for i, name in enumerate(column["values"])}}
+                cells = [codes.get(cell, -1) for cell in cells]
+            rows.append(np.array(days(cells) if column["kind"] == "date" else cells, dtype=np.float64))
+        return program(torch.from_numpy(np.stack(rows, axis=1))).numpy()
+
+    return run
+
+
+def logits(checkpoint: dict[str, Any], columns: dict[str, list[Any]]) -> Any:
+    """A logistic regression by hand, in double precision, of what the checkpoint says."""
+    weights = {name: value.double().numpy() for name, value in checkpoint["state_dict"].items()}
+    parts = (lambda d: d.year, lambda d: d.month, lambda d: d.weekday(), lambda d: (d - EPOCH).days)
+    numbers, dates, names = [], [], []
+    for column in checkpoint["hyper_parameters"]["schema"]["columns"]:
+        cells = columns[column["name"]]
+        if column["kind"] == "Number":
+            numbers.append((column, cells))
+        elif column["kind"] == "Date":
+            for number, part in zip(column["parts"], parts, strict=True):
+                dates.append((number, [None if cell is None else part(cell) for cell in cells]))
+        else:
+            names.append((column, cells))
+    numbers += dates
+    x = [[((n["fill"] if v is None else v) - n["center"]) / n["scale"] for v in cells] for n, cells in numbers]
+    x += [[float(v is None) for v in cells] for n, cells in numbers if n["indicator"]]
+    sums = np.transpose(x) @ weights["linear.numbers.weight"].T + weights["linear.numbers.bias"]
+    start = 1  # row 0 is for names without a slot
+    for column, cells in names:
+        slots = [*column["values"], *["(rare)"] * column["rare"], *["(missing)"] * column["missing"]]
+        for row, cell in enumerate(cells):
+            slot = cell if cell in column["values"] else "(missing)" if cell in ("", "NA") else "(rare)"
+            if slot in slots:
+                sums[row] += weights["linear.names.weight"][start + slots.index(slot)]
+        start += len(slots)
+    return sums
+
+
+def test_onnx_is_the_logistic_regression_of_the_checkpoint(grades: tuple[Path, Path]) -> None:
+    run, path = grades
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    columns = checkpoint["hyper_parameters"]["schema"]["columns"]
+    assert [(c["rare"], c["missing"]) for c in columns if c["name"] in NAMES] == [(True, True), (False, True)]
+    exps = np.exp(logits(checkpoint, NEW))
+    expected = exps / exps.sum(1, keepdims=True)
+    assert len(np.unique(expected[:, 0].round(4))) == 4
+    np.testing.assert_allclose(load_onnx(path)(arrays(NEW)), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("target", "args"),
+    [
+        ("churned", ["--model", "FeedForward", "--model.batch_norm", "true", "--model.dropout", "0.5"]),
+        ("spent", ["--model", "LinearRegression"]),
+        ("spent", ["--model", "FeedForward", "--model.activation", "GELU"]),
+    ],
+)
+def test_both_formats_give_what_predict_gives(
+    target: str, args: list[str], fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit(*table_args(write_table(tmp_path / "table.csv"), target, *args))
+    capsys.readouterr()
+    onnx, program = load_onnx(export(run)), load_torch(export(run, "--format", "torch"))
+    told, noise = capsys.readouterr()
+    assert noise == ""
+    assert told.count("on 24 test rows and") == 2  # a fifth of all rows, by the default
+    predictor = Predictor.from_run(run)
+    once = predictor.predict(NEW) if target == "spent" else predictor.predict_proba(NEW)
+    # A number of a million whose deviation is 10 must keep more digits than 32 bits hold.
+    center, close = (1e6, {"rtol": 1e-6, "atol": 1e-4}) if target == "spent" else (0.0, {"rtol": 0.0, "atol": 1e-6})
+    for columns, expected in (
+        (NEW, once),
+        ({name: cells[:1] for name, cells in NEW.items()}, once[:1]),
+        ({name: cells * 250 for name, cells in NEW.items()}, np.concatenate([once] * 250)),
+    ):
+        np.testing.assert_allclose(onnx(arrays(columns)) - center, expected - center, **close)
+        np.testing.assert_allclose(program(columns) - center, expected - center, **close)
+
+
+@pytest.mark.parametrize("data", [Digits, Diabetes])
+def test_bundled_data_sets(data: Any, fit: Fit) -> None:
+    run = fit("--data", data.__name__, "--trainer.max_epochs", "1")
+    table, model = data(), load_model(run / "checkpoints" / "best.ckpt")
+    with torch.no_grad():
+        outputs = model(table.split("test").x).double()
+    test = table.read().x[table.rows["test"]]
+    target = model.schema.target
+    expected = outputs.softmax(1) if target.classes else outputs.squeeze(1) * target.scale + target.center
+    inputs = {column.name: test[:, i].astype(np.float64) for i, column in enumerate(model.schema.columns)}
+    np.testing.assert_allclose(load_onnx(export(run))(inputs), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_onnx_runs_without_pytorch_and_this_package(grades: tuple[Path, Path], tmp_path: Path) -> None:
+    run, path = grades
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\n"
+        "sys.modules.update(torch=None, project=None, lightning=None)\n"  # to import one of them is an error now
+        "import json, numpy, onnxruntime\n"
+        "session = onnxruntime.InferenceSession(sys.argv[1])\n"
+        "kinds = {'tensor(string)': object, 'tensor(double)': float}\n"
+        "rows = json.load(sys.stdin)\n"
+        "inputs = {i.name: numpy.array(rows[i.name], kinds[i.type]) for i in session.get_inputs()}\n"
+        "print(json.dumps(session.run(['probabilities'], inputs)[0].tolist()))\n"
+    )
+    rows = json.dumps({**NEW, "joined": days(NEW["joined"])})
+    command = [sys.executable, "-I", str(program), str(path)]
+    done = subprocess.run(command, input=rows, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    np.testing.assert_allclose(json.loads(done.stdout), Predictor.from_run(run).predict_proba(NEW), atol=1e-6)
+
+
+def test_metadata_says_what_goes_in_and_what_comes_out(grades: tuple[Path, Path]) -> None:
+    run, path = grades
+    metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+    columns = json.loads(metadata["columns"])
+    assert {column["name"]: column["kind"] for column in columns} == {
+        "age": "number",
+        "plan": "category",
+        "member": "boolean",
+        "joined": "date",
+        "score, x": "number",
+        "where": "category",
+    }
+    assert columns[1]["values"] == ["basic", "gold", "silver"]
+    assert {"", "NA", "?"} <= set(json.loads(metadata["missing"]))
+    assert json.loads(metadata["target"])["name"] == "grade"
+    assert json.loads(metadata["classes"]) == ["a", "b", "c"]
+    assert json.loads(metadata["versions"])["torch"] == torch.__version__
+    assert {"project", "onnx", "opset ai.onnx", "opset ai.onnx.ml"} <= set(json.loads(metadata["versions"]))
+    folder = str(Path(__file__).parents[2]).encode()
+    for content in (path.read_bytes(), export(run, "--format", "torch").read_bytes()):
+        assert folder not in content  # no path of the machine on which it was made
+
+
+def test_a_table_that_is_gone_is_no_hindrance(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = write_table(tmp_path / "table.csv")
+    run = fit(*table_args(table, "churned"))
+    expected = Predictor.from_run(run).predict_proba(NEW)
+    table.unlink()
+    np.testing.assert_allclose(load_torch(export(run, "--format", "torch"))(NEW), expected, atol=1e-6)
+    told = capsys.readouterr().out
+    assert "test rows cannot be read" in told
+    assert str(table) in told
+
+
+def test_any_name_of_a_column_will_do(fit: Fit, tmp_path: Path) -> None:
+    """Also names that the graph would have used for something else."""
+    names = ["probabilities", "graph/axis", 'say "é", twice']
+    path = tmp_path / "names.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = [[i % 7, i % 5, "ab"[i % 2], "no" if i % 3 else "yes"] for i in range(60)]
+        csv.writer(file).writerows([[*names, "y"], *rows])
+    run = fit("--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1")
+    new = dict(zip(names, ([3.0, np.nan], [np.nan, 2.0], ["a", "c"]), strict=True))
+    inputs = {name: np.array(cells) for name, cells in new.items()}
+    expected = Predictor.from_run(run).predict_proba(new)
+    np.testing.assert_allclose(load_onnx(export(run))(inputs), expected, atol=1e-6)
+
+
+def test_a_column_without_a_name(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "unnamed.csv"
+    path.write_text(",x,y\n" + "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(60)))
+    run = fit("--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1")
+    assert main([str(run), "-o", str(tmp_path / "model.onnx")]) == 1
+    assert "a column has no name" in capsys.readouterr().err
+    export(run, "--format", "torch")
+
+
+class Drifting(LogisticRegression):
+    """Gives something else when it is exported."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + 1e-3 * torch.compiler.is_exporting()
+
+
+@pytest.mark.parametrize("file_format", ["onnx", "torch"])
+def test_a_difference_is_refused_and_leaves_no_file(
+    file_format: str, fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit("--model", "test_export.Drifting", "--trainer.max_epochs", "1")
+    output = tmp_path / "out" / "model"
+    output.parent.mkdir()
+    assert main([str(run), "-o", str(output), "--format", file_format]) == 1
+    assert "nothing is written: the largest difference" in capsys.readouterr().err
+    assert not list(output.parent.iterdir())
+
+
+def test_what_onnx_has_no_operator_for(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = fit("--model", "FeedForward", "--model.activation", "RReLU", "--trainer.max_epochs", "1")
+    assert main([str(run), "-o", str(tmp_path / "model.onnx")]) == 1
+    told = capsys.readouterr().err
+    assert "FeedForward cannot be exported" in told
+    assert "--format torch" in told
+    assert not (tmp_path / "model.onnx").exists()
+    export(run, "--format", "torch")
+
+
+def test_an_existing_file_is_replaced_only_by_force(
+    grades: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = [str(grades[0]), "--format", "torch", "-o"]
+    output = tmp_path / "model.pt2"
+    output.write_text("precious")
+    other = tmp_path / "model.pt2.tmp"
+    other.write_text("precious")
+    assert main([*args, str(output)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert output.read_text() == "precious"
+    assert main([*args, str(output), "--force"]) == 0
+    assert load_torch(output)(NEW).shape == (4, 3)
+    assert sorted(tmp_path.iterdir()) == [output, other]
+    assert other.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ("nowhere/model", "there is no folder"),
+        ("file/model", "there is no folder"),
+        (".", "is a folder"),
+        ("/proc/model", "cannot be written"),
+    ],
+)
+def test_a_place_that_cannot_be_written(
+    output: str, sentence: str, grades: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main([str(grades[0]), "-o", str(tmp_path / output), "--format", "torch"]) == 1
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_missing_packages_are_named(
+    package: str,
+    grades: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # to import it is an error now
+    assert main([str(grades[0]), "-o", str(tmp_path / "model.onnx")]) == 1
+    told = capsys.readouterr().err
+    assert f"needs {package}," in told
+    assert "pip install 'project[export]'" in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["RUN"], "-o"),
+        (["no run", "-o", "model.onnx"], "no run"),
+        (["RUN", "-o", "model.onnx", "--format", "pickle"], "pickle"),
+        (["RUN", "-o", "model.onnx", "--forced"], "--forced"),
+    ],
+)
+def test_a_wrong_command_line(args: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(args) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert told.count("\n") == 1
+
+
+def test_help_tells_what_the_file_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    for word in ("RUN", "--force", "--format", "float64", "1970-01-01", "probabilities"):
+        assert word in told

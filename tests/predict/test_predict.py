@@ -1,0 +1,600 @@
+"""A trained run predicts files and tables of all kinds; each row comes back as it was, with its prediction."""
+
+import csv
+import gzip
+import io
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from pyarrow import parquet
+
+from project.fit import main as fit_main
+from project.predict.__main__ import main
+from project.predict.predictor import Predictor
+
+Columns = dict[str, list[Any]]
+Runs = Callable[[str], Path]
+Capture = pytest.CaptureFixture[str]
+TARGETS = {"churned": "LogisticRegression", "grade": "LogisticRegression", "spent": "LinearRegression"}
+
+
+def make_rows(num_rows: int, seed: int = 0) -> Columns:
+    """Columns of every kind, all with missing values, and three targets."""
+    rng = np.random.default_rng(seed)
+    plans = ["gold", "basic", "NA", "a,b", 'say "hi"', "two\nlines"]
+    days = rng.integers(-3000, 20_000, num_rows)
+    return {
+        "amount": [None if i % 7 == 3 else float(a) for i, a in enumerate(rng.normal(50, 20, num_rows).round(2))],
+        "plan": [f"once {i}" if i % 25 == 4 else str(p) for i, p in enumerate(rng.choice(plans, num_rows))],
+        "member": [None if i % 9 == 5 else bool(m) for i, m in enumerate(rng.random(num_rows) < 0.5)],
+        "joined": [
+            None if i % 8 == 6 else date.fromordinal(date(1970, 1, 1).toordinal() + int(d)) for i, d in enumerate(days)
+        ],
+        "code": [int(c) for c in rng.integers(0, 9, num_rows)],
+        "churned": ["yes" if i % 3 else "no" for i in range(num_rows)],
+        "grade": ["abc"[i % 3] for i in range(num_rows)],
+        "spent": [float(s) for s in rng.normal(1e6, 10, num_rows).round(2)],
+    }
+
+
+def without_targets(columns: Columns) -> Columns:
+    return {name: cells for name, cells in columns.items() if name not in TARGETS}
+
+
+def as_text(columns: Columns) -> Columns:
+    return {name: ["" if cell is None else str(cell) for cell in cells] for name, cells in columns.items()}
+
+
+def write(path: Path, columns: Columns) -> Path:
+    """Writes CSV, also compressed; a Parquet file; or, without an ending, a folder with two of them."""
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.table(columns), path)
+    elif not path.suffix:
+        path.mkdir()
+        half = len(next(iter(columns.values()))) // 2
+        write(path / "a.parquet", {name: cells[:half] for name, cells in columns.items()})
+        write(path / "b.parquet", {name: cells[half:] for name, cells in columns.items()})
+    else:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*as_text(columns).values(), strict=True))
+        content = text.getvalue().encode()
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def read(path: Path) -> Columns:
+    """The columns of a file, of CSV as text."""
+    if path.suffix == ".parquet":
+        return dict(parquet.read_table(path).to_pydict())
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert all(len(row) == len(header) for row in rows)
+    return {name: [row[i] for row in rows] for i, name in enumerate(header)}
+
+
+def train(folder: Path, columns: Columns, target: str, *args: str, table: str = "table.csv") -> Path:
+    """Trains a few steps and returns the run's folder."""
+    path = write(folder / table, columns)
+    data = ["--data", "Table", "--data.path", str(path), "--data.target", target, "--optimizer.lr", "0.1"]
+    quick = ["--trainer.max_epochs", "2", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false"]
+    logs = ["--trainer.default_root_dir", str(folder / "logs"), "--experiment", "e", "--name", "run"]
+    assert fit_main([*data, *quick, *logs, *args]) == 0
+    return folder / "logs" / "e" / "run"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """The run of each target, trained when it is first asked for."""
+    trained: dict[str, Path] = {}
+
+    def run(target: str) -> Path:
+        if target not in trained:
+            others = ",".join(TARGETS.keys() - {target})
+            args = ("--model", TARGETS[target], "--data.drop", others)
+            trained[target] = train(tmp_path_factory.mktemp(target), make_rows(120), target, *args)
+        return trained[target]
+
+    return run
+
+
+def checkpoint(run: Path) -> Path:
+    return run / "checkpoints" / "best.ckpt"
+
+
+def recompute(run: Path, columns: Columns) -> np.ndarray[Any, Any]:
+    """What a linear model's weights say of rows, in double precision: probabilities, or numbers in their unit."""
+    saved = torch.load(checkpoint(run), weights_only=True)
+    schema, weights = saved["hyper_parameters"]["schema"], saved["state_dict"]
+    names = weights["linear.names.weight"].double().numpy()
+    first = 1  # the weights before are those of a name without a slot
+    numbers, indicators = [], []
+    outputs = weights["linear.numbers.bias"].double().numpy()
+    for column in schema["columns"]:
+        cells = columns[column["name"]]
+        if column["kind"] == "Category":
+            slots = [*column["values"], *(["rare"] if column["rare"] else []), *([None] if column["missing"] else [])]
+            place = {slot: first + i for i, slot in enumerate(slots)}
+            known = [
+                None if cell in (None, "", "NA") else cell if cell in column["values"] else "rare" for cell in cells
+            ]
+            outputs = outputs + names[[place.get(cell, 0) for cell in known]]
+            first += len(slots)
+            continue
+        is_date = column["kind"] == "Date"
+        for i, part in enumerate(column["parts"] if is_date else [column]):
+            epoch = date(1970, 1, 1)
+            values = [c and (c.year, c.month, c.weekday(), (c - epoch).days)[i] if is_date else c for c in cells]
+            filled = np.array([part["fill"] if value is None else value for value in values], float)
+            numbers.append((is_date, (filled - part["center"]) / part["scale"]))
+            if part["indicator"]:
+                indicators.append((is_date, np.array([value is None for value in values], float)))
+    # Numbers come before the parts of dates.
+    features = np.stack([v for group in (numbers, indicators) for _, v in sorted(group, key=lambda pair: pair[0])], 1)
+    outputs = outputs + features @ weights["linear.numbers.weight"].double().numpy().T
+    target = schema["target"]
+    if target["kind"] == "number":
+        return outputs[:, 0] * target["scale"] + target["center"]
+    if target["kind"] == "binary":
+        second = 1 / (1 + np.exp(-outputs[:, 0]))
+        return np.stack([1 - second, second], 1)
+    odds = np.exp(outputs)
+    return odds / odds.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_predictions_are_those_of_the_weights(target: str, runs: Runs, tmp_path: Path) -> None:
+    new = make_rows(80, seed=1)
+    expected = recompute(runs(target), new)
+    output = tmp_path / "out.csv"
+    assert main([str(runs(target)), str(write(tmp_path / "new.csv", new)), "-o", str(output)]) == 0
+    got = read(output)
+    assert list(got)[: len(new)] == list(new)
+    if target == "spent":
+        np.testing.assert_allclose(np.array(got["prediction"], float), expected, rtol=1e-7)
+        assert abs(np.array(got["prediction"], float) - 1e6).max() < 1e3  # in the target's unit
+        return
+    classes = {"churned": ["no", "yes"], "grade": ["a", "b", "c"]}[target]
+    assert list(got)[len(new) :] == ["prediction", *(f"probability_{name}" for name in classes)]
+    probabilities = np.stack([np.array(got[f"probability_{name}"], float) for name in classes], 1)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
+    assert got["prediction"] == [classes[i] for i in probabilities.argmax(1)]
+    assert len(set(got["prediction"])) > 1
+
+
+FORMATS = [(i, o) for i in (".csv", ".parquet") for o in (".csv", ".parquet")]
+FORMATS += [(".csv.gz", ".csv.gz"), ("", ".csv"), (".csv", ".csv.gz"), ("", ".parquet")]
+
+
+@pytest.mark.parametrize(("source", "output"), FORMATS)
+def test_rows_come_back_as_they_were_in_every_format(source: str, output: str, runs: Runs, tmp_path: Path) -> None:
+    new = without_targets(make_rows(60, seed=2))
+    new["code"] = [("007", "1.50", " 2", "-0", "1e1", "NA")[i % 6] for i in range(60)]  # text in Parquet, too
+    new["extra"] = [
+        ("", 'q"uote', "semi;colon", "a,b", "line\nbreak", "cr\r\nlf", "ünï", " pad ", "null")[i % 9] for i in range(60)
+    ]
+    path, out = write(tmp_path / f"new{source}", new), tmp_path / f"out{output}"
+    assert main([str(runs("churned")), str(path), "-o", str(out)]) == 0
+    got = read(out)
+    assert list(got) == [*new, "prediction", "probability_no", "probability_yes"]
+    if source in ("", ".parquet") and output == ".parquet":
+        assert parquet.read_schema(out).types[: len(new)] == pa.table(new).schema.types
+        assert {name: got[name] for name in new} == new
+    elif source.startswith(".csv"):
+        assert {name: got[name] for name in new} == as_text(new)
+    else:  # typed cells become text
+        for name in ("plan", "joined", "extra", "code"):
+            assert got[name] == as_text(new)[name]
+        assert [cell and float(cell) for cell in got["amount"]] == ["" if a is None else a for a in new["amount"]]
+        assert [cell.lower() for cell in got["member"]] == [cell.lower() for cell in as_text(new)["member"]]
+    text = {"007": 7.0, "1.50": 1.5, " 2": 2.0, "-0": 0.0, "1e1": 10.0, "NA": None}
+    expected = recompute(runs("churned"), {**new, "code": [text[cell] for cell in new["code"]]})
+    np.testing.assert_allclose(np.array(got["probability_yes"], float), expected[:, 1], atol=1e-5)
+
+
+LABELS = [  # as they are in the file, in Python, and in the names of the columns
+    ("table.csv", ["yes", "no"], ["yes", "no"], ["yes", "no"]),
+    ("table.csv", ["01", "1"], ["01", "1"], ["01", "1"]),
+    ("table.csv", ["True", "False"], [True, False], ["True", "False"]),
+    ("table.csv", ["10", "9", "-1"], [10, 9, -1], ["10", "9", "-1"]),
+    ("table.csv", ["0.5", "1.5"], [0.5, 1.5], ["0.5", "1.5"]),
+    ("table.csv", ["a,b", 'say "hi"', "x\ny"], ["a,b", 'say "hi"', "x\ny"], ["a,b", 'say "hi"', "x\ny"]),
+    ("table.parquet", ["01", "1"], ["01", "1"], ["01", "1"]),
+    ("table.parquet", [True, False], [True, False], ["true", "false"]),
+    ("table.parquet", [3, 20, -1], [3, 20, -1], ["3", "20", "-1"]),
+    ("table.parquet", [0.5, 2.25], [0.5, 2.25], ["0.5", "2.25"]),
+]
+
+
+@pytest.mark.parametrize(("table", "labels", "values", "names"), LABELS, ids=lambda value: str(value)[:20])
+def test_labels_come_back_as_they_were_given(
+    table: str, labels: list[Any], values: list[Any], names: list[str], tmp_path: Path
+) -> None:
+    x = [i % len(labels) * 10.0 + i % 7 for i in range(30 * len(labels))]  # tells the label
+    columns = {"x": x, "y": labels * 30}
+    run = train(tmp_path, columns, "y", "--data.batch_size", "4", "--trainer.max_epochs", "12", table=table)
+    out = tmp_path / Path(table).with_stem("out")
+    assert main([str(run), str(tmp_path / table), "-o", str(out)]) == 0
+    got = read(out)
+    assert got["prediction"] == columns["y"]
+    assert [type(label) for label in got["prediction"]] == [type(label) for label in columns["y"]]
+    probabilities = np.array([got[f"probability_{name}"] for name in names], float)
+    assert (probabilities.argmax(0) == np.arange(len(x)) % len(labels)).all()
+    predicted = Predictor.from_run(run).predict({"x": x}).tolist()
+    assert predicted == values * 30
+    assert {type(label) for label in predicted} == {type(values[0])}
+
+
+def test_columns_may_be_in_another_order_with_others_among_them_and_no_target(runs: Runs, tmp_path: Path) -> None:
+    new = without_targets(make_rows(20, seed=3))
+    mixed = {"id": list(range(20)), **{name: new[name] for name in reversed(new)}, "z": [None] * 20}
+    predictor = Predictor.from_run(runs("grade"))
+    expected = predictor.predict_proba(new)
+    np.testing.assert_array_equal(predictor.predict_proba(mixed), expected)
+    assert main([str(runs("grade")), str(write(tmp_path / "new.csv", mixed)), "-o", str(tmp_path / "out.csv")]) == 0
+    got = read(tmp_path / "out.csv")
+    assert list(got)[: len(mixed)] == list(mixed)
+    np.testing.assert_allclose(np.array(got["probability_a"], float), expected[:, 0], atol=1e-6)
+
+
+def changed(columns: Columns, name: str, row: int, cell: Any) -> Columns:
+    return {**columns, name: [*columns[name][: row - 1], cell, *columns[name][row:]]}
+
+
+NEW = make_rows(20, seed=4)
+WRONG: dict[str, tuple[Columns, list[str]]] = {
+    "missing column": ({name: NEW[name] for name in NEW if name != "amount"}, ["amount"]),
+    "misspelt column": ({name.replace("plan", "pla"): NEW[name] for name in NEW}, ["'plan'", "did you mean pla?"]),
+    "text for a number": (changed(NEW, "amount", 13, "12 kg"), ["'amount'", "row 13", "'12 kg'"]),
+    "infinite": (changed(NEW, "amount", 2, "inf"), ["'amount'", "row 2", "inf"]),
+    "too large": (changed(NEW, "amount", 2, "1e39"), ["'amount'", "row 2", "1e+39"]),
+    "no date": (changed(NEW, "joined", 20, "2024-02-30"), ["'joined'", "row 20", "'2024-02-30'"]),
+    "no boolean": (changed(NEW, "member", 1, "perhaps"), ["'member'", "row 1", "'perhaps'"]),
+    "line break": (changed(NEW, "amount", 4, "1\n2"), ["'amount'", "row 4"]),
+}
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, capfd: Capture) -> Callable[..., None]:
+    """Checks that a command is refused with one line that has all the words, and leaves the disk as it was."""
+
+    def check(args: list[Any], words: list[str], status: int = 1) -> None:
+        before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+        capfd.readouterr()
+        assert main([str(arg) for arg in args]) == status
+        out, error = capfd.readouterr()
+        assert out == ""
+        assert error.startswith("error: ")
+        assert len(error.splitlines()) == 1
+        assert [word for word in words if word not in error] == [], error
+        assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+    return check
+
+
+Refuse = Callable[..., None]
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("output", ["out.csv", "out.csv.gz", "out.parquet"])
+def test_a_wrong_table_is_refused_by_column_row_and_value(
+    case: str, output: str, runs: Runs, tmp_path: Path, refuse: Refuse
+) -> None:
+    columns, words = WRONG[case]
+    refuse([runs("churned"), write(tmp_path / "new.csv", columns), "-o", tmp_path / output], words)
+
+
+@pytest.mark.parametrize("output", ["out.csv.gz", "out.parquet"])
+def test_a_wrong_cell_far_in_a_file_leaves_no_output(output: str, runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    line = f"1.5,gold,true,2024-01-31,3,{'x' * 100}\n"  # so that the row is in the second piece of 8 MB
+    wrong = f"1.5,gold,true,2024-01-31,three,\n{line}"
+    path = tmp_path / "long.csv"
+    path.write_text(f"amount,plan,member,joined,code,note\n{line * 99_999}{wrong}")
+    assert path.stat().st_size > 2**23
+    (tmp_path / output).write_text("precious")
+    refuse([runs("churned"), path, "-o", tmp_path / output, "--force"], ["'code'", "row 100000:", "'three'"])
+
+
+def test_an_output_that_exists_is_replaced_only_with_force(runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    path, out = write(tmp_path / "new.csv", NEW), tmp_path / "out.csv"
+    out.write_text("precious")
+    refuse([runs("churned"), path, "-o", out], ["out.csv exists", "--force"])
+    refuse([runs("churned"), path, "-o", path, "--force"], ["new.csv is the input"])
+    (tmp_path / "folder.csv").mkdir()
+    refuse([runs("churned"), path, "-o", tmp_path / "folder.csv", "--force"], ["folder.csv is a folder"])
+    (tmp_path / "link.csv").symlink_to(path)
+    refuse([runs("churned"), path, "-o", tmp_path / "link.csv", "--force"], ["link.csv is the input"])
+    assert main([str(runs("churned")), str(path), "-o", str(out), "--force"]) == 0
+    assert len(read(out)["prediction"]) == 20
+
+
+def test_an_output_that_cannot_be_written_is_refused(runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    path = write(tmp_path / "new.csv", NEW)
+    for out, reason in (
+        (tmp_path / "nowhere" / "out.csv", f"there is no folder {tmp_path / 'nowhere'}"),
+        (path / "out.csv", f"there is no folder {path}"),
+        (tmp_path / ("x" * 300 + ".csv"), "File name too long"),
+    ):
+        refuse([runs("churned"), path, "-o", out], [f"error: {out} cannot be written: {reason}\n"])
+    refuse([runs("churned"), path, "-o", tmp_path / "out.xlsx"], ["out.xlsx", ".csv", ".parquet"])
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.csv.gz", "out.parquet"])
+def test_a_full_disk_leaves_the_old_file(output: str, runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    """Here a limit on the size of files; also when it only shows as the last bytes are written."""
+    path, out = write(tmp_path / "new.csv", make_rows(500)), tmp_path / output
+    out.write_text("precious")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, usual[1]))
+    try:
+        refuse([runs("churned"), path, "-o", out, "--force"], [f"error: {out} cannot be written: File too large\n"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+def test_an_input_that_breaks_off_is_not_blamed_on_the_output(runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    path = write(tmp_path / "new.csv.gz", make_rows(30_000))
+    path.write_bytes(path.read_bytes()[:-5000])
+    refuse([runs("churned"), path, "-o", tmp_path / "out.csv"], [f"error: {path} cannot be read"])
+
+
+def test_files_beside_the_output_stay_as_they_are(runs: Runs, tmp_path: Path) -> None:
+    path = write(tmp_path / "new.csv", NEW)
+    others = [tmp_path / name for name in ("out.csv.tmp", "file", ".out.csv")]
+    for other in others:
+        other.write_text("precious")
+    assert main([str(runs("churned")), str(path), "-o", str(tmp_path / "out.csv")]) == 0
+    assert {other.read_text() for other in others} == {"precious"}
+    assert set(tmp_path.iterdir()) == {path, tmp_path / "out.csv", *others}
+    assert (tmp_path / "out.csv").stat().st_mode == path.stat().st_mode  # others may read it, as any new file
+
+
+def test_new_columns_give_way_to_those_of_the_input(tmp_path: Path, capsys: Capture) -> None:
+    """Of which the model may have been trained on some."""
+    columns = {"prediction": [1.5, 2.5] * 30, "probability_no": ["x"] * 20 + ["z"] * 40, "y": ["yes", "no", "no"] * 20}
+    run = train(tmp_path, columns, "y")
+    columns |= {"probability_no_": ["w"] * 60}
+    expected = Predictor.from_run(run).predict_proba(columns)
+    for output in ("out.csv", "out.parquet"):
+        capsys.readouterr()
+        path, out = write(tmp_path / "new.csv", columns), tmp_path / output
+        assert main([str(run), str(path), "-o", str(out)]) == 0
+        got = read(out)
+        assert list(got) == [*columns, "prediction_", "probability_no__", "probability_yes"]
+        assert {name: got[name] for name in columns} == as_text(columns)
+        np.testing.assert_allclose(np.array(got["probability_no__"], float), expected[:, 0], atol=1e-6)
+        told = capsys.readouterr().out
+        assert "has a column 'prediction', so that the new one is 'prediction_'\n" in told
+        assert "has a column 'probability_no', so that the new one is 'probability_no__'\n" in told
+        assert "probability_yes" not in told
+
+
+@pytest.mark.parametrize("cell", [[1, 2], {"a": 1}], ids=["list", "struct"])
+def test_a_nested_column_needs_parquet(cell: Any, runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    path = write(tmp_path / "new.parquet", {**without_targets(NEW), "tags": [None, cell] * 10})
+    for output in ("out.csv", "out.csv.gz"):
+        refuse([runs("churned"), path, "-o", tmp_path / output], ["CSV", "'tags'", ".parquet"])
+    assert main([str(runs("churned")), str(path), "-o", str(tmp_path / "out.parquet")]) == 0
+    assert read(tmp_path / "out.parquet")["tags"] == [None, cell] * 10
+
+
+def test_a_file_is_read_in_the_encoding_of_the_training_file(tmp_path: Path) -> None:
+    columns = {"plan": ["gold", "basic"] * 30, "y": ["yes", "no", "no"] * 20}
+    run = train(tmp_path, columns, "y", "--data.encoding", "cp1252")
+    (tmp_path / "new.csv").write_bytes("plan,note\ngold,café\n".encode("cp1252"))
+    assert main([str(run), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv")]) == 0
+    assert read(tmp_path / "out.csv")["note"] == ["café"]
+    assert main([str(run), str(tmp_path / "out.csv"), "-o", str(tmp_path / "2.csv"), "--encoding", "utf-8"]) == 0
+    assert read(tmp_path / "2.csv")["note"] == ["café"]
+
+
+def test_empty_cells_and_unseen_names_are_counted(runs: Runs, tmp_path: Path, capsys: Capture) -> None:
+    new = without_targets(make_rows(10, seed=5))
+    new |= {"amount": [None, 1.0] * 5, "member": [True] * 10, "joined": [None] * 3 + [date(2024, 1, 31)] * 7}
+    new |= {"plan": ["gold"] * 6 + ["never seen", "once 4", "", "NA"]}
+    assert main([str(runs("churned")), str(write(tmp_path / "new.csv", new)), "-o", str(tmp_path / "out.csv")]) == 0
+    out, error = capsys.readouterr()
+    assert error == ""
+    assert "Predicted 10 rows" in out
+    assert "empty cells: amount 5, plan 2, joined 3\n" in out
+    assert "rare or unseen names: plan 2\n" in out
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.csv.gz", "out.parquet"])
+@pytest.mark.parametrize("content", ["", "plan,amount,member,joined,code\n", "plan,amount,member,joined,code"])
+def test_a_file_without_rows_gives_a_header(content: str, output: str, runs: Runs, tmp_path: Path) -> None:
+    path, out = tmp_path / "new.csv", tmp_path / output
+    path.write_text(content)
+    assert main([str(runs("churned")), str(path), "-o", str(out)]) == 0
+    names = content.strip().split(",") if content else ["amount", "plan", "member", "joined", "code"]
+    assert list(read(out).items()) == [(n, []) for n in [*names, "prediction", "probability_no", "probability_yes"]]
+
+
+def test_a_parquet_file_without_rows_keeps_its_types(runs: Runs, tmp_path: Path) -> None:
+    table = pa.table(without_targets(NEW))[:0]
+    parquet.write_table(table, tmp_path / "new.parquet")
+    assert main([str(runs("spent")), str(tmp_path / "new.parquet"), "-o", str(tmp_path / "out.parquet")]) == 0
+    expected = table.append_column("prediction", pa.array([], pa.float64()))
+    assert parquet.read_table(tmp_path / "out.parquet").equals(expected)
+
+
+def test_the_checkpoint_is_all_that_prediction_needs(tmp_path: Path, capsys: Capture) -> None:
+    columns = {name: cells for name, cells in make_rows(120).items() if name not in ("churned", "spent")}
+    run = train(tmp_path, columns, "grade", "--data.missing", "?", "--data.encoding", "utf-8")
+    new = write(tmp_path / "new.csv", {**NEW, "plan": ["?", "gold"] * 10})
+    assert main([str(run), str(new), "-o", str(tmp_path / "before.csv")]) == 0
+    moved = tmp_path / "elsewhere" / "model.ckpt"
+    moved.parent.mkdir()
+    shutil.copy(checkpoint(run), moved)
+    shutil.rmtree(tmp_path / "logs")
+    (tmp_path / "table.csv").unlink()
+    capsys.readouterr()
+    assert main([str(moved), str(new), "-o", str(tmp_path / "after.csv")]) == 0
+    assert "plan 10" in capsys.readouterr().out  # and what counts as missing came along
+    assert (tmp_path / "after.csv").read_bytes() == (tmp_path / "before.csv").read_bytes()
+
+
+def test_what_is_no_run_is_refused(runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    new, whole = write(tmp_path / "new.csv", NEW), checkpoint(runs("churned")).read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(whole[: len(whole) // 2])
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "pickle.ckpt")
+    (tmp_path / "empty.ckpt").touch()
+    for name in ("cut.ckpt", "foreign.ckpt", "pickle.ckpt", "empty.ckpt", "new.csv"):
+        refuse([tmp_path / name, new, "-o", tmp_path / "out.csv"], [name, "damaged"])
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    refuse([tmp_path / "run", new, "-o", tmp_path / "out.csv"], ["has no checkpoints/best.ckpt"], status=2)
+    refuse([tmp_path / "nowhere", new, "-o", tmp_path / "out.csv"], ["nowhere"], status=2)
+    refuse([runs("churned"), tmp_path / "nwe.csv", "-o", tmp_path / "out.csv"], ["no file", "did you mean new.csv?"])
+    refuse([runs("churned"), new], ["-o"], status=2)
+
+
+def test_a_threshold_moves_the_line_between_two_classes(runs: Runs, tmp_path: Path, refuse: Refuse) -> None:
+    new = write(tmp_path / "new.csv", NEW)
+    predictor = Predictor.from_run(runs("churned"))
+    second = predictor.predict_proba(pd.read_csv(new))[:, 1]
+    threshold = float(np.sort(second)[7])  # seven rows are below
+    out = tmp_path / "out.csv"
+    assert main([str(runs("churned")), str(new), "-o", str(out), "--threshold", str(threshold + 1e-9)]) == 0
+    expected = np.where(second >= threshold + 1e-9, "yes", "no").tolist()
+    assert expected.count("no") == 8
+    assert read(out)["prediction"] == expected
+    assert predictor.predict(pd.read_csv(new), threshold=threshold + 1e-9).tolist() == expected
+    out.unlink()
+    for wrong in ("0", "1", "nan", "-0.5", "half"):
+        refuse([runs("churned"), new, "-o", out, f"--threshold={wrong}"], ["threshold", wrong], status=2)
+    for target in ("grade", "spent"):
+        refuse([runs(target), new, "-o", out, "--threshold", "0.5"], ["threshold", f"'{target}'"], status=2)
+        with pytest.raises(ValueError, match="between two classes"):
+            Predictor.from_run(runs(target)).predict(pd.read_csv(new), threshold=0.5)
+    for number in (0, 1, 1.5, -0.5, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            predictor.predict(pd.read_csv(new), threshold=number)
+
+
+def test_every_kind_of_table_gives_the_same_predictions(runs: Runs, capsys: Capture) -> None:
+    rows = without_targets(make_rows(50, seed=6))
+    predictor = Predictor.from_run(runs("grade"))
+    expected = recompute(runs("grade"), rows)
+    frame = pd.DataFrame(rows)
+    odd = frame.set_axis([7] * 25 + [3] * 25)  # repeated labels
+    named = frame.set_index(pd.MultiIndex.from_product([range(5), list("abcdefghij")], names=["u", "amount"]))
+    typed = frame.astype({"plan": "category", "code": "Int64", "member": "boolean", "amount": "Float32"})
+    floats = frame.assign(code=frame["code"].astype(float), joined=pd.to_datetime(frame["joined"]))
+    polars = pl.DataFrame(rows)
+    chunks = pa.concat_tables([pa.table(rows)[:20], pa.table(rows)[20:]])
+    tables = {
+        "dict of lists": rows,
+        "dict of arrays": {**rows, "code": np.array(rows["code"]), "plan": np.array(rows["plan"], object)},
+        "dict of series": {name: frame[name] for name in frame},
+        "pyarrow": pa.table(rows),
+        "pyarrow in pieces": chunks,
+        "pandas": frame,
+        "pandas with repeated index": odd,
+        "pandas with two indices": named,
+        "pandas types": typed,
+        "pandas floats and times": floats,
+        "pandas objects": frame.astype(object),
+        "pandas text": frame.astype({"plan": "string"}),
+        "pandas slice": pd.concat([frame, frame])[50:],
+        "polars": polars,
+        "polars categories": polars.with_columns(pl.col("plan").cast(pl.Categorical), pl.col("code").cast(pl.UInt8)),
+    }
+    for name, table in tables.items():
+        got = predictor.predict_proba(table)
+        np.testing.assert_allclose(got, expected, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(got.sum(1), 1, atol=1e-6)
+        assert predictor.predict(table).tolist() == ["abc"[i] for i in expected.argmax(1)], name
+    assert predictor.num_missing["amount"] == 2 * len(tables) * rows["amount"].count(None)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_row_is_predicted_alone_as_in_a_batch(runs: Runs) -> None:
+    table = pa.table(without_targets(make_rows(40, seed=7)))
+    for target in TARGETS:
+        predictor = Predictor.from_run(runs(target))
+        alone = [predictor.outputs(table[i : i + 1])[0] for i in range(40)]
+        np.testing.assert_allclose(alone, predictor.outputs(table), rtol=1e-6, atol=1e-6)
+
+
+def test_rows_that_are_no_table_are_refused(runs: Runs) -> None:
+    rows = without_targets(NEW)
+    predictor = Predictor.from_run(runs("churned"))
+    frame = pd.DataFrame(rows)
+    doubled = pd.concat([frame, frame[["code"]]], axis=1)
+    uneven = {**rows, "code": rows["code"][:3]}
+    for table in ([1, 2], None, "new.csv", np.zeros((2, 5)), doubled, uneven, {**rows, "code": 3}):
+        with pytest.raises(ValueError, match=r"table|same name"):
+            predictor.predict(table)
+    with pytest.raises(ValueError, match="no column 'code'"):
+        predictor.predict(frame.drop(columns="code"))
+    with pytest.raises(ValueError, match=r"'amount', row 3: 'much'"):
+        predictor.predict({**rows, "amount": ["1", None, "much", *"1" * 17]})
+    with pytest.raises(ValueError, match="'amount' must hold numbers"):
+        predictor.predict({**rows, "amount": [[1]] * 20})
+    with pytest.raises(ValueError, match="has no classes"):
+        Predictor.from_run(runs("spent")).predict_proba(rows)
+    assert predictor.predict({name: [] for name in rows}).shape == (0,)
+    assert predictor.predict_proba(frame[:0]).shape == (0, 2)
+
+
+MEMORY = r"""
+import re, sys
+from pathlib import Path
+from project.table.files import read_file
+from project.predict.__main__ import main
+
+def peak():
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+start = peak()
+if sys.argv[1] == "predict":
+    assert main(sys.argv[2:]) == 0
+else:
+    table = read_file(sys.argv[3])
+print("grown by", peak() - start)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_large_file_is_predicted_in_pieces(ending: str, runs: Runs, tmp_path: Path) -> None:
+    rows = without_targets(make_rows(2000, seed=8))
+    rows["note"] = [f"{i:0200d}" for i in range(2000)]
+    small, large = pa.table(rows), tmp_path / f"large{ending}"
+    if ending == ".csv":
+        header, lines = write(tmp_path / "small.csv", rows).read_bytes().split(b"\n", 1)
+        large.write_bytes(header + b"\n" + lines * 360)
+        assert large.stat().st_size > 150e6
+    else:
+        with parquet.ParquetWriter(large, small.schema, compression="none", use_dictionary=False) as writer:
+            for _ in range(360):
+                writer.write_table(small)
+    grown = {}
+    for what in ("read", "predict"):
+        args = [what, str(runs("churned")), str(large), "-o", str(tmp_path / "out.parquet")]
+        done = subprocess.run([sys.executable, "-c", MEMORY, *args], capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        grown[what] = float(done.stdout.split()[-1])
+    assert grown["predict"] < 0.75 * grown["read"], grown
+    got = parquet.read_table(tmp_path / "out.parquet")
+    assert len(got) == 720_000
+    expected = Predictor.from_run(runs("churned")).predict_proba(small)[:, 1]
+    np.testing.assert_allclose(
+        got["probability_yes"].to_numpy().reshape(360, 2000), np.tile(expected, (360, 1)), atol=1e-6
+    )

@@ -1,0 +1,320 @@
+"""What is made of each column of a table: its kind, its missing values, its rare and unseen names."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from write_table import write_table
+
+from project.encoder import encoded_names
+from project.models import FeedForward
+from project.schema import Category, Date, Number
+from project.table import Table
+from project.table.columns import Finding
+
+NUM_ROWS = 12
+OTHER = {"other": [i % 5 + 0.25 for i in range(NUM_ROWS)], "y": ["no", "yes"] * (NUM_ROWS // 2)}
+WHOLE = {"shuffle": False, "val_fraction": 0.0, "test_fraction": 0.0, "scale": False}
+"""Every row is for training, in its order, and no number is scaled."""
+
+
+def read(folder: Path, cells: Any, name: str = "x", file: str = "t.csv", **settings: Any) -> Table:
+    """A table with the cells in one column, again and again, beside two others."""
+    if isinstance(cells, list):
+        cells = (cells * NUM_ROWS)[:NUM_ROWS]
+    return Table(write_table(folder / file, {name: cells, **OTHER}), "y", **WHOLE | settings)
+
+
+def find(table: Table, name: str = "x") -> Finding:
+    table.setup()
+    (finding,) = (finding for finding in table.findings if finding.name == name)
+    return finding
+
+
+def features(table: Table, split: str = "train") -> Tensor:
+    """Rows as a model sees them, with one-hot vectors, without the column ``other``."""
+    slots = {category.name: category.slots for category in table.schema.categories}
+    columns = []
+    for name, column in zip(encoded_names(table.schema), table.split(split).x.T, strict=True):
+        if name != "other":
+            columns += [(column == slot).float() for slot in slots[name]] if name in slots else [column]
+    return torch.stack(columns, dim=1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["3", "-1", "2", "2"], [3, -1, 2, 2]),
+        (["1e3", "-2.5E-2", ".5", "7."], [1000, -0.025, 0.5, 7]),
+        ([" 1", "2 ", "0003", "4"], [1, 2, 3, 4]),
+        (pa.array([1, 2, 3, 4] * 3, pa.uint8()), [1, 2, 3, 4]),
+        (pa.array([1, 2, 3, 4] * 3, pa.int64()).cast(pa.decimal128(25, 2)), [1, 2, 3, 4]),
+        (pa.array(np.array([0.5, 2, 3, 4] * 3, np.float16)), [0.5, 2, 3, 4]),
+    ],
+    ids=["whole", "exponents", "spaces", "uint8", "decimal", "float16"],
+)
+def test_numbers(cells: Any, numbers: list[float], tmp_path: Path) -> None:
+    table = read(tmp_path, cells, file="t.csv" if isinstance(cells, list) else "t.parquet")
+    assert find(table) == Finding("x", "number", 0, len(set(numbers)))
+    torch.testing.assert_close(features(table)[:4, 0], torch.tensor(numbers, dtype=torch.float32))
+
+
+@pytest.mark.parametrize(
+    "cells", [["true", "false"], ["True", "False"], ["FALSE", "TRUE"], pa.array([True, False] * 6)]
+)
+def test_booleans(cells: Any, tmp_path: Path) -> None:
+    table = read(tmp_path, cells, file="t.csv" if isinstance(cells, list) else "t.parquet")
+    assert find(table) == Finding("x", "boolean", 0, 2)
+    true = [str(cell).lower() == "true" for cell in cells] * NUM_ROWS
+    assert features(table)[:, 0].tolist() == true[:NUM_ROWS]
+
+
+DATES = {
+    "%Y-%m-%d": ["2024-02-29", "1969-12-31", "2000-01-01"],
+    "%Y/%m/%d": ["2024/02/29", "1969/12/31", "2000/01/01"],
+    "%d.%m.%Y": ["29.02.2024", "31.12.1969", "1.1.2000"],
+    "%d.%m.%y": ["29.02.24", "31.12.69", "1.1.00"],
+    "%m/%d/%y": ["02/29/24", "12/31/69", "01/01/00"],
+    "%d/%m/%y": ["29/02/24", "31/12/69", "01/01/00"],
+    "%m/%d/%Y": ["02/29/2024", "12/31/1969", "01/01/2000"],
+    "%d/%m/%Y": ["29/02/2024", "31/12/1969", "01/01/2000"],
+    "%Y-%m-%d %H:%M": ["2024-02-29 18:30", "1969-12-31 00:00", "2000-01-01 06:00"],
+    "%Y-%m-%dT%H:%M:%S.%f": ["2024-02-29T18:30:00.5", "1969-12-31T00:00:00.0", "2000-01-01T06:00:00.25"],
+}
+
+
+@pytest.mark.parametrize(("date_format", "cells"), DATES.items(), ids=DATES)
+def test_dates(date_format: str, cells: list[str], tmp_path: Path) -> None:
+    """The year, the month, the day of the week and the days, as Python counts them."""
+    table = read(tmp_path, cells)
+    assert find(table) == Finding("x", "date", 0, 3)
+    times = [datetime.strptime(cell, date_format) for cell in cells]
+    days = [(time - datetime(1970, 1, 1)).total_seconds() / 86400 for time in times]
+    parts = [[t.year, t.month, t.weekday(), d] for t, d in zip(times, days, strict=True)]
+    torch.testing.assert_close(features(table)[:3], torch.tensor(parts, dtype=torch.float32))
+
+
+@pytest.mark.parametrize("zone", ["Z", "+01:00", "-0530", "+02"])
+def test_the_zone_of_a_time_is_left_out(zone: str, tmp_path: Path) -> None:
+    table = read(tmp_path, [f"2024-02-29T23:30:00{zone}", f"2024-03-01 00:30:00{zone}"])
+    assert find(table).kind == "date"
+    assert features(table)[:2, :3].tolist() == [[2024, 2, 3], [2024, 3, 4]]
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("ns"), pa.timestamp("us", "UTC")], ids=str)
+def test_dates_of_parquet(kind: pa.DataType, tmp_path: Path) -> None:
+    days = [0, 19782, None]  # 1970-01-01, a Thursday, and 2024-02-29, another
+    cells = pa.array(days * 4, pa.int32()).cast(pa.date32()).cast(kind)
+    table = read(tmp_path, cells, file="t.parquet")
+    assert find(table) == Finding("x", "date", 4, 2)
+    assert features(table)[:2].tolist() == [[1970, 1, 3, 0, 0], [2024, 2, 3, 19782, 0]]
+    assert features(table)[:3, 4].tolist() == [0, 0, 1]  # missing
+
+
+@pytest.mark.parametrize(
+    ("cells", "warns"),
+    [
+        (["01/02/2024", "12/11/2024"], True),
+        (["01/02/24", "12/11/24"], True),
+        (["01/02/2024", "12/31/2024"], False),
+        (["01/02/2024", "31/12/2024"], False),
+        (["01.02.2024", "12.11.2024"], False),
+    ],
+)
+def test_an_ambiguous_date_is_month_before_day_and_warned_of(cells: list[str], warns: bool, tmp_path: Path) -> None:
+    finding = find(read(tmp_path, cells))
+    assert finding.kind == "date"
+    assert ("month/day/year" in finding.warning) == warns
+
+
+@pytest.mark.parametrize("cells", [["30.02.2024", "31.12.2024"], ["12:30", "8:15"], ["1-2", "3-4"], ["1", "a"]])
+def test_what_only_looks_like_a_date_or_a_number_is_a_name(cells: list[str], tmp_path: Path) -> None:
+    assert find(read(tmp_path, cells)) == Finding("x", "category", 0, 2)
+
+
+SHUFFLED = [17, 3, 88, 41, 56, 9, 72, 25, 64, 30, 95, 11]
+LEFT_OUT = {
+    "constant number": ("x", ["7"], "constant"),
+    "constant name": ("x", ["a"], "constant"),
+    "constant date": ("x", ["2024-01-01"], "constant"),
+    "empty": ("x", [""], "empty"),
+    "missing": ("x", ["NA", "null", "n/a"], "empty"),
+    "counts the rows": ("x", [str(i) for i in range(1, NUM_ROWS + 1)], "identifier"),
+    "counts down": ("x", [str(500 - i) for i in range(NUM_ROWS)], "identifier"),
+    "names that all differ": ("x", [f"AX-{i}B" for i in range(NUM_ROWS)], "identifier"),
+    **{
+        f"named '{name}'": (name, [str(i) for i in SHUFFLED], "identifier")
+        for name in ("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no")
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "cells", "kind"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_columns_that_teach_nothing_are_left_out_and_named(
+    name: str, cells: list[str], kind: str, tmp_path: Path
+) -> None:
+    table = read(tmp_path, cells, name)
+    assert find(table, name).kind == kind
+    assert [column.name for column in table.schema.columns] == ["other"]
+
+
+@pytest.mark.parametrize("name", ["paid", "grid", "width", "snow", "idea", "x"])
+def test_different_whole_numbers_alone_are_no_identifier(name: str, tmp_path: Path) -> None:
+    assert find(read(tmp_path, [str(i) for i in SHUFFLED], name), name).kind == "number"
+
+
+def test_a_column_that_counts_rows_is_found_when_training_rows_are_drawn(tmp_path: Path) -> None:
+    columns = {"x": range(100, 200), "other": [i % 7 for i in range(100)], "y": ["no", "yes"] * 50}
+    assert find(Table(write_table(tmp_path / "t.csv", columns), "y")).kind == "identifier"
+
+
+def test_one_value_and_missing_ones_are_worth_an_indicator(tmp_path: Path) -> None:
+    table = read(tmp_path, ["7", "", "7"])
+    assert find(table) == Finding("x", "number", 4, 1)
+    assert features(table)[:3].tolist() == [[7, 0], [7, 1], [7, 0]]
+
+
+def test_an_almost_unique_category_is_warned_of(tmp_path: Path) -> None:
+    cells = [f"n{i}" for i in range(11)]  # the twelfth row has the first name again
+    assert "name of its own" in find(read(tmp_path, cells)).warning
+    assert not find(read(tmp_path, ["a", "b", "c"])).warning
+
+
+@pytest.mark.parametrize("wanted", ["x", "x,other", "x, other", ["x"], ["x", "other"]], ids=str)
+def test_categorical_overrules(wanted: str | list[str], tmp_path: Path) -> None:
+    table = read(tmp_path, ["10", "9", "9"], categorical=wanted)
+    assert find(table).kind == "category"
+    column = table.schema.columns[0]
+    assert column == Category("x", ("10", "9"))
+    assert find(table, "other").kind == ("category" if "other" in wanted else "number")
+
+
+@pytest.mark.parametrize("cells", [["7"], [str(i) for i in range(NUM_ROWS)]], ids=["constant", "counts the rows"])
+def test_numeric_overrules(cells: list[str], tmp_path: Path) -> None:
+    table = read(tmp_path, cells, numeric="x")
+    assert find(table).kind == "number"
+    assert [column.name for column in table.schema.columns] == ["x", "other"]
+
+
+@pytest.mark.parametrize("wanted", ["x", ["x"], "x,z", ["z", "x"]], ids=str)
+def test_drop_overrules(wanted: str | list[str], tmp_path: Path) -> None:
+    columns = {"x": SHUFFLED, "z": SHUFFLED, **OTHER}
+    table = Table(write_table(tmp_path / "t.csv", columns), "y", drop=wanted, **WHOLE)
+    assert find(table).kind == "dropped"
+    assert [c.name for c in table.schema.columns] == (["other"] if "z" in wanted else ["z", "other"])
+
+
+def test_a_name_with_a_comma_is_one_name(tmp_path: Path) -> None:
+    table = read(tmp_path, ["1", "2"], "length, in m", categorical="length, in m")
+    assert find(table, "length, in m").kind == "category"
+
+
+@pytest.mark.parametrize("setting", ["categorical", "numeric"])
+def test_a_wholly_empty_column_is_left_out_even_if_named(setting: str, tmp_path: Path) -> None:
+    assert find(read(tmp_path, [""], **{setting: "x"})).kind == "empty"
+
+
+def test_statistics_are_those_of_the_training_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(1e6, 30, 300)
+    values[::7] = np.nan
+    cells = ["" if np.isnan(v) else repr(float(v)) for v in values]
+    table = Table(write_table(tmp_path / "t.csv", {"x": cells, "y": ["no", "yes"] * 150}), "y")
+    x, _ = table.split("train")
+    training = values[table.rows["train"]]
+    (column,) = table.schema.columns
+    assert isinstance(column, Number)
+    assert column.indicator
+    expected = [np.nanmean(training), np.nanstd(training), np.nanmedian(training)]
+    assert [column.center, column.scale, column.fill] == pytest.approx(expected, rel=1e-12)
+    for split in ("train", "val", "test"):
+        x, rows = table.split(split).x, values[table.rows[split]]
+        filled = np.where(np.isnan(rows), expected[2], rows)
+        np.testing.assert_allclose(x[:, 0], (filled - expected[0]) / expected[1], atol=1e-6)
+        np.testing.assert_array_equal(x[:, 1], np.isnan(rows))
+
+
+def split_names(folder: Path, train: list[str], test: list[str], **settings: Any) -> Table:
+    """A table of names whose test rows stand in a file of their own."""
+    paths = []
+    for file, cells in (("train.csv", train), ("test.csv", test)):
+        rest = {"other": [i + 0.5 for i in range(len(cells))], "y": (["no", "yes"] * len(cells))[: len(cells)]}
+        paths.append(write_table(folder / file, {"x": cells, **rest}))
+    return Table(paths[0], "y", test_path=paths[1], **WHOLE | settings)
+
+
+@pytest.mark.parametrize(
+    ("train", "min_count", "slots", "expected"),
+    [
+        (["a", "b", "a", "b"], 2, "ab", {"a": "10", "b": "01", "new": "00", "": "00"}),
+        (["a", "b", "a", "c"], 2, "a*", {"a": "10", "b": "01", "c": "01", "new": "01", "": "00"}),
+        (["a", "b", "a", "c"], 1, "abc", {"a": "100", "b": "010", "c": "001", "new": "000", "": "000"}),
+        (["b", "", "a", "a", "b", "NA"], 2, "ab?", {"a": "100", "b": "010", "new": "000", "": "001", "null": "001"}),
+        (["a", "", "a", "b"], 2, "a*?", {"a": "100", "b": "010", "new": "010", "": "001"}),
+        ([" a", "a ", "b", "b"], 2, "ab", {"a": "10", " b ": "01"}),
+    ],
+    ids=["all frequent", "rare", "min_count 1", "missing", "rare and missing", "spaces"],
+)
+def test_each_frequent_name_and_rare_and_missing_ones_have_a_slot(
+    train: list[str], min_count: int, slots: str, expected: dict[str, str], tmp_path: Path
+) -> None:
+    table = split_names(tmp_path, train, list(expected), min_count=min_count)
+    column = table.schema.columns[0]
+    assert isinstance(column, Category)
+    assert (*column.values, *"*" * column.rare, *"?" * column.missing) == tuple(slots)
+    assert features(table, "test").tolist() == [[float(c) for c in vector] for vector in expected.values()]
+
+
+def test_a_number_that_only_the_test_lacks_is_the_median(tmp_path: Path) -> None:
+    table = split_names(tmp_path, ["1", "2", "9", "2"], ["", "5"])
+    assert isinstance(table.schema.columns[0], Number)
+    assert features(table, "test").tolist() == [[2], [5]]
+
+
+def test_a_date_that_only_the_test_lacks_is_the_median_of_each_part(tmp_path: Path) -> None:
+    table = split_names(tmp_path, ["2024-01-01", "2024-01-02", "2024-01-03"], ["", "2024-01-03"])
+    assert isinstance(table.schema.columns[0], Date)
+    assert features(table, "test").tolist() == [[2024, 1, 1, 19724], [2024, 1, 2, 19725]]
+
+
+class Largest(TorchDispatchMode):
+    """Notes how many numbers the largest tensor has that any operation makes."""
+
+    size = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **kwargs or {})
+        self.size = max(
+            self.size, *(t.numel() for t in torch.utils._pytree.tree_leaves(result) if isinstance(t, Tensor)), 0
+        )
+        return result
+
+
+def test_thousands_of_names_train_without_one_hot_vectors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cells = [f"name {i}" for i in rng.integers(0, 5000, 20_000)]
+    columns = {"x": cells, "other": rng.normal(size=20_000), "y": rng.choice(["no", "yes"], 20_000)}
+    table = Table(write_table(tmp_path / "t.csv", columns), "y", min_count=1, **WHOLE)
+    x, y = table.split("train")
+    assert x.shape == (20_000, 2)
+    torch.manual_seed(0)
+    model = FeedForward(table.schema)
+    with Largest() as largest:
+        model.loss(model(x), y).backward()
+    assert max(len(p) for p in model.parameters()) >= 4900  # each name has numbers of its own
+    assert largest.size <= 20_000 * 64  # one-hot vectors would be 20,000 times 5,000
+
+
+@pytest.mark.parametrize("file", ["t.csv", "t.parquet"])
+def test_a_number_can_mean_a_missing_value(file: str, tmp_path: Path) -> None:
+    cells = [1.5, -99.0, 2.5, 4.0]
+    table = read(tmp_path, cells if file == "t.parquet" else [str(cell) for cell in cells], "x", file, missing="-99,?")
+    finding = find(table)
+    assert (finding.kind, finding.missing, finding.distinct) == ("number", NUM_ROWS // 4, 3)
+    assert features(table)[:4].tolist() == [[1.5, 0], [2.5, 1], [2.5, 0], [4.0, 0]]  # the median, and marked

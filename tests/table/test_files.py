@@ -1,0 +1,193 @@
+"""CSV files in all their forms and Parquet files give the same table."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from project.table.files import read_file, stream_file
+
+HEADER = ["zone", "Größe", "b"]
+ROWS = [["north", "1.5", "x"], ["süd", "", "y z"], ["", "-2e3", "x"]]
+TABLE = {name: [row[i] for row in ROWS] for i, name in enumerate(HEADER)}
+"""Every cell of a CSV file is text, and the order of the header is kept."""
+
+
+def lines(delimiter: str = ",", end: str = "\n") -> str:
+    return "".join(delimiter.join(row) + end for row in [HEADER, *ROWS])
+
+
+def streamed(path: Path, **options: str) -> pa.Table:
+    schema, pieces = stream_file(path, **options)
+    return pa.concat_tables([schema.empty_table(), *pieces])
+
+
+def assert_reads(path: Path, expected: dict[str, list[object]], **options: str) -> None:
+    """Read at once and piece by piece."""
+    for table in (read_file(path, **options), streamed(path, **options)):
+        assert table.column_names == list(expected)
+        assert table.to_pydict() == expected
+
+
+@pytest.mark.parametrize("delimiter", list(",;\t|:"))
+@pytest.mark.parametrize("given", [False, True], ids=["found", "given"])
+def test_the_delimiter_is_found_or_given(delimiter: str, given: bool, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(lines(delimiter), encoding="utf-8")
+    assert_reads(path, TABLE, **({"delimiter": delimiter} if given else {}))
+
+
+def test_cells_may_stand_between_spaces(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_text('a b\n1 "x y"\n2 z\n')
+    assert_reads(path, {"a": ["1", "2"], "b": ["x y", "z"]})
+
+
+def test_decimal_commas_do_not_hide_the_semicolon(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a;b;c\n1,5;2,25;x\n3,5;4,75;y\n")
+    assert_reads(path, {"a": ["1,5", "3,5"], "b": ["2,25", "4,75"], "c": ["x", "y"]})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lines().encode(),
+        b"\xef\xbb\xbf" + lines().encode(),
+        lines().encode("utf-16"),
+        lines(end="\r\n").encode(),
+        lines().rstrip("\n").encode(),
+        lines().replace("\n", "\n\n").encode(),
+        b"\n" + lines().encode() + b"\r\n\n",
+    ],
+    ids=["utf-8", "utf-8 with BOM", "utf-16", "CRLF", "no last line break", "blank lines", "blank ends"],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_marked_encodings_line_ends_and_compression_are_recognised(content: bytes, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert_reads(path, TABLE)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16-le", "UTF-8"])
+def test_an_encoding_can_be_named(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(lines().encode(encoding))
+    assert_reads(path, TABLE, encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ('"a,b"', "a,b"),
+        ('"first\nsecond"', "first\nsecond"),
+        ('"first\r\n\r\nthird"', "first\r\n\r\nthird"),
+        ('"she said ""no"""', 'she said "no"'),
+        ('""', ""),
+        ("it's", "it's"),
+    ],
+    ids=["delimiter", "line break", "line breaks", "doubled quotes", "empty", "apostrophe"],
+)
+def test_quoted_cells(cell: str, value: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(f'"name, first",n\n{cell},1\n"x",2\n'.encode())
+    assert_reads(path, {"name, first": [value, "x"], "n": ["1", "2"]})
+
+
+def test_single_quotes_count_where_the_header_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("'a','b'\n'1,5','x'\n'2','it''s'\n")
+    assert_reads(path, {"a": ["1,5", "2"], "b": ["x", "it's"]})
+
+
+def test_a_single_column_is_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("value\n1\n2\n")
+    assert_reads(path, {"value": ["1", "2"]})
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"], ids=repr)
+def test_a_header_alone_has_columns_and_no_rows(end: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(f"a,b{end}".encode())
+    assert_reads(path, {"a": [], "b": []})
+
+
+def test_codes_keep_their_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("code,on\n007,TRUE\n010,1e3\n")
+    assert_reads(path, {"code": ["007", "010"], "on": ["TRUE", "1e3"]})
+
+
+def test_a_file_of_several_blocks_streams_in_pieces_to_the_same_rows(tmp_path: Path) -> None:
+    """20 MB; the cell in the middle has line breaks, so that blocks cannot simply end at the next one."""
+    numbers = np.arange(10**6).astype(str)
+    numbers = np.char.zfill(numbers, 12)
+    cells = [*numbers[:500_000], '"' + "one\n" * 1000 + '"', *numbers[500_000:]]
+    path = tmp_path / "t.csv"
+    path.write_text("n,m\n" + ",7654321\n".join(cells) + ",7654321\n")
+    assert path.stat().st_size > 20 * 10**6
+    table = read_file(path)
+    schema, pieces = stream_file(path)
+    parts = list(pieces)
+    assert len(parts) > 2
+    assert schema == table.schema
+    assert pa.concat_tables(parts).equals(table)
+    assert table["n"].to_pylist() == [cell.strip('"') for cell in cells]
+
+
+TYPED = pa.table(
+    {
+        "n": pa.array([1, None, 3]),
+        "x": [0.5, 1.5, None],
+        "day": pa.array([0, 1, None], pa.int32()).cast(pa.date32()),
+        "name": pa.array(["a", None, "ü"]).dictionary_encode(),
+        "on": [True, None, False],
+    }
+)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.pq", "t.data"])
+def test_parquet_keeps_its_types(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name  # which need not say what it is
+    parquet.write_table(TYPED, path)
+    assert_reads(path, TYPED.to_pydict())
+    assert read_file(path).schema.types == TYPED.schema.types
+
+
+def test_a_folder_of_parquet_files_is_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "group=7"  # of the folder's own name nothing becomes a column
+    folder.mkdir()
+    for i in (1, 0, 2):
+        parquet.write_table(TYPED[i : i + 1], folder / f"part-{i}.parquet")
+    (folder / "README.txt").write_text("not a table")
+    (folder / "_SUCCESS").touch()
+    (folder / "._part-0.parquet").write_text("what some systems leave behind")
+    assert_reads(folder, TYPED.to_pydict())
+
+
+def test_the_names_of_folders_within_are_columns(tmp_path: Path) -> None:
+    for year, rows in ((2023, TYPED[:2]), (2024, TYPED[2:])):
+        (tmp_path / f"year={year}" / "kind=a b").mkdir(parents=True)
+        parquet.write_table(rows, tmp_path / f"year={year}" / "kind=a b" / "rows.parquet")
+    expected = {**TYPED.to_pydict(), "year": [2023, 2023, 2024], "kind": ["a b"] * 3}
+    assert_reads(tmp_path, expected)
+
+
+def test_a_damaged_file_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
+    parquet.write_table(TYPED, tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
+    with pytest.raises(ValueError, match="damaged"):
+        read_file(tmp_path)
+
+
+def test_a_file_that_goes_wrong_late_stops_the_stream_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "123456,1234567\n" * 700_000 + "1,2,3\n")
+    _, pieces = stream_file(path)
+    assert len(next(pieces)) > 10**4
+    with pytest.raises(ValueError, match="line 700002: 3 cells where the header has 2"):
+        list(pieces)

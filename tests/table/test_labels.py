@@ -1,0 +1,152 @@
+"""What the target of a table is: two classes, many, or a number; labels come back as they were given."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from write_table import write_table
+
+from project.schema import Target
+from project.table import Table
+from project.table.labels import label_values
+
+NUM_ROWS = 120
+
+
+def read(folder: Path, cells: Any, file: str = "t.csv", **settings: Any) -> Table:
+    """A table with the cells, again and again, as its target."""
+    cells = (cells * NUM_ROWS)[:NUM_ROWS] if isinstance(cells, list) else cells
+    path = write_table(folder / file, {"x": [i % 7 + 0.5 for i in range(len(cells))], "y": cells})
+    return Table(path, "y", **{"shuffle": False, "val_fraction": 0.0, "test_fraction": 0.0} | settings)
+
+
+def target(table: Table) -> Target:
+    return table.schema.target
+
+
+BINARY = {
+    "strings": (["yes", "no"], ["no", "yes"]),
+    "capitals": (["Yes", "NO"], ["NO", "Yes"]),
+    "whole numbers": (["1", "0"], [0, 1]),
+    "whole numbers of other length": (["10", "9"], [9, 10]),
+    "negative numbers": (["1", "-1"], [-1, 1]),
+    "booleans": (["true", "false"], [False, True]),
+    "numbers": (["1.5", "0.5"], [0.5, 1.5]),
+    "numbers, as pandas writes whole ones": (["1.0", "0.0"], [0.0, 1.0]),
+    "codes": (["02", "01"], ["01", "02"]),
+    "signs": (["+", "-"], ["+", "-"]),
+    "signed codes": (["+1", "-1"], ["+1", "-1"]),
+    "dates": (["2024-02-01", "2024-01-01"], ["2024-01-01", "2024-02-01"]),
+}
+
+
+@pytest.mark.parametrize(("cells", "labels"), BINARY.values(), ids=BINARY)
+def test_two_labels_come_back_in_order_with_their_type(cells: list[str], labels: list[Any], tmp_path: Path) -> None:
+    table = read(tmp_path, cells)
+    found = target(table)
+    assert (found.kind, found.counts) == ("binary", (60, 60))
+    values = label_values(found.classes, found.label_type)
+    assert (values, [type(v) for v in values]) == (labels, [type(label) for label in labels])
+    assert set(found.classes) == set(cells)  # and in the output's header as they were written
+    assert [found.classes[int(i)] for i in table.split("train").y] == (cells * NUM_ROWS)[:NUM_ROWS]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.int8(), [0, 1]),
+        (pa.uint32(), [7, 3]),
+        (pa.float32(), [0.5, 1.5]),
+        (pa.bool_(), [True, False]),
+        (pa.string(), ["01", "1"]),
+        (pa.large_string(), ["a", "b"]),
+        (pa.dictionary(pa.int32(), pa.string()), ["a", "b"]),
+    ],
+    ids=str,
+)
+def test_labels_of_parquet_keep_their_type(kind: pa.DataType, values: list[Any], tmp_path: Path) -> None:
+    found = target(read(tmp_path, pa.array(values * 60, kind), "t.parquet"))
+    assert found.kind == "binary"
+    assert label_values(found.classes, found.label_type) == sorted(values)
+
+
+def test_names_that_no_row_has_are_no_classes(tmp_path: Path) -> None:
+    """As in a column of pandas whose rows were filtered, or whose missing values have a name."""
+    cells = pa.DictionaryArray.from_arrays(pa.array([0, 2, 3] * 40), pa.array(["no", "maybe", "yes", "NA"]))
+    table = read(tmp_path, cells, "t.parquet")
+    assert target(table).classes == ("no", "yes")
+    assert target(table).counts == (40, 40)
+    assert table.notes == ["40 of 120 rows have no target and are left out"]
+
+
+def test_three_labels_are_three_classes(tmp_path: Path) -> None:
+    table = read(tmp_path, ["b", "c", "a", "b"])
+    assert (target(table).kind, target(table).classes, target(table).counts) == (
+        "multiclass",
+        ("a", "b", "c"),
+        (30, 60, 30),
+    )
+    assert table.split("train").y[:4].tolist() == [1, 2, 0, 1]
+
+
+def test_whole_numbers_as_classes_are_sorted_by_size_and_noted(tmp_path: Path) -> None:
+    table = read(tmp_path, ["10", "9", "100"])
+    assert target(table).classes == ("9", "10", "100")
+    assert label_values(target(table).classes, target(table).label_type) == [9, 10, 100]
+    (note,) = table.notes
+    assert "3 whole numbers" in note
+    assert "--data.task number" in note
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "kind"),
+    [
+        ([str(i) for i in range(20)], "auto", "multiclass"),
+        ([str(i) for i in range(21)], "auto", "number"),
+        (["0.5", "1", "2"], "auto", "number"),
+        (["1", "2", "3"], "number", "number"),
+        (["1", "2"], "number", "number"),
+        (["0.5", "1", "2"], "multiclass", "multiclass"),
+        ([str(i) for i in range(21)], "multiclass", "multiclass"),
+        (["a", "b"], "multiclass", "multiclass"),
+        (["a", "b"], "binary", "binary"),
+        (["0.5", "1.5"], "binary", "binary"),
+    ],
+)
+def test_the_task_is_found_or_set(cells: list[str], task: str, kind: str, tmp_path: Path) -> None:
+    table = read(tmp_path, cells, task=task)
+    assert target(table).kind == kind
+    assert target(table).num_outputs == (len(cells) if kind == "multiclass" else 1)
+    assert len(target(table).classes) == (0 if kind == "number" else len(cells))
+
+
+def test_a_number_is_standardised_by_its_training_rows(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(1e4, 20, NUM_ROWS)
+    table = read(tmp_path, [repr(float(v)) for v in values], shuffle=True, test_fraction=0.25)
+    table.setup()
+    training = values[table.rows["train"]]
+    assert len(training) == 90
+    for split in ("train", "test"):
+        expected = (values[table.rows[split]] - training.mean()) / training.std()
+        np.testing.assert_allclose(table.split(split).y, expected, atol=1e-5)
+
+
+def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
+    table = read(tmp_path, ["a", "", "b", "NA", "a", "b"])
+    assert len(table.split("train").x) == 80
+    assert target(table).counts == (40, 40)
+    assert table.notes == ["40 of 120 rows have no target and are left out"]
+    assert not read(tmp_path, ["a", "b"]).notes
+
+
+def test_texts_can_be_named_that_mean_a_missing_target(tmp_path: Path) -> None:
+    table = read(tmp_path, ["a", "?", "b"], missing="?")
+    assert target(table).classes == ("a", "b")
+
+
+@pytest.mark.parametrize("task", ["auto", "number"])
+def test_a_target_with_decimal_commas(task: str, tmp_path: Path) -> None:
+    table = read(tmp_path, ["0,5", "1,25", "2,75"], task=task, decimal_point=",", scale=False)
+    assert table.split("train").y[:3].tolist() == [0.5, 1.25, 2.75]

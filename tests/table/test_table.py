@@ -1,0 +1,285 @@
+"""What a run on a table of one's own can be trusted in: no leaks, warnings, weights of classes, row numbers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+from write_table import write_table
+
+from project.models import FeedForward, LogisticRegression
+from project.predict.predictor import Predictor
+from project.table import Table
+
+Fit = Callable[..., Path]
+
+
+def mixed_columns(num_rows: int, seed: int = 0) -> dict[str, list[Any]]:
+    """Columns of every kind, some cells missing, and an outcome that two of them tell in part."""
+    rng = np.random.default_rng(seed)
+    size, shop = rng.normal(50, 9, num_rows), rng.integers(0, 30, num_rows)
+    score = (size - 50) / 9 + (shop % 3) - 1 + rng.normal(0, 0.7, num_rows)
+    return {
+        "size": ["" if i % 11 == 0 else repr(float(v)) for i, v in enumerate(size)],
+        "count": rng.integers(0, 9, num_rows).tolist(),
+        "shop": ["" if i % 13 == 0 else f"shop {s}" for i, s in enumerate(shop)],
+        "day": [f"{2020 + d % 5}-{d % 12 + 1:02}-{d % 28 + 1:02}" for d in rng.integers(0, 999, num_rows).tolist()],
+        "member": rng.choice(["true", "false"], num_rows).tolist(),
+        "y": np.where(score > 0.25, "yes", "no").tolist(),
+    }
+
+
+def fit_table(fit: Fit, path: Path, *args: str) -> Path:
+    return fit("--data", "Table", "--data.path", str(path), "--data.target", "y", *args)
+
+
+def rows_tested(path: Path) -> np.ndarray:
+    table = Table(path, "y")
+    table.setup()
+    return table.rows["test"]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_validation_and_test_rows_teach_nothing(fit: Fit, tmp_path: Path) -> None:
+    """Other numbers, names, dates and missing cells in them change neither the schema nor the weights."""
+    columns = mixed_columns(300)
+    before = Table(write_table(tmp_path / "t.csv", columns), "y")
+    before.setup()
+    changed = {name: list(cells) for name, cells in columns.items()}
+    for i in [*before.rows["val"].tolist(), *before.rows["test"].tolist()]:
+        changed["size"][i] = "" if i % 2 else "-1e6"
+        changed["count"][i] = "" if i % 3 else "77.5"
+        changed["shop"][i] = "" if i % 3 else "a new shop"
+        changed["day"][i] = "" if i % 3 else "1999-12-31"
+        changed["member"][i] = ""
+    after = Table(write_table(tmp_path / "changed.csv", changed), "y")
+    assert after.schema == before.schema
+    assert all((after.rows[split] == before.rows[split]).all() for split in before.rows)
+    assert torch.equal(after.split("train").x, before.split("train").x)
+    assert not torch.equal(after.split("test").x, before.split("test").x)
+    short = ("--trainer.max_epochs", "2")
+    first, second = (weights(fit_table(fit, tmp_path / name, *short)) for name in ("t.csv", "changed.csv"))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_changed_training_row_does_change_the_schema(tmp_path: Path) -> None:
+    columns = mixed_columns(300)
+    before = Table(write_table(tmp_path / "t.csv", columns), "y")
+    before.setup()
+    columns["size"][before.rows["train"][0]] = "-1e6"
+    assert Table(write_table(tmp_path / "t.csv", columns), "y").schema != before.schema
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_targets_by_chance_are_predicted_by_chance(shuffled: bool, fit: Fit, tmp_path: Path) -> None:
+    """Within three standard errors of the majority's share on 1,200 test rows; true targets are far beyond."""
+    columns = mixed_columns(3000)
+    if shuffled:
+        columns["y"] = np.random.default_rng(1).permutation(columns["y"]).tolist()
+    path = write_table(tmp_path / "t.csv", columns)
+    folder = fit_table(fit, path, "--data.test_fraction", "0.4", "--trainer.max_epochs", "3")
+    report = json.loads((folder / "report.json").read_text())
+    share = np.mean([y == "no" for y in columns["y"]])
+    majority = max(share, 1 - share)
+    assert report["baselines"]["majority class"]["accuracy"] == pytest.approx(majority, abs=1e-3)
+    error = (majority * (1 - majority) / 1200) ** 0.5
+    away = abs(report["metrics"]["accuracy"] - majority) / error
+    assert (away < 3) if shuffled else (away > 10)
+
+
+def suspects(path: Path, columns: dict[str, Any]) -> set[str]:
+    findings, _ = Table(write_table(path, columns), "y").describe()
+    return {finding.name for finding in findings if "tells the target" in finding.warning}
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_column_that_gives_the_class_away_is_warned_of(num_classes: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.choice(num_classes, 600, p=[0.8, 0.2] if num_classes == 2 else [0.5, 0.3, 0.2])
+    columns = {
+        "copy": y,
+        "noisy copy": y + rng.normal(0, 0.1, 600),
+        "relabelled": np.array(["north", "east", "west"])[y],
+        "date of it": np.array(["2024-01-01", "2023-06-15", "2022-03-31"])[y],
+        "honest": y + rng.normal(0, 0.5, 600),
+        "honest name": np.where(rng.random(600) < 0.9, np.array(["a", "b", "c"])[y], "d"),
+        "noise": rng.normal(size=600),
+        "y": np.array(["no", "yes", "perhaps"])[y],
+    }
+    assert suspects(tmp_path / "t.csv", columns) == {"copy", "noisy copy", "relabelled", "date of it"}
+
+
+def test_a_column_that_gives_a_number_away_is_warned_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(20, 5, 600)
+    columns = {
+        "in other units": 1.8 * y + 32,
+        "noisy copy": y + rng.normal(0, 0.1, 600),
+        "reversed": -(y**3),
+        "honest": y + rng.normal(0, 2, 600),
+        "noise": rng.normal(size=600),
+        "y": y,
+    }
+    assert suspects(tmp_path / "t.csv", columns) == {"in other units", "noisy copy", "reversed"}
+
+
+def test_the_console_says_what_was_made_of_each_column(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = mixed_columns(100)
+    columns |= {"id": list(range(100)), "same": ["x"] * 100, "gone": [""] * 100, "leak": columns["y"]}
+    columns["y"] = ["" if i == 50 else y for i, y in enumerate(columns["y"])]
+    fit_table(fit, write_table(tmp_path / "t.csv", columns), "--trainer.max_epochs", "1", "--data.drop", "count")
+    out, err = capsys.readouterr()
+    kinds = {name: next(line for line in out.splitlines() if f" {name} " in line) for name in columns if name != "y"}
+    for name, kind in {
+        "size": "number",
+        "shop": "category",
+        "day": "date",
+        "member": "boolean",
+        "leak": "tells",
+        "id": "left out: identifier",
+        "same": "left out: constant",
+        "gone": "left out: empty",
+        "count": "left out: dropped",
+    }.items():
+        assert kind in kinds[name]
+    assert "1 of 100 rows have no target and are left out" in out
+    assert "Warning" not in err
+
+
+BINARY = ["yes" if i % 5 == 0 else "no" for i in range(200)]
+THREE = ["abbcccc"[i % 7] for i in range(210)]
+
+
+def class_table(folder: Path, labels: list[str]) -> Table:
+    x = np.random.default_rng(0).normal(size=len(labels))
+    table = Table(write_table(folder / "t.csv", {"x": x, "y": labels}), "y")
+    table.setup()
+    return table
+
+
+@pytest.mark.parametrize("labels", [BINARY, THREE], ids=["binary", "multiclass"])
+def test_balanced_class_weights_are_those_of_scikit_learn(labels: list[str], tmp_path: Path) -> None:
+    table = class_table(tmp_path, labels)
+    classes = np.array(table.schema.target.classes)
+    given = np.array(labels)[table.rows["train"]]
+    expected = compute_class_weight("balanced", classes=classes, y=given)
+    model = LogisticRegression(table.schema, class_weights="balanced")
+    np.testing.assert_allclose(model.class_weights, expected, rtol=1e-6)
+    y = table.split("train").y
+    outputs = torch.randn(len(y), table.schema.target.num_outputs, generator=torch.Generator().manual_seed(0))
+    logits = outputs.double().numpy()
+    logits = logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])
+    index = np.searchsorted(classes, given)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), index]
+    for training in (True, False):
+        model.train(training)
+        assert float(model.loss(outputs, y)) == pytest.approx((losses * expected[index]).mean(), rel=1e-6)
+    plain = LogisticRegression(table.schema)
+    assert float(plain.loss(outputs, y)) == pytest.approx(losses.mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("labels", [BINARY, THREE], ids=["binary", "multiclass"])
+@pytest.mark.parametrize("smoothing", [0.1, 0.5])
+def test_label_smoothing_is_that_of_torch_and_for_training_alone(
+    labels: list[str], smoothing: float, tmp_path: Path
+) -> None:
+    table = class_table(tmp_path, labels)
+    model = FeedForward(table.schema, label_smoothing=smoothing)
+    y = table.split("train").y
+    outputs = torch.randn(len(y), table.schema.target.num_outputs, generator=torch.Generator().manual_seed(0))
+    logits = outputs if outputs.shape[1] > 1 else torch.cat([torch.zeros_like(outputs), outputs], 1)
+    for training, expected in ((True, smoothing), (False, 0.0)):
+        model.train(training)
+        reference = torch.nn.CrossEntropyLoss(label_smoothing=expected)(logits.double(), y.long())
+        assert float(model.loss(outputs, y)) == pytest.approx(float(reference), rel=1e-6)
+
+
+def test_the_loss_of_validation_and_test_rows_is_not_smoothed(fit: Fit, tmp_path: Path) -> None:
+    """It is the log-loss, which the report has from another source."""
+    path = write_table(tmp_path / "t.csv", mixed_columns(200))
+    smooth = ("--trainer.max_epochs", "2", "--model.label_smoothing", "0.4")
+    metrics = json.loads((fit_table(fit, path, *smooth) / "report.json").read_text())["metrics"]
+    assert metrics["loss"] == pytest.approx(metrics["log_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "settings", "problem"),
+    [
+        ("x", "oops", {}, "'oops' is not a number"),
+        ("x", "oops", {"numeric": "x"}, "'oops' is not a number"),
+        ("x", "inf", {}, "not finite"),
+        ("day", "31.12.2023", {}, "no date"),
+        ("shop", "", {"group": "shop"}, "empty"),
+        ("day", "", {"time": "day"}, "empty"),
+        ("part", "sometimes", {"split_column": "part"}, "'sometimes'"),
+        ("y", "oops", {"task": "number"}, "'oops' is not a number"),
+    ],
+)
+def test_messages_number_the_rows_of_the_file(
+    column: str, cell: str, settings: dict[str, str], problem: str, tmp_path: Path
+) -> None:
+    """The first one below the header is row 1, also where rows without a target come before."""
+    columns = {
+        "x": [str(i % 4) for i in range(40)],
+        "day": [f"2024-01-{i % 9 + 1:02}" for i in range(40)],
+        "shop": [f"shop {i % 9}" for i in range(40)],
+        "part": ["train", "test"] * 20,
+        "y": [str(i % 2) for i in range(40)],
+    }
+    for i in (0, 2, 7):
+        columns["y"][i] = ""
+    columns[column][29] = cell
+    table = Table(write_table(tmp_path / "t.csv", columns), "y", **{"shuffle": False, "test_fraction": 0.4} | settings)
+    with pytest.raises(ValueError, match=f"'{column}', row 30\\b.*{problem}"):
+        table.setup()
+
+
+def test_a_file_to_test_on_is_named_in_its_errors(tmp_path: Path) -> None:
+    table = Table(write_table(tmp_path / "t.csv", mixed_columns(100)), "y")
+    schema = table.schema
+    columns = mixed_columns(20)
+    columns["count"][4], columns["y"][1] = "many", ""
+    with pytest.raises(ValueError, match=r"'count', row 5: 'many'"):
+        table.read_test(write_table(tmp_path / "other.csv", columns), schema)
+    del columns["y"]
+    with pytest.raises(ValueError, match=r"other.csv has no column 'y'"):
+        table.read_test(write_table(tmp_path / "other.csv", columns), schema)
+
+
+def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
+    """A file that was shuffled since would be tested on rows that trained the model."""
+    columns = mixed_columns(200)
+    learned = Table(write_table(tmp_path / "t.csv", columns), "y").schema
+    same = Table(tmp_path / "t.csv", "y")
+    same.schema = learned
+    assert len(same.split("test").x) == 40
+    order = np.random.default_rng(0).permutation(200)
+    shuffled = Table(write_table(tmp_path / "t.csv", {n: [c[i] for i in order] for n, c in columns.items()}), "y")
+    shuffled.schema = learned
+    with pytest.raises(ValueError, match="the data have changed"):
+        shuffled.split("test")
+
+
+def test_a_number_far_from_zero_is_scored_in_its_own_digits(fit: Fit, tmp_path: Path) -> None:
+    """The reported error is that of the predictions in float64, and ridge regression's that of scikit-learn."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    y = 1.6e9 + 100 * x + rng.normal(size=400)
+    path = write_table(tmp_path / "t.csv", {"x": x.tolist(), "z": rng.normal(size=400).tolist(), "y": y.tolist()})
+    folder = fit_table(fit, path, "--model", "LinearRegression", "--trainer.max_epochs", "3")
+    report = json.loads((folder / "report.json").read_text())
+    table = pd.read_csv(path).iloc[rows_tested(path)]
+    error = Predictor.from_run(folder).predict(table) - table["y"]
+    assert report["metrics"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
+    assert 0.7 < report["baselines"]["ridge regression"]["rmse"] < 1.4  # the noise has deviation 1
