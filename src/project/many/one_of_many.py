@@ -3,9 +3,12 @@
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from lightning.pytorch import Callback
 
 from project.build import build_data
 from project.config import Config
@@ -41,7 +44,9 @@ def _read(section: str, token: float) -> TableData:  # noqa: ARG001  # a part of
     return build_data({"data": json.loads(section), "seed": 0})
 
 
-def run_one(path: Path, config: Config, token: float, keep_checkpoints: bool = False) -> dict[str, Any]:
+def run_one(
+    path: Path, config: Config, token: float, keep_checkpoints: bool = False, callbacks: Sequence[Callback] = ()
+) -> dict[str, Any]:
     """Trains and tests, and leaves a run's folder; a loss that diverges and an error become part of the outcome.
 
     Args:
@@ -49,6 +54,7 @@ def run_one(path: Path, config: Config, token: float, keep_checkpoints: bool = F
         config: Its configuration.
         token: See `load_data`.
         keep_checkpoints: Whether the checkpoints stay.
+        callbacks: What watches the run besides the configuration's own callbacks.
 
     Returns:
         ``status`` (``done``, ``diverged`` or ``failed``), ``message``, ``loss`` (the lowest ``loss/val``; without
@@ -62,7 +68,7 @@ def run_one(path: Path, config: Config, token: float, keep_checkpoints: bool = F
     try:
         data = load_data(config, token)
         start = time.perf_counter()
-        trainer, model, _ = fit_model(config, data, folder=path, quiet=True)
+        trainer, model, _ = fit_model(config, data, folder=path, quiet=True, callbacks=callbacks)
         seconds = time.perf_counter() - start
         last = trainer.callback_metrics
         if len(data.split("val").x) and trainer.limit_val_batches != 0 and "loss/val" not in last:
