@@ -8,8 +8,9 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+from project.errors import Diverged
 from project.examples.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
-from project.models import Diverged, FeedForward, LinearRegression, LogisticRegression
+from project.models import FeedForward, LinearRegression, LogisticRegression
 from project.schema import Number, Schema, Target
 
 LINE = Schema((Number("x"),), Target("y", "number"))

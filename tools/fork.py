@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from project.cli import VerbParser, run_command, shown
+from project.cli import CommandParser, run_command, shown
 from project.config import ROOT
-from project.layers import UsageError
+from project.errors import UsageError
 
 DESCRIPTION = """\
 Makes a repository of your own from the last commit of this one. Its package is called NAME: in every file, in the
@@ -45,7 +45,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    parser = VerbParser("project.fork", DESCRIPTION)
+    parser = CommandParser("project.fork", DESCRIPTION)
     parser.add_argument("name", metavar="NAME", help="small letters, digits and underscores, such as churn")
     parser.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="a new or an empty folder")
     parser.add_argument(
@@ -195,8 +195,6 @@ def _write(folder: Path, name: str, files: Sequence[Path], bare: bool) -> None:
     python = (sys.executable, "-B", "-m")
     for words in ("check --fix --exit-zero", "format", "check --select E501 --add-noqa"):
         _run(folder, *python, "ruff", *words.split(), "--quiet", "--no-cache", "--no-respect-gitignore", ".")
-    if bare:  # there are fewer classes to complete
-        _run(folder, *python, f"{name}.json_schema")
 
 
 def _renamed(text: str, name: str) -> str:

@@ -14,9 +14,8 @@ import torch
 
 from project import fit, run_folder
 from project.cli import silence
-from project.config import combine
-from project.engine.checkpoints import Stopped
-from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
+from project.config import COMMAND_LINE, Layer, combine, read_layer
+from project.errors import Stopped, UsageError
 from project.models import TableModel
 
 __all__ = ["Run", "load_run", "train"]

@@ -6,6 +6,7 @@ import gc
 import inspect
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -22,13 +23,45 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.optim import SGD
 
-from project.config import RUN_SETTINGS, SECTIONS
-from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
-from project.models import Diverged, FeedForward
-from project.names import nearest
+from project.classes import class_names, find_class
+from project.config import (
+    COMMAND_LINE,
+    RUN_SETTINGS,
+    SECTIONS,
+    Layer,
+    RunSettings,
+    Section,
+    arguments,
+    combine,
+    read_layer,
+)
+from project.errors import Diverged, UsageError, nearest
+from project.models import FeedForward
+from project.optimizers import UNUSABLE
 from project.table import Table
 
 atexit.register(gc.freeze)  # else Python ends by looking through all of torch for cycles, which takes it a second
+
+USAGE = """\
+usage: python -m project.fit [--config FILE]... [--data NAME|FILE] [--data.KEY VALUE]...
+                             [--model NAME|FILE] [--model.KEY VALUE]...
+                             [--optimizer NAME|FILE] [--optimizer.KEY VALUE]...
+                             [--scheduler NAME|FILE] [--scheduler.KEY VALUE]...
+                             [--trainer.KEY VALUE]... [--seed N] [--name RUN] [--experiment NAME]
+                             [--checkpoint_every N] [--resume RUN] [--print_config] [--help]
+
+Trains a model, tests it, and leaves checkpoints, curves and a report in logs/EXPERIMENT/RUN.
+Without arguments it does what configs/fit.yaml says.
+
+  --config FILE         a YAML file of settings; several stack, later over earlier, and flags go over all
+  --data, --model, --optimizer, --scheduler NAME|FILE
+                        a class by its short name or import path, or a YAML file that names one; what an
+                        earlier file set for another class is forgotten; --scheduler null for none
+  --data.help [NAME]    what can be set for a class with --data.KEY VALUE; so too --model.help,
+                        --optimizer.help, --scheduler.help and --trainer.help
+  --resume RUN          go on with a run that was stopped, in its own folder, as if it never had been
+  --print_config        show the whole configuration that results, and stop
+"""
 
 
 @dataclass
@@ -125,7 +158,7 @@ def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
     content[path[-1]] = value
 
 
-class VerbParser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """Reads the arguments of a command that takes files rather than settings.
 
     Args:
@@ -222,3 +255,63 @@ def silence() -> None:
         r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on there
     ):
         warnings.filterwarnings("ignore", message=message)
+
+
+def help_text(request: Request) -> str:
+    """The answer to ``--help`` and ``--<section>.help``.
+
+    Raises:
+        UsageError: If there is no such class to describe.
+    """
+    if not request.help:
+        names = [f"  {name + ':':11} {', '.join(_usable(section))}" for name, section in SECTIONS.items()]
+        lines = [USAGE, _flags_of(RunSettings, ""), "Short names:", *names]
+        return "\n".join(
+            [*lines, "", "Example: python -m project.fit --data Wine --optimizer SGD --optimizer.lr 0.1", ""]
+        )
+    if request.help == "trainer":
+        return _flags_of(Trainer, "trainer.")
+    section = SECTIONS[request.help]
+    text = f"--{request.help} NAME, where NAME is an import path or one of these:\n{_listing(section)}"
+    name = request.help_class
+    if name is None:
+        chosen = combine(request.layers)[request.help]
+        if chosen is None:
+            return text
+        name = chosen["class_path"]
+    try:
+        cls = find_class(name, section.modules, section.base)
+    except ValueError as error:
+        raise UsageError(f"--{request.help}.help: {error}") from None
+    settings = _flags_of(cls, f"{request.help}.", section.given, section.deduced)
+    return f"{cls.__name__}: {settings}\n{text}"
+
+
+def _usable(section: Section) -> dict[str, str]:
+    names = class_names(section.modules, section.base)
+    return {name: path for name, path in sorted(names.items()) if path not in UNUSABLE}
+
+
+def _listing(section: Section) -> str:
+    lines = []
+    for name, path in _usable(section).items():
+        summary = (inspect.getdoc(find_class(path, (), section.base)) or "").partition("\n")[0]
+        lines.append(f"  {name:28}{summary}\n")
+    return "".join(lines)
+
+
+def _flags_of(
+    cls: type, prefix: str, given: frozenset[str] = frozenset(), deduced: frozenset[str] = frozenset()
+) -> str:
+    """A class's summary and its constructor's arguments as flags."""
+    parser, required = arguments(cls, given)
+    defaults = parser.get_defaults()
+    shown = argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False)
+    group = shown.add_argument_group((inspect.getdoc(cls) or cls.__name__).partition("\n\n")[0].rstrip("."))
+    for action in parser._actions:
+        if action.dest in defaults:
+            default = "required" if action.dest in required - deduced else f"default: {defaults[action.dest]}"
+            text = re.sub(r" \(default: [^)]*\)|\s*Default: \S+$", "", str(action.help or "")).replace("%", "%%")
+            default = "" if default == "default: None" else f" [{default}]"
+            group.add_argument(f"--{prefix}{action.dest}", metavar="VALUE", help=f"{text}{default}")
+    return shown.format_help()

@@ -1,30 +1,93 @@
-"""A run's configuration: YAML files and flags, laid one over the other, each checked as it is laid."""
+"""A run's configuration: YAML files and flags, laid one over the other, each checked as it is laid; and its objects."""
 
 import inspect
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+import yaml
 from jsonargparse import ArgumentError, ArgumentParser
-from lightning.pytorch import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
+from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from project.classes import class_path, find_class
 from project.data import TableData
-from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
+from project.engine.callbacks import NoProfiler, RunBar, RunLogger
+from project.engine.checkpoints import AtomicCheckpointIO, Resumable
+from project.errors import UsageError, nearest
 from project.models import TableModel
-from project.names import class_path, find_class, nearest
-from project.optimizers import OPTIMIZER_MODULES, SCHEDULER_MODULES, describe
+from project.optimizers import OPTIMIZER_MODULES, SCHEDULER_MODULES, build_optimizer, describe
 
 ROOT = Path(__file__).parents[2]
 """The repository's folder, with its ``configs`` and ``logs``."""
 
+COMMAND_LINE = "command line"
+"""The source of flags, in messages."""
+PLACE = ("name", "experiment", "trainer.default_root_dir")
+"""Settings that say where a run stands, not what it does."""
+
 Config = dict[str, Any]
 """``seed``, ``name`` and the like; ``trainer``; and for each section ``class_path`` and ``init_args``, or None."""
+
+
+@dataclass
+class Layer:
+    """One file or the command line: its content, and its name for messages."""
+
+    content: dict[str, Any]
+    source: str
+    folder: Path = field(default_factory=Path)
+
+
+def read_layer(path: str | Path) -> Layer:
+    """Reads a YAML file.
+
+    Raises:
+        UsageError: If it is missing, is no YAML, or holds something else than names with values.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        hint = f"; in {path.parent} {nearest(path.name, names)}" if names else f"; you are in {Path.cwd()}"
+        raise UsageError(f"there is no file {path}{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
+    return Layer(content, str(path), path.parent)
+
+
+def flatten(value: Any, name: str = "") -> dict[str, Any]:
+    """All settings by their names on the command line; a class goes by the name of its section."""
+    if not isinstance(value, dict) and not (isinstance(value, list) and any(isinstance(v, dict) for v in value)):
+        return {name: value}
+    return {key: setting for inner, part in parts_of(value, name) for key, setting in flatten(part, inner).items()}
+
+
+def parts_of(value: Any, name: str) -> list[tuple[str, Any]]:
+    """What a mapping or a list holds, with the names on the command line."""
+    if isinstance(value, list):
+        return [(f"{name}[{i}]", part) for i, part in enumerate(value)]
+    return [(inside(name, key), part) for key, part in value.items()] if isinstance(value, dict) else []
+
+
+def inside(name: str, key: str) -> str:
+    """The name on the command line of what a mapping of this name holds."""
+    return name if key in ("class_path", "init_args") else f"{name}.{key}".lstrip(".")
 
 
 class RunSettings:
@@ -245,3 +308,97 @@ def _expected(message: str) -> str:
     names = [_EXAMPLES.get(name.rpartition(".")[2], name) for name in names]
     names = [name for name in dict.fromkeys(names) if not re.search("NoneType|import path", name)]
     return f"expected {' or '.join(names)}" if names else ""
+
+
+def make_data(config: Config) -> TableData:
+    """Makes the data module, its batches in the order of the run's seed."""
+    if not 0 <= config["seed"] < 2**32:
+        raise UsageError(f"seed must be between 0 and {2**32 - 1}, not {config['seed']}")
+    torch.get_num_threads()  # else this thread would take the number from those that encode, which is one
+    data: TableData = _build("data", config)
+    data.order_seed = config["seed"]
+    return data
+
+
+def make_model(config: Config, data: TableData) -> TableModel:
+    """Makes the model; its initial weights are drawn from PyTorch's random numbers."""
+    model: TableModel = _build(
+        "model", config, schema=data.schema, optimizer=config["optimizer"], scheduler=config["scheduler"]
+    )
+    try:  # now rather than when the run has begun
+        build_optimizer(model.hparams["optimizer"], [{"params": list(model.parameters())}], fused=False)
+    except ValueError as error:
+        raise UsageError(f"optimizer: {error}") from error
+    return model
+
+
+def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step: int | None = None) -> Trainer:
+    """Makes a trainer that logs and saves into a run's folder.
+
+    Args:
+        config: The run's configuration; its own callbacks, plugins and logger are respected.
+        folder: The run's folder.
+        monitor: The value by which the best checkpoint is chosen; None takes the last one.
+        resume_step: The step from which a stopped run goes on; TensorBoard forgets what came after.
+    """
+    settings = _settings(Trainer, config["trainer"])
+    callbacks: list[Callback] = [c for c in settings["callbacks"] or [] if monitor or not _watches_validation(c)]
+    if settings["enable_checkpointing"] is not False:
+        callbacks += [
+            Resumable(folder / "checkpoints", config, config["checkpoint_every"]),
+            ModelCheckpoint(
+                folder / "checkpoints", "best", monitor, auto_insert_metric_name=False, enable_version_counter=False
+            ),
+        ]
+    if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+        callbacks.append(RunBar())
+    logger: Logger | bool = settings["logger"]
+    if logger in (None, True):
+        logger = RunLogger(
+            folder.parent.parent, folder.parent.name, folder.name, default_hp_metric=False, purge_step=resume_step
+        )
+    plugins = settings["plugins"] or []
+    changed = {
+        "callbacks": callbacks,
+        "logger": logger,
+        "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()],
+        "default_root_dir": folder,
+        "profiler": settings["profiler"] or NoProfiler(),
+        "enable_model_summary": bool(settings["enable_model_summary"]),
+    }
+    try:
+        trainer = Trainer(**{**settings, **changed})
+    except (ValueError, MisconfigurationException) as error:
+        raise UsageError(f"trainer: {error}") from error
+    if trainer.world_size > 1:
+        raise UsageError("trainer: the data modules feed one device: leave devices and num_nodes at 1")
+    return trainer
+
+
+def _watches_validation(callback: Callback) -> bool:
+    """Whether a callback stops early by a value that only a run with validation rows has."""
+    return isinstance(callback, EarlyStopping) and callback.monitor.endswith("/val")
+
+
+def build_plain_trainer(config: Config) -> Trainer:
+    """Makes a trainer that writes nothing, for testing on the device and in the precision of the run."""
+    names = ("accelerator", "devices", "precision", "limit_test_batches")
+    settings = _settings(Trainer, {name: config["trainer"][name] for name in names})
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return Trainer(**{**settings, **quiet})
+
+
+def _build(name: str, config: Config, **given: Any) -> Any:
+    section = SECTIONS[name]
+    cls = find_class(config[name]["class_path"], section.modules, section.base)
+    try:
+        return cls(**_settings(cls, config[name]["init_args"], section.given), **given)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
+
+
+def _settings(cls: type, settings: dict[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Constructor arguments in their types, with the objects among them made."""
+    parser, _ = arguments(cls, given)
+    # A copy, because the parser turns dictionaries within into its own namespaces.
+    return dict(vars(parser.instantiate(parser.parse_object(deepcopy(settings)))))

@@ -9,13 +9,10 @@ from typing import Any
 
 import yaml
 
-from project.build import build_data
-from project.cli import Request, next_command, read_flags, run_command, shown
-from project.config import Config, combine
+from project.cli import Request, help_text, next_command, read_flags, run_command, shown
+from project.config import Config, combine, make_data, read_layer
 from project.data import TableData
-from project.engine.checkpoints import Stopped
-from project.help import help_text
-from project.layers import UsageError, read_layer
+from project.errors import Stopped, UsageError
 from project.models import TableModel, load_checkpoint
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores
 from project.run_folder import find_checkpoint
@@ -77,7 +74,7 @@ def train(
         Stopped: If the run was asked to stop, and has saved its state.
     """
     start = time.perf_counter()
-    data = build_data(config)
+    data = make_data(config)
     trainer, model, folder = fit_model(config, data, resume, folder, quiet)
     facts = {"command": command, "seconds": time.perf_counter() - start}
     report = finish(trainer, model, data, folder, config, facts)

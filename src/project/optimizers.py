@@ -11,8 +11,8 @@ from lightning.pytorch import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
+from project.classes import class_path, find_class
 from project.engine.muon import MuonWithAdamW
-from project.names import class_path, find_class
 
 OPTIMIZER_MODULES = ("torch.optim",)
 SCHEDULER_MODULES = ("torch.optim.lr_scheduler",)

@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from project.config import Config
-from project.layers import flatten
+from project.config import Config, flatten
 from project.table.columns import KINDS, Finding
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")

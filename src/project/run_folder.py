@@ -12,7 +12,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from project.config import ROOT, Config
-from project.layers import UsageError
+from project.errors import UsageError
 from project.models import TableModel, load_checkpoint, restore_model
 
 

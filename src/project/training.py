@@ -11,13 +11,12 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from project.baselines import baseline_scores
-from project.build import build_model, build_trainer, set_threads
 from project.cli import next_command
-from project.config import Config
+from project.config import Config, build_trainer, make_model
 from project.data import TableData
 from project.engine.callbacks import RunLogger
-from project.engine.checkpoints import Stopped
-from project.layers import UsageError
+from project.engine.threads import set_threads
+from project.errors import Stopped, UsageError
 from project.models import TableModel, load_checkpoint
 from project.report import log_hparams, print_columns, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
@@ -61,7 +60,7 @@ def fit_model(
     if isinstance(data, Table) and resume is None and not quiet:
         print_columns(*data.describe(), num_rows)
     seed_everything(config["seed"], verbose=False)
-    model = build_model(config, data.schema)
+    model = make_model(config, data)
     batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
     if batch_norm and num_rows % data.num_batch_rows == 1:
         raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")

@@ -29,7 +29,7 @@ from project.compare.summary import Summary, summarize
 from project.compare.table import number, tables
 from project.compare.words import cautions, findings
 from project.compare.worker import Result, Task, read_results
-from project.layers import read_layer
+from project.config import read_layer
 
 Made = tuple[Summary, Comparison]
 Losses = Mapping[str, Sequence[Sequence[float]]]

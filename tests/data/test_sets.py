@@ -5,8 +5,8 @@ import pytest
 from sklearn import datasets
 
 from project import data
+from project.classes import class_names, find_class
 from project.data import TableData
-from project.names import class_names, find_class
 from project.table import Table
 
 SETS = [find_class(name, (), TableData) for name in class_names(("project.data",), TableData).values()]

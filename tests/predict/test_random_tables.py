@@ -24,8 +24,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from project.classes import free_name
 from project.fit import main as fit
-from project.names import free_name
 from project.predict.__main__ import main as predict
 
 Rng = random.Random

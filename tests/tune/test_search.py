@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from project.layers import UsageError, flatten
+from project.config import flatten
+from project.errors import UsageError
 from project.tune.__main__ import main
 from project.tune.search import corners, fill, ranges, untuned_values
 from project.tune.settings import read_search

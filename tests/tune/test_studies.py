@@ -18,7 +18,7 @@ import small_tuning
 import yaml
 from small_tuning import SMALL, trials
 
-from project.layers import read_layer
+from project.config import read_layer
 from project.run_folder import alone
 from project.tune.__main__ import main
 

@@ -15,8 +15,7 @@ from small_tuning import tune as tune_into
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from project.config import combine
-from project.layers import flatten, read_layer
+from project.config import combine, flatten, read_layer
 from project.many.paired import bootstrap_interval
 from project.tune.__main__ import main
 from project.tune.report import compare_scores, conclusions

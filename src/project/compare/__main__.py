@@ -12,8 +12,7 @@ from typing import Any
 
 from joblib import cpu_count
 
-from project.build import build_data, build_model
-from project.cli import Request, VerbParser, next_command, parsed, run_command, shown
+from project.cli import CommandParser, Request, help_text, next_command, parsed, run_command, shown
 from project.compare.bands import write_bands
 from project.compare.cluster import cluster
 from project.compare.console import print_summary
@@ -21,14 +20,13 @@ from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
 from project.compare.summary import summarize
 from project.compare.worker import Result, Task, read_results, run
-from project.config import Config
-from project.help import help_text
-from project.layers import Layer, UsageError, read_layer
+from project.config import Config, Layer, make_data, make_model, read_layer
+from project.data import TableData
+from project.errors import UsageError
 from project.many.jobs import run_all
 from project.models import TableModel
 from project.report import print_columns
 from project.run_folder import alone, create_folder
-from project.schema import Schema
 from project.table import Table
 
 DESCRIPTION = """\
@@ -50,8 +48,8 @@ def main(args: Sequence[str] | None = None) -> int:
     return run_command(_main, args)
 
 
-def _parser() -> VerbParser:
-    parser = VerbParser("project.compare", DESCRIPTION)
+def _parser() -> CommandParser:
+    parser = CommandParser("project.compare", DESCRIPTION)
     parser.usage = "%(prog)s [--optimizers NAME|FILE,...] [--seeds N] [--rates auto|none|LIST] [any argument of fit]"
     for name, metavar, text in (
         (
@@ -155,11 +153,11 @@ def compare(
     """
     config = entries[0].config
     last_seed = config["seed"] + settings.tuning_seeds + settings.seeds - 1
-    build_data({**config, "seed": last_seed})  # refuses too large ones
-    data = build_data(config)
+    make_data({**config, "seed": last_seed})  # refuses too large ones
+    data = make_data(config)
     num_rows = len(data.split("train").x)
     title = data.path.name if isinstance(data, Table) else _short(config, "data")
-    sizes = [_make(entry, data.schema).num_parameters for entry in entries]
+    sizes = [_make(entry, data).num_parameters for entry in entries]
     if isinstance(data, Table):
         print_columns(*data.describe(), num_rows)
     with contextlib.ExitStack() as stack:
@@ -199,9 +197,9 @@ def compare(
     return folder
 
 
-def _make(entry: Entry, schema: Schema) -> TableModel:
+def _make(entry: Entry, data: TableData) -> TableModel:
     try:
-        return build_model(entry.config, schema)
+        return make_model(entry.config, data)
     except UsageError as error:
         raise UsageError(f"{entry.label}: {error}") from error
 

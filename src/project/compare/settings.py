@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from torch.optim import Optimizer
 
-from project.config import ROOT, SECTIONS, Config, arguments, check, combine
-from project.layers import COMMAND_LINE, Layer, UsageError, read_layer
-from project.names import find_class, nearest
+from project.classes import find_class
+from project.config import COMMAND_LINE, ROOT, SECTIONS, Config, Layer, arguments, check, combine, read_layer
+from project.errors import UsageError, nearest
 
 PLAN = "compare.yaml"
 """The file in a comparison's folder with all that it was asked to do."""

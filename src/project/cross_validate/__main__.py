@@ -12,15 +12,12 @@ import yaml
 from pyarrow import csv
 from tqdm import tqdm
 
-from project.build import build_data
-from project.cli import VerbParser, next_command, run_command, shown
-from project.config import Config, combine
+from project.cli import CommandParser, help_text, next_command, run_command, shown
+from project.config import Config, combine, make_data
 from project.cross_validate.folds import Fold, Tested, predict_test, predictions_table, spread
+from project.errors import Diverged, UsageError
 from project.fit import train
-from project.help import help_text
-from project.layers import UsageError
 from project.many.jobs import run_all
-from project.models import Diverged
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_columns, print_scores, write_report
 from project.run_folder import create_folder, run_name
 from project.table import Table
@@ -45,7 +42,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    parser = VerbParser("project.cross_validate", DESCRIPTION)
+    parser = CommandParser("project.cross_validate", DESCRIPTION)
     parser.usage = "%(prog)s [--folds K] [--repeats R] [--jobs N] [any argument of project.fit]"
     again = "do it R times with other folds, drawn with data.seed, data.seed + 1, ... [1]"
     at_once = "folds to train at the same time, each in a process with one thread [1]"
@@ -160,7 +157,7 @@ def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
             drawn = settings | {"num_folds": num_folds, "fold": index, "seed": settings["seed"] + repeat}
             changed = {**config, "data": {**config["data"], "init_args": drawn}}
             if index == 0:  # the folds of a repeat share a table
-                data = build_data(changed)
+                data = make_data(changed)
                 table = data.read()
                 numbers = np.arange(1, len(table.y) + 1) if data.numbers is None else data.numbers
             data.fold = index
@@ -170,7 +167,7 @@ def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
             folds.append(Fold(repeat + 1, index + 1, name, changed, numbers[rows], table.y[rows]))
-    data = build_data(folds[0].config)
+    data = make_data(folds[0].config)
     data.split("train")
     if isinstance(data, Table):
         print_columns(*data.describe(), len(data.split("train").x))

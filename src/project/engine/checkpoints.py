@@ -12,6 +12,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from project.errors import Stopped
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the old checkpoint and then renames: there is always a whole one."""
@@ -36,18 +38,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise OSError(f"the checkpoint {path} cannot be written: {error.strerror}") from error
-
-
-class Stopped(Exception):
-    """The run was asked to stop, and its state is saved.
-
-    Attributes:
-        signal: The number of the signal that asked.
-    """
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.signal = signum
 
 
 class Resumable(Callback):

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from project.baselines import baseline_scores
-from project.build import build_data, build_plain_trainer, set_threads
-from project.cli import VerbParser, run_command
-from project.config import Config
+from project.cli import CommandParser, run_command
+from project.config import Config, build_plain_trainer, make_data
 from project.data import Split, TensorLoader
 from project.data.base import EVALUATION_BATCH_SIZE
 from project.data.splits import SPLITS
+from project.engine.threads import set_threads
 from project.models import TableModel
 from project.models.outputs import predictions
 from project.predict.thresholds import BEST_F1, best_f1_threshold, check_threshold, choose_classes, threshold_metrics
@@ -71,7 +71,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    parser = VerbParser("project.evaluate", DESCRIPTION)
+    parser = CommandParser("project.evaluate", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
     parser.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file with the target to test on")
     parser.add_argument(
@@ -126,7 +126,7 @@ def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None)
         raise ValueError(f"{run} was not written by project.fit and does not say what to test on")
     threshold = check_threshold(threshold, model.schema.target, BEST_F1)
     torch.set_flush_denormal(True)
-    data = build_data(config)
+    data = make_data(config)
     data.schema = model.schema  # what the run learned, not what the data would teach today
     whole = {**config, "trainer": {**config["trainer"], "limit_test_batches": None}}
     notes: list[str] = []

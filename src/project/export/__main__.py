@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from project.build import build_data
-from project.cli import VerbParser, run_command
-from project.config import Config
+from project.cli import CommandParser, run_command
+from project.config import Config, make_data
 from project.data.base import EVALUATION_BATCH_SIZE
 from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
 from project.run_folder import load_best, written_whole
@@ -53,7 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    parser = VerbParser("project.export", DESCRIPTION)
+    parser = CommandParser("project.export", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, type=Path, help="the file to write")
     parser.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="what to write [onnx]")
@@ -135,7 +134,7 @@ def read_test_rows(config: Config | None, schema: Schema) -> NDArray[np.float64]
     """
     if config is None:
         raise ValueError("the checkpoint was not written by project.fit")
-    data = build_data(config)
+    data = make_data(config)
     data.schema = schema
     return data.raw_rows("test")
 

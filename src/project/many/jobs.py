@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from project.cli import silence
-from project.engine.checkpoints import Stopped
+from project.errors import Stopped
 
 Result = TypeVar("Result")
 

@@ -10,12 +10,10 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from project.build import build_data
-from project.config import Config
+from project.config import Config, make_data
 from project.data import TableData
 from project.engine.callbacks import RunLogger
-from project.engine.checkpoints import Stopped
-from project.models import Diverged
+from project.errors import Diverged, Stopped
 from project.report import log_hparams, write_report
 from project.training import finish, fit_model, lowest_val_loss
 
@@ -41,7 +39,7 @@ def load_data(config: Config, token: float) -> TableData:
 
 @lru_cache(maxsize=1)
 def _read(section: str, token: float) -> TableData:  # noqa: ARG001  # a part of the key
-    return build_data({"data": json.loads(section), "seed": 0})
+    return make_data({"data": json.loads(section), "seed": 0})
 
 
 def run_one(

@@ -4,10 +4,8 @@ from project.models.base import TableModel
 from project.models.feed_forward import FeedForward
 from project.models.linear import LinearRegression, LogisticRegression
 from project.models.load import load_checkpoint, load_model, restore_model
-from project.models.loss_record import Diverged
 
 __all__ = [
-    "Diverged",
     "FeedForward",
     "LinearRegression",
     "LogisticRegression",

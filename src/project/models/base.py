@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from project.classes import class_path
+from project.errors import Diverged
 from project.metrics import class_metrics, number_metrics, two_columns
-from project.models.loss_record import Diverged, LossRecord
+from project.models.loss_record import LossRecord
 from project.models.outputs import make_class_weights, mean_loss
-from project.names import class_path
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema
 

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from project.errors import nearest
 from project.models.base import TableModel
 from project.models.initialize import FUNCTIONS, initialize
 from project.models.input_layer import make_input_layer
-from project.names import nearest
 from project.schema import Schema
 
 # The others need arguments, or do not act on each unit by itself.

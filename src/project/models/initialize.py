@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from project.names import nearest
+from project.errors import nearest
 
 
 def _bernoulli(weight: nn.Parameter) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
+from project.classes import find_class
 from project.models.base import TableModel
-from project.names import find_class
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:

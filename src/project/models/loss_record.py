@@ -6,12 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from project.errors import Diverged
+
 DIVERGED = 1e6
 """A loss this many times the first one (or 1, if that is larger) has diverged, though it is still finite."""
-
-
-class Diverged(RuntimeError):
-    """The loss became infinite, not a number, or far larger than it was at the start."""
 
 
 class LossRecord:

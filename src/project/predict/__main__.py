@@ -17,9 +17,9 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 from tqdm import tqdm
 
-from project.cli import VerbParser, run_command
+from project.classes import free_name
+from project.cli import CommandParser, run_command
 from project.data.base import worker_threads
-from project.names import free_name
 from project.predict.predictor import Predictor
 from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import written_whole
@@ -45,7 +45,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    parser = VerbParser("project.predict", DESCRIPTION)
+    parser = CommandParser("project.predict", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
     parser.add_argument("input", metavar="INPUT", type=Path, help="a CSV or Parquet file, or a folder of Parquet files")
     parser.add_argument("-o", "--output", required=True, type=Path, help="a .csv, .csv.gz or .parquet file to write")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from project.layers import UsageError
+from project.errors import UsageError
 from project.metrics import class_metrics
 from project.schema import Target
 

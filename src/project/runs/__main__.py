@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from project.cli import VerbParser, run_command, shown
-from project.layers import PLACE, UsageError, flatten
-from project.names import nearest
+from project.cli import CommandParser, run_command, shown
+from project.config import PLACE, flatten
+from project.errors import UsageError, nearest
 from project.run_folder import default_logs
 
 DESCRIPTION = """\
@@ -51,7 +51,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    parser = VerbParser("project.runs", DESCRIPTION)
+    parser = CommandParser("project.runs", DESCRIPTION)
     parser.usage = """%(prog)s [LOGS] [--sort COLUMN] [--where COLUMN=TEXT]... [--all] [--csv]
        %(prog)s [LOGS] --diff A B"""
     where = "only runs with this text in a column, as it is shown, or with COLUMN~TEXT within it; all of several hold"

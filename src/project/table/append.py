@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from project.names import nearest
+from project.errors import nearest
 from project.table.cells import is_simple, is_text
 from project.table.files import read_file
 

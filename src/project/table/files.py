@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import dataset
 
-from project.names import nearest
+from project.errors import nearest
 
 SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""

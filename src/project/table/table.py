@@ -14,7 +14,7 @@ from project.data.base import TableData, worker_threads
 from project.data.raw_table import RawTable, Split, encode_target
 from project.data.splits import Rows
 from project.encoder import encoded_names
-from project.names import nearest
+from project.errors import nearest
 from project.schema import Column, Schema, learn_target
 from project.table.append import append_file
 from project.table.cells import CellReader, is_simple

@@ -9,11 +9,9 @@ from typing import Any
 
 from joblib import cpu_count
 
-from project.build import build_data, build_model
-from project.cli import Request, VerbParser, next_command, run_command, shown
-from project.config import Config
-from project.help import help_text
-from project.layers import Layer, UsageError, read_layer
+from project.cli import CommandParser, Request, help_text, next_command, run_command, shown
+from project.config import Config, Layer, make_data, make_model, read_layer
+from project.errors import UsageError
 from project.many.one_of_many import said
 from project.table import Table
 from project.tune.search import ranges
@@ -38,8 +36,8 @@ def main(args: Sequence[str] | None = None) -> int:
     return run_command(_main, args)
 
 
-def _parser() -> VerbParser:
-    parser = VerbParser("project.tune", DESCRIPTION)
+def _parser() -> CommandParser:
+    parser = CommandParser("project.tune", DESCRIPTION)
     parser.usage = "%(prog)s [--config FILE]... [--trials N] [--seeds N] [--jobs N] [any argument of project.fit]"
     at_once = "trials at the same time, each in a process [all cores]; with 1, the same seed gives the same trials"
     storage = "an Optuna URL; machines with the same one and the same --name share the trials [study.db in the folder]"
@@ -101,17 +99,17 @@ def _check(config: Config, corners: Sequence[Config], num_seeds: int) -> str:
     Returns:
         Words for the training rows.
     """
-    data, trainer = build_data(config), config["trainer"]
+    data, trainer = make_data(config), config["trainer"]
     if trainer["enable_checkpointing"] is False or trainer["fast_dev_run"]:
         raise UsageError("tuning tests the best checkpoint: leave trainer.enable_checkpointing and fast_dev_run alone")
     if not len(data.split("val").x) or trainer["limit_val_batches"] == 0:
         raise UsageError("tuning compares validation losses, and there are no validation rows: see data.val_fraction")
-    build_model(config, data.schema)
-    build_data({**config, "seed": config["seed"] + num_seeds - 1})  # refuses seeds that are too large
+    make_model(config, data)
+    make_data({**config, "seed": config["seed"] + num_seeds - 1})  # refuses seeds that are too large
     for corner in corners:
         try:
-            build_data(corner)
-            build_model(corner, data.schema)
+            make_data(corner)
+            make_model(corner, data)
         except Exception as error:  # a class of the user's may raise any
             raise UsageError(f"tune.search: {said(error)}") from error
     title = data.path.name if isinstance(data, Table) else type(data).__name__

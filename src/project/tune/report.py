@@ -15,8 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from project.config import Config
-from project.layers import flatten
+from project.config import Config, flatten
 from project.many.paired import Interval, bootstrap_interval, differs
 from project.tune.study import outcome
 

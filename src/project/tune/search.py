@@ -6,8 +6,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from project.config import Config, combine
-from project.layers import Layer, UsageError, inside, parts_of
+from project.config import Config, Layer, combine, inside, parts_of
+from project.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from project.config import ROOT, SECTIONS, Config, check, combine
-from project.layers import COMMAND_LINE, Layer, UsageError, inside, parts_of, read_layer
-from project.names import nearest
+from project.config import COMMAND_LINE, ROOT, SECTIONS, Config, Layer, check, combine, inside, parts_of, read_layer
+from project.errors import UsageError, nearest
 from project.tune.search import (
     Choices,
     Range,

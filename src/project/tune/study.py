@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from project.config import Config
-from project.layers import PLACE, UsageError, flatten
+from project.config import PLACE, Config, flatten
+from project.errors import UsageError
 from project.tune.search import Choices, Range
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -16,13 +16,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from optuna.trial import FrozenTrial, TrialState
 
-from project.config import NESTED_MODULES, Config
+from project.classes import find_class
+from project.config import NESTED_MODULES, Config, read_layer
 from project.engine.callbacks import RunLogger
-from project.engine.checkpoints import Stopped
-from project.layers import read_layer
+from project.errors import Diverged, Stopped
 from project.many.one_of_many import load_data, run_one, said
-from project.models import Diverged
-from project.names import find_class
 from project.report import log_hparams
 from project.training import fit_model
 from project.tune.search import Search, configure, fill

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import project.data
+from project.classes import class_names, class_path, find_class
 from project.data import Iris, TableData
-from project.names import class_names, class_path, find_class
 
 OWN = "from project.data.bundled import Iris, Wine\n\n\nclass {name}(Wine):\n    pass\n"
 

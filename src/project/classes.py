@@ -1,21 +1,12 @@
 """Classes by name: a short name where it is known, an import path anywhere else."""
 
-import difflib
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Collection, Iterable, Iterator
 from types import ModuleType
 
-
-def nearest(name: object, names: Iterable[str]) -> str:
-    """The end of an error message: the most similar name, or all of them (but no more than 50) if none is similar."""
-    names = sorted(names)
-    if found := difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.6):
-        meant = next(n for n in names if n.lower() == found[0])
-        return f"did you mean {meant if meant == meant.strip() else repr(meant)}?"
-    more = f" and {len(names) - 50} more" if len(names) > 50 else ""
-    return f"there are {', '.join(names[:50])}{more}" if names else "there is nothing to set"
+from project.errors import nearest
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
@@ -93,6 +84,6 @@ def class_path(cls: type) -> str:
     parts = cls.__module__.split(".")
     for end in range(1, len(parts) + 1):
         module = ".".join(parts[:end])
-        if getattr(importlib.import_module(module), cls.__name__, None) is cls:
+        if vars(importlib.import_module(module)).get(cls.__name__) is cls:
             return f"{module}.{cls.__name__}"
     return f"{cls.__module__}.{cls.__qualname__}"
