@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from set_up import set_up
 
 from project.errors import Diverged
 from project.examples.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
@@ -75,8 +76,8 @@ def test_l5_two_ways_to_a_gradient():
 
 def test_l6_r7_gradient_of_logistic_regression():
     data = FiveRows()
-    model = LogisticRegression(data.schema).double()
-    x, y = (t.double() for t in data.split("train"))
+    model = LogisticRegression(set_up(data).schema).double()
+    x, y = (t.double() for t in set_up(data).splits["train"])
     model.loss(model(x), y).backward()
 
     x, y = x.numpy(), y.numpy()
@@ -89,7 +90,7 @@ def test_l6_r7_gradient_of_logistic_regression():
 @pytest.mark.parametrize("lr", [1e-3, 1e-2])
 def test_r7_updates_by_hand_equal_those_of_sgd(lr):
     data = FiveRows(batch_size=1)
-    model = LogisticRegression(data.schema).double()
+    model = LogisticRegression(set_up(data).schema).double()
     sgd, losses = torch.optim.SGD(model.parameters(), lr), []
     w, b = (p.detach().numpy().copy() for p in model.parameters())
     for _ in range(10):
@@ -125,9 +126,9 @@ def test_l6_r8_gradient_of_a_two_layer_net_and_its_descent():
     data = RandomLabels()
     settings = {"init": "uniform_", "init_settings": {"a": 0.0, "b": 1e-2}}
     torch.manual_seed(0)
-    model = FeedForward(data.schema, hidden_sizes=(64,), activation="Sigmoid", **settings).double()
+    model = FeedForward(set_up(data).schema, hidden_sizes=(64,), activation="Sigmoid", **settings).double()
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    x, y = (t.double() for t in data.split("train"))
+    x, y = (t.double() for t in set_up(data).splits["train"])
     by_hand, losses = [p.detach().numpy().copy() for p in model.parameters()], []
     assert not by_hand[1].any()
     assert not by_hand[3].any()
@@ -180,8 +181,8 @@ class Sigmoid:
 def test_l6_r9_modular_backprop():
     """Forward and backward pairs, composed; they start from (ŷ − y) / (ŷ (1 − ŷ)) / N."""
     data = RandomLabels()
-    model = FeedForward(data.schema, hidden_sizes=(100,)).double()
-    x, y = (t.double() for t in data.split("train"))
+    model = FeedForward(set_up(data).schema, hidden_sizes=(100,)).double()
+    x, y = (t.double() for t in set_up(data).splits["train"])
     model.loss(model(x), y).backward()
 
     first, second = Linear(model.net[0]), Linear(model.net[2])
@@ -209,8 +210,8 @@ def test_l7_a_larger_weight_makes_a_steeper_curve():
 def test_r11_one_sweep_of_central_differences():
     """w is updated first, and then b with the new w."""
     data = HeightWeight()
-    model = LinearRegression(data.schema, init="ones_")
-    x, y = data.split("train")
+    model = LinearRegression(set_up(data).schema, init="ones_")
+    x, y = set_up(data).splits["train"]
     w, b, delta = model.linear.weight.data, model.linear.bias.data, 0.1
 
     def loss() -> torch.Tensor:
@@ -231,7 +232,7 @@ def test_r11_one_sweep_of_central_differences():
 def test_r12_a_line_that_diverges():
     """Row by row, as printed: gradients, and losses that explode."""
     data = ThreePoints(batch_size=1)
-    model = line_through_origin(data.schema)
+    model = line_through_origin(set_up(data).schema)
     sgd, gradients, losses = torch.optim.SGD(model.parameters(), lr=0.01), [], []
     for _ in range(2):
         for x, y in data.train_dataloader():
@@ -250,7 +251,7 @@ def test_a_loss_that_diverges_stops_the_training():
     """R12: the losses 100, 3180.96, 604238.8, 28994192, 2.33e8 pass a million times the first one at step 5."""
     data = ThreePoints(batch_size=1)
     sgd = partial(torch.optim.SGD, lr=0.01)
-    model = LinearRegression(data.schema, bias=False, init="ones_", optimizer=sgd)
+    model = LinearRegression(set_up(data).schema, bias=False, init="ones_", optimizer=sgd)
     with pytest.raises(Diverged, match=r"at step 5 with SGD at a learning rate of 0\.01"):
         make_trainer(10).fit(model, data)
 
@@ -260,7 +261,7 @@ def test_a_net_on_numbers_by_chance_learns_their_mean():
     torch.manual_seed(0)
     data = RandomNumbers(batch_size=32, shuffle=True)
     sgd = partial(torch.optim.SGD, lr=0.01, momentum=0.9)
-    model = FeedForward(data.schema, hidden_sizes=(32, 64, 32), activation="Identity", optimizer=sgd)
+    model = FeedForward(set_up(data).schema, hidden_sizes=(32, 64, 32), activation="Identity", optimizer=sgd)
     make_trainer(4).fit(model, data)
-    x, y = data.split("train")
+    x, y = set_up(data).splits["train"]
     assert model.loss(model(x), y).item() == pytest.approx(1 / 12, rel=0.1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
+from set_up import set_up
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
@@ -37,7 +38,7 @@ def trainer(**settings) -> Trainer:
 
 def training_loss(model: TableModel, data: BreastCancer) -> float:
     with torch.no_grad():
-        x, y = data.split("train")
+        x, y = set_up(data).splits["train"]
         return model.loss(model(x), y).item()
 
 
@@ -59,7 +60,7 @@ def test_every_optimizer_of_torch_is_tried_here():
 def test_trains_with_its_default_settings(name):
     torch.manual_seed(0)
     data = BreastCancer(batch_size="full" if name in FULL_BATCH else 32)
-    model = LogisticRegression(data.schema, optimizer=name)
+    model = LogisticRegression(set_up(data).schema, optimizer=name)
     before = training_loss(model, data)
     trainer(max_epochs=3).fit(model, data)
     assert training_loss(model, data) < before - 0.001
@@ -69,13 +70,13 @@ def test_trains_with_its_default_settings(name):
 def test_wants_the_full_batch(name):
     data = BreastCancer()
     with pytest.raises(ValueError, match=f"{name} .*batch_size full"):
-        trainer().fit(LogisticRegression(data.schema, optimizer=name), data)
+        trainer().fit(LogisticRegression(set_up(data).schema, optimizer=name), data)
 
 
 @pytest.mark.parametrize("spec", ["SparseAdam", "torch.optim.SparseAdam", torch.optim.SparseAdam])
 def test_sparse_adam_says_why_not(spec):
     with pytest.raises(ValueError, match="SparseAdam cannot be used: it takes sparse gradients"):
-        LogisticRegression(BreastCancer().schema, optimizer=spec)
+        LogisticRegression(set_up(BreastCancer()).schema, optimizer=spec)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_an_optimizer_may_come_without_settings(spec):
 )
 def test_an_unknown_optimizer_is_named(spec, message):
     with pytest.raises(ValueError, match=message):
-        LogisticRegression(BreastCancer().schema, optimizer=spec)
+        LogisticRegression(set_up(BreastCancer()).schema, optimizer=spec)
 
 
 class Halving(Optimizer):
@@ -128,7 +129,7 @@ class Halving(Optimizer):
 
 def test_any_other_class_will_do():
     data = BreastCancer(batch_size="full")
-    model = LogisticRegression(data.schema, optimizer=Halving)
+    model = LogisticRegression(set_up(data).schema, optimizer=Halving)
     start = model.linear.weight.detach().clone()
     trainer(max_epochs=2).fit(model, data)
     assert torch.equal(model.linear.weight, start / 4)
@@ -139,7 +140,9 @@ def test_weight_decay_spares_nothing_unless_asked(decay_biases):
     """A step of SGD by hand: biases and normalisation weights shrink too, or do not."""
     data = BreastCancer(batch_size="full")
     sgd = partial(torch.optim.SGD, lr=0.1, weight_decay=0.5)
-    model = FeedForward(data.schema, hidden_sizes=(8,), batch_norm=True, optimizer=sgd, decay_biases=decay_biases)
+    model = FeedForward(
+        set_up(data).schema, hidden_sizes=(8,), batch_norm=True, optimizer=sgd, decay_biases=decay_biases
+    )
     with torch.no_grad():
         model.net[1].bias.fill_(0.3)
     start = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -157,7 +160,7 @@ def test_the_fused_implementation_is_the_default_and_can_be_refused():
     data = BreastCancer(batch_size="full")
     for settings, fused in (({}, True), ({"fused": False}, False), ({"foreach": True}, None)):
         run = trainer(max_epochs=1)
-        run.fit(LogisticRegression(data.schema, optimizer=partial(torch.optim.Adam, **settings)), data)
+        run.fit(LogisticRegression(set_up(data).schema, optimizer=partial(torch.optim.Adam, **settings)), data)
         assert run.optimizers[0].param_groups[0]["fused"] is fused
 
 
@@ -258,7 +261,10 @@ class Convolution(TableModel):
 def test_muon_trains_nets_of_all_shapes(bias):
     """Matrices alone, and convolutions, which AdamW takes."""
     data = Digits(batch_size="full")
-    models = [LogisticRegression(data.schema, bias=bias, optimizer="Muon"), Convolution(data.schema, optimizer="Muon")]
+    models = [
+        LogisticRegression(set_up(data).schema, bias=bias, optimizer="Muon"),
+        Convolution(set_up(data).schema, optimizer="Muon"),
+    ]
     for model in models:
         start = [p.detach().clone() for p in model.parameters()]
         trainer(max_epochs=1, limit_val_batches=0).fit(model, data)
@@ -270,7 +276,7 @@ def test_muon_spares_biases_from_weight_decay_if_asked():
     for decay_biases in (True, False):
         torch.manual_seed(0)
         muon = partial(torch.optim.Muon, lr=0.1, weight_decay=0.9)
-        model = FeedForward(data.schema, hidden_sizes=(8,), optimizer=muon, decay_biases=decay_biases)
+        model = FeedForward(set_up(data).schema, hidden_sizes=(8,), optimizer=muon, decay_biases=decay_biases)
         trainer(max_epochs=1).fit(model, data)
         runs.append(model.net[0])
     assert torch.equal(runs[0].weight, runs[1].weight)
@@ -317,7 +323,7 @@ def rates_of(scheduler: Any, max_epochs: int = 2, optimizer: Any = None, **optio
     data, rates = BreastCancer(batch_size=100, **options), Rates()
     assert len(data.train_dataloader()) == BATCHES
     optimizer = optimizer or partial(torch.optim.SGD, lr=0.1, momentum=0.9)
-    model = LogisticRegression(data.schema, optimizer=optimizer, scheduler=scheduler)
+    model = LogisticRegression(set_up(data).schema, optimizer=optimizer, scheduler=scheduler)
     trainer(max_epochs=max_epochs, callbacks=[rates]).fit(model, data)
     return rates
 
@@ -362,7 +368,7 @@ def test_cosine_ends_with_the_last_epoch_by_itself():
 
 def test_cosine_needs_its_length_where_the_run_has_no_last_epoch():
     """With ``max_steps`` alone; its own guess would be a rate of 0 in every second epoch."""
-    model = LogisticRegression(BreastCancer().schema, optimizer="SGD", scheduler="CosineAnnealingLR")
+    model = LogisticRegression(set_up(BreastCancer()).schema, optimizer="SGD", scheduler="CosineAnnealingLR")
     with pytest.raises(ValueError, match="T_max"):
         trainer(max_epochs=None, max_steps=10).fit(model, BreastCancer())
 
@@ -414,10 +420,10 @@ def test_a_plateau_follows_the_validation_loss():
 @pytest.mark.parametrize("name", sorted(CODE_SCHEDULES))
 def test_a_schedule_made_of_code_says_why_not(name):
     with pytest.raises(ValueError, match=f"{name} cannot be used: .*no file or checkpoint can hold"):
-        LogisticRegression(BreastCancer().schema, scheduler=name)
+        LogisticRegression(set_up(BreastCancer()).schema, scheduler=name)
 
 
 @pytest.mark.parametrize(("spec", "message"), [("StpLR", r"did you mean StepLR\?"), ("Adam", "LRScheduler")])
 def test_an_unknown_schedule_is_named(spec, message):
     with pytest.raises(ValueError, match=message):
-        LogisticRegression(BreastCancer().schema, scheduler=spec)
+        LogisticRegression(set_up(BreastCancer()).schema, scheduler=spec)

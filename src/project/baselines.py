@@ -30,8 +30,8 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    train, schema = data.split("train"), data.schema
-    target, test = schema.target, test or data.split("test")
+    train, schema = data.splits["train"], data.schema
+    target, test = schema.target, test or data.splits["test"]
     if len(train.x) > MAX_ROWS:
         few = torch.from_numpy(np.random.default_rng(0).permutation(len(train.x))[:MAX_ROWS])
         train = Split(train.x[few], train.y[few])

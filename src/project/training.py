@@ -18,10 +18,9 @@ from project.engine.callbacks import RunLogger
 from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError
 from project.models import TableModel, load_checkpoint
-from project.report import log_hparams, print_columns, write_report
+from project.report import log_hparams, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 from project.schema import Schema
-from project.table import Table
 
 
 def fit_model(
@@ -56,9 +55,10 @@ def fit_model(
         saved = load_checkpoint(checkpoint)
         step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
         data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
-    num_rows = len(data.split("train").x)
-    if isinstance(data, Table) and resume is None and not quiet:
-        print_columns(*data.describe(), num_rows)
+    data.setup()
+    num_rows = len(data.splits["train"].x)
+    if resume is None and not quiet:
+        data.describe()
     seed_everything(config["seed"], verbose=False)
     model = make_model(config, data)
     batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
@@ -76,7 +76,7 @@ def fit_model(
     else:
         folder.mkdir(parents=True)
     try:
-        validates = len(data.split("val").x) and config["trainer"]["limit_val_batches"] != 0
+        validates = len(data.splits["val"].x) and config["trainer"]["limit_val_batches"] != 0
         if resume is None:
             write_config(folder, config)
         trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
@@ -84,9 +84,8 @@ def fit_model(
         if quiet and trainer.progress_bar_callback is not None:
             trainer.progress_bar_callback.disable()
         elif not quiet:
-            name = data.path.name if isinstance(data, Table) else short(data)
             parameters = f"parameters: {model.num_parameters:,}"
-            print(f"Training {short(model)} on {num_rows:,} rows of {name}; {parameters}")
+            print(f"Training {short(model)} on {num_rows:,} rows of {data.title}; {parameters}")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
@@ -161,7 +160,7 @@ def test_model(trainer: Trainer, model: TableModel, data: TableData, folder: Pat
         The metrics of the test rows; empty if there are none.
     """
     best = folder / "checkpoints" / "best.ckpt"
-    if not len(data.split("test").x) or trainer.limit_test_batches == 0:
+    if not len(data.splits["test"].x) or trainer.limit_test_batches == 0:
         if best.exists():
             model.load_state_dict(load_checkpoint(best)["state_dict"])
         return {}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from project.data import TableData
-from project.data.raw_table import RawTable
+from project.data.base import RawTable
 from project.models import FeedForward
 
 

@@ -11,6 +11,7 @@ import own_models
 import pytest
 import torch
 import yaml
+from set_up import set_up
 
 from project.compare.__main__ import main
 from project.fit import main as fit_main
@@ -123,7 +124,7 @@ def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compar
         "1",
     )
     data = own_models.Correlated(scale=False)
-    x = np.column_stack([data.split("train").x.double().numpy(), np.ones(len(data.split("train").x))])
+    x = np.column_stack([set_up(data).splits["train"].x.double().numpy(), np.ones(len(set_up(data).splits["train"].x))])
     curvatures = np.linalg.eigvalsh(2 * x.T @ x / len(x))
     best = 2 / (curvatures.min() + curvatures.max())
     (chosen,) = {run["task"]["rate"] for run in runs_of(folder, stage="final")} - {0.001}

@@ -5,6 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from set_up import set_up
 from sklearn.preprocessing import StandardScaler
 
 from project.data import BreastCancer, Digits, Iris, RawTable, TableData, Wine
@@ -31,7 +32,7 @@ CLASSES = {"y": (np.arange(60) % 7 > 4).astype(int), "classes": ["no", "yes"]}
 
 def rows(data: TableData, split: str) -> list[int]:
     """Row numbers of a split that is not scaled."""
-    return data.split(split).x[:, 0].int().tolist()
+    return set_up(data).splits[split].x[:, 0].int().tolist()
 
 
 @pytest.mark.parametrize("target", [CLASSES, {"y": NUMBERS}], ids=["classes", "number"])
@@ -48,8 +49,8 @@ def test_every_row_is_in_one_split(target, shuffle, fractions):
 @pytest.mark.parametrize("seed", [0, 1, 2022])
 def test_every_class_has_its_share_of_every_split_within_one_row(data_class, seed):
     data = data_class(seed=seed)
-    y = {split: data.split(split).y.long() for split in SPLITS}
-    num_classes = len(data.schema.target.classes)
+    y = {split: set_up(data).splits[split].y.long() for split in SPLITS}
+    num_classes = len(set_up(data).schema.target.classes)
     shares = torch.cat(list(y.values())).bincount(minlength=num_classes) / sum(map(len, y.values()))
     for split in SPLITS:
         counts = y[split].bincount(minlength=num_classes)
@@ -84,27 +85,27 @@ def test_validation_and_test_rows_change_nothing_in_schema_and_training_rows(kin
         changed["y"] = NUMBERS.copy()
         changed["y"][other_rows] = -1e6
     data = Rows(x, **changed)
-    assert data.schema == plain.schema
-    assert torch.equal(data.split("train").x, plain.split("train").x)
-    assert torch.equal(data.split("train").y, plain.split("train").y)
-    assert not torch.equal(data.split("test").x, plain.split("test").x)
+    assert set_up(data).schema == set_up(plain).schema
+    assert torch.equal(set_up(data).splits["train"].x, set_up(plain).splits["train"].x)
+    assert torch.equal(set_up(data).splits["train"].y, set_up(plain).splits["train"].y)
+    assert not torch.equal(set_up(data).splits["test"].x, set_up(plain).splits["test"].x)
 
 
 def test_scaling_is_that_of_a_standard_scaler_fitted_on_the_training_rows():
     raw, scaled = BreastCancer(scale=False), BreastCancer()
-    scaler = StandardScaler().fit(raw.split("train").x.double())
+    scaler = StandardScaler().fit(set_up(raw).splits["train"].x.double())
     for split in SPLITS:
-        expected = scaler.transform(raw.split(split).x.double())
-        np.testing.assert_allclose(scaled.split(split).x, expected, atol=1e-5)
+        expected = scaler.transform(set_up(raw).splits[split].x.double())
+        np.testing.assert_allclose(set_up(scaled).splits[split].x, expected, atol=1e-5)
 
 
 def test_a_number_to_predict_is_standardised_on_the_training_rows():
     raw, scaled = Rows(X, NUMBERS, scale=False), Rows(X, NUMBERS)
-    y = raw.split("train").y.double()
+    y = set_up(raw).splits["train"].y.double()
     for split in SPLITS:
-        expected = (raw.split(split).y.double() - y.mean()) / y.std(correction=0)
-        np.testing.assert_allclose(scaled.split(split).y, expected, atol=1e-5)
-    assert np.allclose(np.sort(raw.split("train").y), np.sort(NUMBERS[rows(raw, "train")]))
+        expected = (set_up(raw).splits[split].y.double() - y.mean()) / y.std(correction=0)
+        np.testing.assert_allclose(set_up(scaled).splits[split].y, expected, atol=1e-5)
+    assert np.allclose(np.sort(set_up(raw).splits["train"].y), np.sort(NUMBERS[rows(raw, "train")]))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_a_number_to_predict_is_standardised_on_the_training_rows():
     ids=["binary", "multiclass", "number"],
 )
 def test_targets_have_the_type_that_the_loss_wants(data, dtype):
-    x, y = next(iter(data.train_dataloader()))
+    x, y = next(iter(set_up(data).train_dataloader()))
     assert (x.shape, x.dtype) == ((16, 3), torch.float32)
     assert (y.shape, y.dtype) == ((16,), dtype)
 
@@ -127,35 +128,35 @@ def test_missing_numbers_become_the_median_of_the_training_rows_and_are_marked()
     x[::4, 0] = np.nan
     data = Rows(x, NUMBERS, scale=False)
     median = np.nanmedian(x[rows(data, "train"), 0])
-    assert data.schema.num_encoded == 4  # three numbers, and whether the second is missing
+    assert set_up(data).schema.num_encoded == 4  # three numbers, and whether the second is missing
     for split in SPLITS:
         missing = np.isnan(x[rows(data, split), 0])
         assert missing.any()
-        np.testing.assert_allclose(data.split(split).x[missing, 1], median, rtol=1e-6)
-        assert data.split(split).x[:, 3].tolist() == missing.tolist()
+        np.testing.assert_allclose(set_up(data).splits[split].x[missing, 1], median, rtol=1e-6)
+        assert set_up(data).splits[split].x[:, 3].tolist() == missing.tolist()
 
 
 @pytest.mark.parametrize(
     ("batch_size", "sizes"), [("full", [42]), (16, [16, 16, 10]), (100, [42]), ("auto", [16, 16, 10])]
 )
 def test_batch_size(batch_size, sizes):
-    loader = Rows(X, **CLASSES, batch_size=batch_size).train_dataloader()
+    loader = set_up(Rows(X, **CLASSES, batch_size=batch_size)).train_dataloader()
     assert [len(y) for _, y in loader] == sizes
     assert len(loader) == len(sizes)
 
 
 def test_evaluation_rows_come_whole_and_in_order():
-    data = Rows(X, **CLASSES, batch_size=5)
+    data = set_up(Rows(X, **CLASSES, batch_size=5))
     for loader, split in ((data.val_dataloader(), "val"), (data.test_dataloader(), "test")):
-        assert torch.equal(torch.cat([x for x, _ in loader]), data.split(split).x)
-    assert list(Rows(X, **CLASSES, val_fraction=0).val_dataloader()) == []
+        assert torch.equal(torch.cat([x for x, _ in loader]), data.splits[split].x)
+    assert list(set_up(Rows(X, **CLASSES, val_fraction=0)).val_dataloader()) == []
 
 
 def test_order_of_batches_has_a_seed_of_its_own():
     def order(data: TableData) -> list[int]:
         return torch.cat([x[:, 0] for x, _ in data.train_dataloader()]).int().tolist()
 
-    first, second = (Rows(X, **CLASSES, scale=False) for _ in range(2))
+    first, second = (set_up(Rows(X, **CLASSES, scale=False)) for _ in range(2))
     assert order(first) == order(second)
     second.order_seed = 9
     assert rows(first, "train") == rows(second, "train")
@@ -190,29 +191,36 @@ def test_too_few_rows_of_a_class_are_explained():
     y = np.zeros(60, int)
     y[5] = 1
     with pytest.raises(ValueError, match="test_fraction"):
-        _ = Rows(X, y, ["common", "rare"]).schema
+        set_up(Rows(X, y, ["common", "rare"]))
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_no_row_left_to_train_on_is_explained(shuffle):
     with pytest.raises(ValueError, match="no row of 2 is left"):
-        _ = Rows(X[:2], NUMBERS[:2], shuffle=shuffle, val_fraction=0.49, test_fraction=0.49).schema
+        set_up(Rows(X[:2], NUMBERS[:2], shuffle=shuffle, val_fraction=0.49, test_fraction=0.49))
 
 
-def test_what_is_learned_does_not_depend_on_who_asks_first():
-    schema_first, split_first, set_up = (Rows(X, **CLASSES) for _ in range(3))
-    schema = schema_first.schema
-    split = split_first.split("train")
-    set_up.setup("fit")
-    set_up.setup("test")
-    assert schema == split_first.schema == set_up.schema
-    for other in (schema_first.split("train"), set_up.split("train")):
-        assert torch.equal(other.x, split.x)
-        assert torch.equal(other.y, split.y)
+def test_a_second_set_up_changes_nothing():
+    data = set_up(Rows(X, **CLASSES))
+    schema, split = data.schema, data.splits["train"]
+    data.setup("test")
+    assert data.schema is schema
+    assert data.splits["train"] is split
+
+
+def test_a_known_schema_encodes_the_same_rows_and_refuses_others():
+    known = set_up(Rows(X, **CLASSES)).schema
+    data = Rows(X, **CLASSES)
+    data.schema = known
+    assert set_up(data).schema is known
+    other = Rows(X + 1, **CLASSES)
+    other.schema = known
+    with pytest.raises(ValueError, match="the data have changed"):
+        other.setup()
 
 
 def test_a_data_module_can_be_printed():
     data = BreastCancer()
     assert str(data) == "BreastCancer (not read yet)"
-    assert data.schema.num_encoded == 30
+    data.setup()
     assert str(data) == "BreastCancer (398 train, 57 val, 114 test)"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 from points import Points
+from set_up import set_up
 
 from project.data import TensorLoader
 from project.models import LogisticRegression
@@ -94,7 +95,9 @@ def test_the_trainer_sets_the_epoch():
 
     data, recorder = Points(60, batch_size=10), Recorder()
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    Trainer(max_epochs=3, accelerator="cpu", callbacks=[recorder], **quiet).fit(LogisticRegression(data.schema), data)
+    Trainer(max_epochs=3, accelerator="cpu", callbacks=[recorder], **quiet).fit(
+        LogisticRegression(set_up(data).schema), data
+    )
     loader, expected = data.train_dataloader(), []
     for epoch in range(3):
         loader.sampler.set_epoch(epoch)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from set_up import set_up
 from sklearn import datasets
 
 from project import data
@@ -15,14 +16,14 @@ EVERY_SET = [member for member in SETS if not issubclass(member, Table)]  # whic
 
 @pytest.mark.parametrize("data_class", EVERY_SET)
 def test_works_with_its_defaults_and_is_the_same_every_time(data_class):
-    first, second = data_class(), data_class()
+    first, second = set_up(data_class()), set_up(data_class())
     assert first.schema == second.schema
     x, y = next(iter(first.train_dataloader()))
     assert x.shape == (len(y), first.schema.num_encoded)
     assert x.isfinite().all()
     for name in ("train", "val", "test"):
-        assert (first.split(name).x == second.split(name).x).all()
-        assert (first.split(name).y == second.split(name).y).all()
+        assert (first.splits[name].x == second.splits[name].x).all()
+        assert (first.splits[name].y == second.splits[name].y).all()
 
 
 @pytest.mark.parametrize("data_class", EVERY_SET)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from set_up import set_up
 from sklearn import datasets
 
 from project.data.toy import Blobs, Circles, Moons
@@ -53,6 +54,6 @@ def test_blobs_of_the_reference_run_are_those_of_scikit_learn():
     x, y = datasets.make_blobs(n_samples=5000, centers=2, n_features=64, cluster_std=10, random_state=2020)
     data = Blobs(cluster_std=10, seed=2020, shuffle=False, scale=False, val_fraction=0.0)
     for split, part in (("train", slice(0, 4000)), ("test", slice(4000, 5000))):
-        assert torch.equal(data.split(split).x, torch.from_numpy(x[part]).float())
-        assert torch.equal(data.split(split).y, torch.from_numpy(y[part]).float())
-    assert not len(data.split("val").x)
+        assert torch.equal(set_up(data).splits[split].x, torch.from_numpy(x[part]).float())
+        assert torch.equal(set_up(data).splits[split].y, torch.from_numpy(y[part]).float())
+    assert not len(set_up(data).splits["val"].x)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from curves import read_curve
 from matplotlib.image import imread
+from set_up import set_up
 from sklearn import metrics as sk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -137,7 +138,7 @@ def test_a_file_of_the_test_rows_gives_the_figures_of_the_run(fit: Fit, tmp_path
     """Also for data that do not come from a file."""
     folder = fit("--trainer.max_epochs", "2")
     data = BreastCancer()
-    table, test = data.read(), data.split("test") and data.rows["test"]
+    table, test = data.read(), set_up(data).splits["test"] and data.rows["test"]
     rows = pd.DataFrame(table.x[test], columns=list(table.columns))
     rows["class"] = np.array(table.classes)[table.y[test]]
     rows.to_csv(tmp_path / "some.csv", index=False)

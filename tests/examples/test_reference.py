@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from set_up import set_up
 
 from project.data import TableData
 from project.examples.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
@@ -14,8 +15,8 @@ def test_another_seed_draws_other_points(data_class):
 
 def raw(data_module: TableData) -> tuple[np.ndarray, np.ndarray]:
     """All rows as training sees them: a reference set keeps them all, in order and unscaled."""
-    x, y = data_module.split("train")
-    assert len(data_module.split("val").x) == len(data_module.split("test").x) == 0
+    x, y = set_up(data_module).splits["train"]
+    assert len(set_up(data_module).splits["val"].x) == len(set_up(data_module).splits["test"].x) == 0
     (batch,) = data_module.train_dataloader()
     assert (batch[0] == x).all()
     assert (batch[1] == y).all()

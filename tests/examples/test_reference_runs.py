@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from curves import read_curve
+from set_up import set_up
 from sklearn.datasets import load_breast_cancer, make_blobs
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -134,7 +135,7 @@ def test_r7_five_rows(experiment: Fit) -> None:
     ("name", "first", "gap"), [("random_labels", 0.70, 1e-4), ("random_labels_relu", 0.693, 1e-3)], ids=["r8", "r9"]
 )
 def test_random_labels_come_down_to_their_entropy(name: str, first: float, gap: float, experiment: Fit) -> None:
-    share = float(RandomLabels(seed=1).split("train").y.mean())
+    share = float(set_up(RandomLabels(seed=1)).splits["train"].y.mean())
     entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
     curve = losses(experiment(name))
     assert len(curve) == 20
@@ -182,7 +183,7 @@ def test_r13_digits_with_a_conv_net(experiment: Fit) -> None:
 def test_r13_written_out_with_the_functions_of_pytorch() -> None:
     """The digits of 8 by 8 pixels are enlarged four times."""
     data = Digits(scale=False)
-    model, x = ConvNet(data.schema), data.split("test").x[:20]
+    model, x = ConvNet(set_up(data).schema), set_up(data).splits["test"].x[:20]
     (k1, c1), (k2, c2) = ((m.weight, m.bias) for m in model.modules() if isinstance(m, nn.Conv2d))
     linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
     assert (k1.shape, k2.shape) == ((6, 1, 3, 3), (16, 6, 3, 3))

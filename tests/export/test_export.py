@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from set_up import set_up
 
 from project.data import Diabetes, Digits
 from project.export.__main__ import main
@@ -181,7 +182,7 @@ def test_bundled_data_sets(data: Any, fit: Fit) -> None:
     run = fit("--data", data.__name__, "--trainer.max_epochs", "1")
     table, model = data(), load_model(run / "checkpoints" / "best.ckpt")
     with torch.no_grad():
-        outputs = model(table.split("test").x).double()
+        outputs = model(set_up(table).splits["test"].x).double()
     test = table.read().x[table.rows["test"]]
     target = model.schema.target
     expected = outputs.softmax(1) if target.classes else outputs.squeeze(1) * target.scale + target.center

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from model_suite import NUMBERS, ModelSuite, make_schema
 from points import Points
+from set_up import set_up
 from torch import nn
 from torch.nn import functional
 
@@ -203,19 +204,19 @@ def test_in_a_notebook(model_class, tmp_path):
     """Made, trained and loaded in plain PyTorch Lightning, with a learning-rate schedule."""
     data = BreastCancer()
     scheduler = partial(torch.optim.lr_scheduler.StepLR, step_size=1)
-    model = model_class(data.schema, optimizer=partial(torch.optim.SGD, lr=0.1), scheduler=scheduler)
+    model = model_class(set_up(data).schema, optimizer=partial(torch.optim.SGD, lr=0.1), scheduler=scheduler)
     run = trainer()
     run.fit(model, BreastCancer())
     path = tmp_path / "model.ckpt"
     run.save_checkpoint(path)
-    assert torch.load(path, weights_only=True)["hyper_parameters"]["schema"] == data.schema.to_dict()
-    x = data.split("test").x
+    assert torch.load(path, weights_only=True)["hyper_parameters"]["schema"] == set_up(data).schema.to_dict()
+    x = set_up(data).splits["test"].x
     expected = model.eval()(x)
     loaded = type(model).load_from_checkpoint(path, weights_only=True)
     for other in (loaded.eval(), load_model(path)):
         assert type(other) is type(model)
         assert torch.equal(other(x), expected)
-        assert other.schema == data.schema
+        assert other.schema == set_up(data).schema
         assert other.hparams == model.hparams
     resumed = trainer(max_epochs=3)
     resumed.fit(loaded.train(), data, ckpt_path=path, weights_only=True)
@@ -233,11 +234,11 @@ def test_in_a_notebook(model_class, tmp_path):
 )
 def test_training_lowers_the_loss_and_validates_and_tests(model_class, data):
     torch.manual_seed(0)
-    model, run = model_class(data.schema, optimizer=partial(torch.optim.Adam, lr=0.01)), trainer()
+    model, run = model_class(set_up(data).schema, optimizer=partial(torch.optim.Adam, lr=0.01)), trainer()
 
     @torch.no_grad()
     def scores(split: str) -> dict[str, float]:
-        x, y = data.split(split)
+        x, y = set_up(data).splits[split]
         outputs = model.eval()(x)
         return {"loss": model.loss(outputs, y).item(), **model.metrics(outputs, y)}
 
@@ -253,10 +254,10 @@ def test_training_lowers_the_loss_and_validates_and_tests(model_class, data):
 def test_the_logged_training_loss_is_the_mean_over_the_rows_of_the_epoch():
     """With a rate of 0 the model stays, and the smaller last batch must count for as little as it has rows."""
     data = BreastCancer(batch_size=100)
-    model = LogisticRegression(data.schema, optimizer=partial(torch.optim.SGD, lr=0.0))
+    model = LogisticRegression(set_up(data).schema, optimizer=partial(torch.optim.SGD, lr=0.0))
     run = trainer(max_epochs=1)
     run.fit(model, data)
-    x, y = data.split("train")
+    x, y = set_up(data).splits["train"]
     assert run.callback_metrics["loss/train"].item() == pytest.approx(model.loss(model(x), y).item(), rel=1e-5)
 
 
@@ -279,7 +280,7 @@ def test_fitting_again_counts_nothing_of_a_fit_that_was_cut_short(hook):
     run = trainer(max_epochs=1, num_sanity_val_steps=0)
     run.fit(model.train(), second)
     for split in ("train", "val"):
-        x, y = second.split(split)
+        x, y = set_up(second).splits[split]
         assert run.callback_metrics[f"loss/{split}"].item() == pytest.approx(model.loss(model(x), y).item(), rel=1e-5)
 
 
@@ -292,7 +293,7 @@ def test_training_equals_a_plain_pytorch_loop(optimizer_class, settings, fused, 
     torch.manual_seed(0)
     data = Points(200, 5, batch_size=16)
     optimizer = partial(optimizer_class, lr=0.01, **settings, **({} if fused is None else {"fused": fused}))
-    model = FeedForward(data.schema, hidden_sizes=(12, 7), optimizer=optimizer)
+    model = FeedForward(set_up(data).schema, hidden_sizes=(12, 7), optimizer=optimizer)
     net = nn.Sequential(nn.Linear(5, 12), nn.ReLU(), nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 1))
     net.load_state_dict(model.net.state_dict())
     trainer().fit(model, data)
@@ -327,7 +328,7 @@ def test_weights_of_a_run_do_not_depend_on_who_else_draws_random_numbers():
     data, states = BreastCancer(), []
     for draws in (0, 5):
         torch.manual_seed(0)
-        model = LogisticRegression(data.schema)
+        model = LogisticRegression(set_up(data).schema)
         torch.rand(draws)
         trainer(max_epochs=1).fit(model, data)
         states.append(model.state_dict())

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from set_up import set_up
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from write_table import write_table
@@ -39,9 +40,9 @@ def find(table: Table, name: str = "x") -> Finding:
 
 def features(table: Table, split: str = "train") -> Tensor:
     """Rows as a model sees them, with one-hot vectors, without the column ``other``."""
-    slots = {category.name: category.slots for category in table.schema.categories}
+    slots = {category.name: category.slots for category in set_up(table).schema.categories}
     columns = []
-    for name, column in zip(encoded_names(table.schema), table.split(split).x.T, strict=True):
+    for name, column in zip(encoded_names(set_up(table).schema), set_up(table).splits[split].x.T, strict=True):
         if name != "other":
             columns += [(column == slot).float() for slot in slots[name]] if name in slots else [column]
     return torch.stack(columns, dim=1)
@@ -161,7 +162,7 @@ def test_columns_that_teach_nothing_are_left_out_and_named(
 ) -> None:
     table = read(tmp_path, cells, name)
     assert find(table, name).kind == kind
-    assert [column.name for column in table.schema.columns] == ["other"]
+    assert [column.name for column in set_up(table).schema.columns] == ["other"]
 
 
 @pytest.mark.parametrize("name", ["paid", "grid", "width", "snow", "idea", "x"])
@@ -190,7 +191,7 @@ def test_an_almost_unique_category_is_warned_of(tmp_path: Path) -> None:
 def test_categorical_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     table = read(tmp_path, ["10", "9", "9"], categorical=wanted)
     assert find(table).kind == "category"
-    column = table.schema.columns[0]
+    column = set_up(table).schema.columns[0]
     assert column == Category("x", ("10", "9"))
     assert find(table, "other").kind == ("category" if "other" in wanted else "number")
 
@@ -199,7 +200,7 @@ def test_categorical_overrules(wanted: str | list[str], tmp_path: Path) -> None:
 def test_numeric_overrules(cells: list[str], tmp_path: Path) -> None:
     table = read(tmp_path, cells, numeric="x")
     assert find(table).kind == "number"
-    assert [column.name for column in table.schema.columns] == ["x", "other"]
+    assert [column.name for column in set_up(table).schema.columns] == ["x", "other"]
 
 
 @pytest.mark.parametrize("wanted", ["x", ["x"], "x,z", ["z", "x"]], ids=str)
@@ -207,7 +208,7 @@ def test_drop_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     columns = {"x": SHUFFLED, "z": SHUFFLED, **OTHER}
     table = Table(write_table(tmp_path / "t.csv", columns), "y", drop=wanted, **WHOLE)
     assert find(table).kind == "dropped"
-    assert [c.name for c in table.schema.columns] == (["other"] if "z" in wanted else ["z", "other"])
+    assert [c.name for c in set_up(table).schema.columns] == (["other"] if "z" in wanted else ["z", "other"])
 
 
 def test_a_name_with_a_comma_is_one_name(tmp_path: Path) -> None:
@@ -226,15 +227,15 @@ def test_statistics_are_those_of_the_training_rows(tmp_path: Path) -> None:
     values[::7] = np.nan
     cells = ["" if np.isnan(v) else repr(float(v)) for v in values]
     table = Table(write_table(tmp_path / "t.csv", {"x": cells, "y": ["no", "yes"] * 150}), "y")
-    x, _ = table.split("train")
+    x, _ = set_up(table).splits["train"]
     training = values[table.rows["train"]]
-    (column,) = table.schema.columns
+    (column,) = set_up(table).schema.columns
     assert isinstance(column, Number)
     assert column.indicator
     expected = [np.nanmean(training), np.nanstd(training), np.nanmedian(training)]
     assert [column.center, column.scale, column.fill] == pytest.approx(expected, rel=1e-12)
     for split in ("train", "val", "test"):
-        x, rows = table.split(split).x, values[table.rows[split]]
+        x, rows = set_up(table).splits[split].x, values[table.rows[split]]
         filled = np.where(np.isnan(rows), expected[2], rows)
         np.testing.assert_allclose(x[:, 0], (filled - expected[0]) / expected[1], atol=1e-6)
         np.testing.assert_array_equal(x[:, 1], np.isnan(rows))
@@ -265,7 +266,7 @@ def test_each_frequent_name_and_rare_and_missing_ones_have_a_slot(
     train: list[str], min_count: int, slots: str, expected: dict[str, str], tmp_path: Path
 ) -> None:
     table = split_names(tmp_path, train, list(expected), min_count=min_count)
-    column = table.schema.columns[0]
+    column = set_up(table).schema.columns[0]
     assert isinstance(column, Category)
     assert (*column.values, *"*" * column.rare, *"?" * column.missing) == tuple(slots)
     assert features(table, "test").tolist() == [[float(c) for c in vector] for vector in expected.values()]
@@ -273,13 +274,13 @@ def test_each_frequent_name_and_rare_and_missing_ones_have_a_slot(
 
 def test_a_number_that_only_the_test_lacks_is_the_median(tmp_path: Path) -> None:
     table = split_names(tmp_path, ["1", "2", "9", "2"], ["", "5"])
-    assert isinstance(table.schema.columns[0], Number)
+    assert isinstance(set_up(table).schema.columns[0], Number)
     assert features(table, "test").tolist() == [[2], [5]]
 
 
 def test_a_date_that_only_the_test_lacks_is_the_median_of_each_part(tmp_path: Path) -> None:
     table = split_names(tmp_path, ["2024-01-01", "2024-01-02", "2024-01-03"], ["", "2024-01-03"])
-    assert isinstance(table.schema.columns[0], Date)
+    assert isinstance(set_up(table).schema.columns[0], Date)
     assert features(table, "test").tolist() == [[2024, 1, 1, 19724], [2024, 1, 2, 19725]]
 
 
@@ -301,10 +302,10 @@ def test_thousands_of_names_train_without_one_hot_vectors(tmp_path: Path) -> Non
     cells = [f"name {i}" for i in rng.integers(0, 5000, 20_000)]
     columns = {"x": cells, "other": rng.normal(size=20_000), "y": rng.choice(["no", "yes"], 20_000)}
     table = Table(write_table(tmp_path / "t.csv", columns), "y", min_count=1, **WHOLE)
-    x, y = table.split("train")
+    x, y = set_up(table).splits["train"]
     assert x.shape == (20_000, 2)
     torch.manual_seed(0)
-    model = FeedForward(table.schema)
+    model = FeedForward(set_up(table).schema)
     with Largest() as largest:
         model.loss(model(x), y).backward()
     assert max(len(p) for p in model.parameters()) >= 4900  # each name has numbers of its own

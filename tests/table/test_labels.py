@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from set_up import set_up
 from write_table import write_table
 
 from project.schema import Target
@@ -23,7 +24,7 @@ def read(folder: Path, cells: Any, file: str = "t.csv", **settings: Any) -> Tabl
 
 
 def target(table: Table) -> Target:
-    return table.schema.target
+    return set_up(table).schema.target
 
 
 BINARY = {
@@ -50,7 +51,7 @@ def test_two_labels_come_back_in_order_with_their_type(cells: list[str], labels:
     values = label_values(found.classes, found.label_type)
     assert (values, [type(v) for v in values]) == (labels, [type(label) for label in labels])
     assert set(found.classes) == set(cells)  # and in the output's header as they were written
-    assert [found.classes[int(i)] for i in table.split("train").y] == (cells * NUM_ROWS)[:NUM_ROWS]
+    assert [found.classes[int(i)] for i in set_up(table).splits["train"].y] == (cells * NUM_ROWS)[:NUM_ROWS]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_three_labels_are_three_classes(tmp_path: Path) -> None:
         ("a", "b", "c"),
         (30, 60, 30),
     )
-    assert table.split("train").y[:4].tolist() == [1, 2, 0, 1]
+    assert set_up(table).splits["train"].y[:4].tolist() == [1, 2, 0, 1]
 
 
 def test_whole_numbers_as_classes_are_sorted_by_size_and_noted(tmp_path: Path) -> None:
@@ -130,12 +131,12 @@ def test_a_number_is_standardised_by_its_training_rows(tmp_path: Path) -> None:
     assert len(training) == 90
     for split in ("train", "test"):
         expected = (values[table.rows[split]] - training.mean()) / training.std()
-        np.testing.assert_allclose(table.split(split).y, expected, atol=1e-5)
+        np.testing.assert_allclose(set_up(table).splits[split].y, expected, atol=1e-5)
 
 
 def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
     table = read(tmp_path, ["a", "", "b", "NA", "a", "b"])
-    assert len(table.split("train").x) == 80
+    assert len(set_up(table).splits["train"].x) == 80
     assert target(table).counts == (40, 40)
     assert table.notes == ["40 of 120 rows have no target and are left out"]
     assert not read(tmp_path, ["a", "b"]).notes
@@ -149,4 +150,4 @@ def test_texts_can_be_named_that_mean_a_missing_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", ["auto", "number"])
 def test_a_target_with_decimal_commas(task: str, tmp_path: Path) -> None:
     table = read(tmp_path, ["0,5", "1,25", "2,75"], task=task, decimal_point=",", scale=False)
-    assert table.split("train").y[:3].tolist() == [0.5, 1.25, 2.75]
+    assert set_up(table).splits["train"].y[:3].tolist() == [0.5, 1.25, 2.75]

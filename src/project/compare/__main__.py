@@ -25,9 +25,7 @@ from project.data import TableData
 from project.errors import UsageError
 from project.many.jobs import run_all
 from project.models import TableModel
-from project.report import print_columns
 from project.run_folder import alone, create_folder
-from project.table import Table
 
 DESCRIPTION = """\
 Trains with several optimizers and compares them honestly. Each has its learning rate searched, on half decades around
@@ -155,11 +153,10 @@ def compare(
     last_seed = config["seed"] + settings.tuning_seeds + settings.seeds - 1
     make_data({**config, "seed": last_seed})  # refuses too large ones
     data = make_data(config)
-    num_rows = len(data.split("train").x)
-    title = data.path.name if isinstance(data, Table) else _short(config, "data")
+    data.setup()
+    num_rows, title = len(data.splits["train"].x), data.title
     sizes = [_make(entry, data).num_parameters for entry in entries]
-    if isinstance(data, Table):
-        print_columns(*data.describe(), num_rows)
+    data.describe()
     with contextlib.ExitStack() as stack:
         stack.enter_context(cluster(backend, address, jobs))
         if folder is None:

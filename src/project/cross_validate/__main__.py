@@ -18,9 +18,8 @@ from project.cross_validate.folds import Fold, Tested, predict_test, predictions
 from project.errors import Diverged, UsageError
 from project.fit import train
 from project.many.jobs import run_all
-from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_columns, print_scores, write_report
+from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
 from project.run_folder import create_folder, run_name
-from project.table import Table
 
 DESCRIPTION = """\
 Cuts the rows into K folds, trains K times on all of them but one, and tests on that one. Each class has its share in
@@ -159,18 +158,17 @@ def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
             if index == 0:  # the folds of a repeat share a table
                 data = make_data(changed)
                 table = data.read()
-                numbers = np.arange(1, len(table.y) + 1) if data.numbers is None else data.numbers
+                numbers = np.arange(1, len(table.y) + 1) if table.numbers is None else table.numbers
             data.fold = index
             name = f"repeat-{repeat + 1}-fold-{index + 1}" if repeats > 1 else f"fold-{index + 1}"
             try:
-                rows = data._draw_splits(table)["test"]
+                rows = data.draw_splits(table)["test"]
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
             folds.append(Fold(repeat + 1, index + 1, name, changed, numbers[rows], table.y[rows]))
     data = make_data(folds[0].config)
-    data.split("train")
-    if isinstance(data, Table):
-        print_columns(*data.describe(), len(data.split("train").x))
+    data.setup()
+    data.describe()
     return folds
 
 

@@ -54,7 +54,7 @@ class Tested(NamedTuple):
 def predict_test(model: TableModel, data: TableData) -> NDArray[np.float64]:
     """Predicts the test rows, as `Tested.outputs` has it."""
     model.eval()
-    batches = [model(x.to(model.device).to(model.dtype)).cpu().double() for x, _ in data.evaluation_loader("test")]
+    batches = [model(x.to(model.device).to(model.dtype)).cpu().double() for x, _ in data.loader("test")]
     return np.asarray(predictions(torch.cat(batches), model.schema.target).numpy())
 
 

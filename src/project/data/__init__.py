@@ -1,9 +1,8 @@
 """Data modules: every class in the files here can be named on the command line as ``--data NAME``."""
 
-from project.data.base import TableData
+from project.data.base import RawTable, Split, TableData
 from project.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from project.data.loader import TensorLoader
-from project.data.raw_table import RawTable, Split
 
 __all__ = [
     "BreastCancer",

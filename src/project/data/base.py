@@ -1,8 +1,10 @@
 """What every data module shares: splits, scaling, loaders."""
 
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,20 +13,70 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from project.data.loader import TensorLoader
-from project.data.raw_table import RawTable, Split, encode_target
 from project.data.splits import Rows, fold_rows, split_rows
 from project.encoder import Encoder
-from project.schema import Schema, learn_schema
+from project.schema import Schema, Target, learn_schema
+
+SplitName = Literal["train", "val", "test"]
 
 EVALUATION_BATCH_SIZE = 4096
 CHUNK = 2**13
 """Rows that are encoded together: few enough to stay in the processor's cache."""
 
 
+@dataclass(frozen=True)
+class RawTable:
+    """A data set in memory, before it is split.
+
+    Attributes:
+        x: Numbers, ``(rows, columns)``; NaN where one is missing. (`Table` has columns of other kinds, too.)
+        y: Targets, ``(rows,)``: indices into ``classes``, or numbers.
+        columns: The columns' names.
+        target: The target's name.
+        classes: The classes' names, or None if the target is a number.
+        groups: A group for each row, none of which is to be in two splits; None if the rows are independent.
+        order: Row numbers in the order in time, if the last ones are to be the test rows.
+        fixed: Row numbers of the splits that are not to be drawn.
+        numbers: The number of each row in its source, counted from 1; None if no row was left out.
+    """
+
+    x: Any
+    y: NDArray[Any]
+    columns: Sequence[str]
+    target: str = "target"
+    classes: Sequence[str] | None = None
+    groups: NDArray[Any] | None = None
+    order: Rows | None = None
+    fixed: Mapping[str, Rows] = field(default_factory=dict)
+    numbers: NDArray[np.int64] | None = None
+
+
+class Split(NamedTuple):
+    """The encoded rows of one split.
+
+    Attributes:
+        x: Encoded rows, ``(rows, encoded)``, float32; see `Encoder`.
+        y: Targets, ``(rows,)``: float32 0 or 1 for two classes, int64 class indices for more, float32 for a number.
+    """
+
+    x: Tensor
+    y: Tensor
+
+
+def encode_target(y: NDArray[Any], target: Target) -> Tensor:
+    """Targets as a model is trained on them: see `Split`."""
+    values = torch.tensor(y)
+    return values.long() if target.kind == "multiclass" else ((values.double() - target.center) / target.scale).float()
+
+
 class TableData(LightningDataModule):
     """A table, split into training, validation and test rows and encoded once.
 
     A subclass says where the table comes from, in `read`.
+
+    Attributes:
+        schema: What the training rows taught; set by `setup`. One that is set before, by a run that was trained on the
+            same rows, encodes them in its place.
 
     Args:
         val_fraction: The part of all rows to validate on after each epoch; 0 for none.
@@ -42,6 +94,8 @@ class TableData(LightningDataModule):
     Raises:
         ValueError: If an argument is out of range.
     """
+
+    schema: Schema
 
     def __init__(
         self,
@@ -76,90 +130,49 @@ class TableData(LightningDataModule):
         self.fold = fold
         self.order_seed = seed
         """Decides the order of the batches, together with the epoch; ``project.fit`` sets it to the run's seed."""
-        self._schema: Schema | None = None
-        self._splits: dict[str, Split] = {}
+        self.splits: dict[str, Split] = {}
+        """The encoded rows of each split, in the order of the table where rows are not shuffled; set by `setup`."""
         self.rows: dict[str, Rows] = {}
-        """Row numbers of each split in the table, once it is read."""
-        self.numbers: NDArray[np.int64] | None = None
-        """The number of each row in its source, counted from 1, once it is read."""
+        """Row numbers of each split in the table; set by `setup`."""
 
     def __str__(self) -> str:
-        rows = ", ".join(f"{len(split.x):,} {name}" for name, split in self._splits.items()) or "not read yet"
+        rows = ", ".join(f"{len(split.x):,} {name}" for name, split in self.splits.items()) or "not read yet"
         return f"{type(self).__name__} ({rows})"
+
+    @property
+    def title(self) -> str:
+        """What the data are called in messages."""
+        return type(self).__name__
+
+    def describe(self) -> None:
+        """Prints what was made of each column, where that is a guess."""
 
     def read(self) -> RawTable:
         """Makes or reads the whole table; for a subclass to write."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads, splits and encodes the table, once."""
-        num_val_rows = len(self.split("val").x)
-        if self.trainer is not None and not num_val_rows:
+        """Reads the table, splits it, learns the schema from the training rows, and encodes the splits; once.
+
+        Raises:
+            ValueError: If the table cannot be used, or `schema` was set and the data are not those it was learned from.
+        """
+        if not self.splits:
+            table = self.read()
+            self.rows = self.draw_splits(table)
+            learned, table = self.learn(table, self.rows["train"])
+            known = getattr(self, "schema", learned)
+            if not learned.is_like(known):
+                raise ValueError(
+                    "the data have changed since the run was trained: its test rows are no longer the same"
+                )
+            self.schema = known
+            x, y = self.encode(table, self.schema), encode_target(table.y, self.schema.target)
+            self.splits = {name: Split(x[rows], y[rows]) for name, rows in self.rows.items()}
+        if self.trainer is not None and not len(self.splits["val"].x):
             self.trainer.limit_val_batches = 0  # an empty loader would make it warn
 
-    @property
-    def schema(self) -> Schema:
-        """What the training rows taught; reads the table if that has not happened yet.
-
-        A schema that is set before, by a run that was trained on the same rows, encodes them in its place.
-        """
-        self._encode()
-        assert self._schema is not None
-        return self._schema
-
-    @schema.setter
-    def schema(self, schema: Schema) -> None:
-        self._schema = schema
-
-    def split(self, name: Literal["train", "val", "test"]) -> Split:
-        """The encoded rows of a split, in the order of the table where rows are not shuffled."""
-        self._encode()
-        return self._splits[name]
-
-    def raw_rows(self, name: Literal["train", "val", "test"]) -> NDArray[np.float64]:
-        """The rows of a split as `Encoder` takes them, ``(rows, columns)``; reads the table again."""
-        schema, table = self.schema, self.read()
-        return self._raw(table, schema, 0, len(table.y))[self.rows[name]]
-
-    def _encode(self) -> None:
-        if self._splits:
-            return
-        table = self.read()
-        self.rows = self._draw_splits(table)
-        if self.numbers is None:
-            self.numbers = np.arange(1, len(table.y) + 1)
-        learned, table = self._learn(table, self.rows["train"])
-        if self._schema is None:
-            self._schema = learned
-        elif not learned.is_like(self._schema):
-            raise ValueError("the data have changed since the run was trained: its test rows are no longer the same")
-        x, y = self._encode_rows(table, self._schema), encode_target(table.y, self._schema.target)
-        self._splits = {name: Split(x[rows], y[rows]) for name, rows in self.rows.items()}
-
-    def _learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
-        """Learns the schema from the training rows; the table may change into a form that is quicker to encode."""
-        x = np.asarray(table.x, dtype=np.float64)
-        names = table.columns, table.target, table.classes
-        return learn_schema(x[train], table.y[train], *names, scale=self.scale), table
-
-    def _raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
-        """Rows as `Encoder` takes them."""
-        return np.asarray(table.x[start:stop], dtype=np.float64)
-
-    def _encode_rows(self, table: RawTable, schema: Schema) -> Tensor:
-        """All rows, ``(rows, ...)``, a chunk after the other: the table in double precision would be large."""
-        encoder, num_rows = Encoder(schema), len(table.y)
-        x = torch.empty(num_rows, schema.num_encoded)
-
-        def encode(start: int) -> None:
-            chunk = slice(start, start + CHUNK)
-            x[chunk] = encoder(torch.from_numpy(self._raw(table, schema, chunk.start, chunk.stop)))
-
-        with worker_threads() as pool:
-            list(pool.map(encode, range(0, num_rows, CHUNK)))
-        return x
-
-    def _draw_splits(self, table: RawTable) -> dict[str, Rows]:
+    def draw_splits(self, table: RawTable) -> dict[str, Rows]:
         """Row numbers of each split."""
         fixed, rows = dict(table.fixed), np.arange(len(table.y)) if table.order is None else table.order
         rows = rows[~np.isin(rows, np.concatenate([*fixed.values()]))] if fixed else rows
@@ -173,10 +186,38 @@ class TableData(LightningDataModule):
         wanted = {name: 0.0 if name in fixed else fraction for name, fraction in fractions.items()}
         return split_rows(rows, wanted, seed, classes, table.groups) | fixed
 
+    def learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
+        """Learns the schema from the training rows; the table may change into a form that is quicker to encode."""
+        x = np.asarray(table.x, dtype=np.float64)
+        names = table.columns, table.target, table.classes
+        return learn_schema(x[train], table.y[train], *names, scale=self.scale), table
+
+    def raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
+        """Some rows as `Encoder` takes them, ``(rows, columns)``."""
+        return np.asarray(table.x[start:stop], dtype=np.float64)
+
+    def raw_rows(self, name: SplitName) -> NDArray[np.float64]:
+        """The rows of a split as `Encoder` takes them, ``(rows, columns)``; reads the table again."""
+        table = self.read()
+        return self.raw(table, self.schema, 0, len(table.y))[self.rows[name]]
+
+    def encode(self, table: RawTable, schema: Schema) -> Tensor:
+        """All rows, ``(rows, encoded)``, a chunk after the other: the table in double precision would be large."""
+        encoder, num_rows = Encoder(schema), len(table.y)
+        x = torch.empty(num_rows, schema.num_encoded)
+
+        def encode(start: int) -> None:
+            chunk = slice(start, start + CHUNK)
+            x[chunk] = encoder(torch.from_numpy(self.raw(table, schema, chunk.start, chunk.stop)))
+
+        with worker_threads() as pool:
+            list(pool.map(encode, range(0, num_rows, CHUNK)))
+        return x
+
     @property
     def num_batch_rows(self) -> int:
         """Rows in a training batch, counted where ``batch_size`` says ``auto`` or ``full``."""
-        num_rows = len(self.split("train").x)
+        num_rows = len(self.splits["train"].x)
         match self.batch_size:
             case "full":
                 return num_rows
@@ -195,20 +236,24 @@ class TableData(LightningDataModule):
 
     def val_dataloader(self) -> TensorLoader | list[Any]:
         """Large batches of validation rows in order; an empty list if there are none."""
-        return self.evaluation_loader("val")
+        return self.loader("val")
 
     def test_dataloader(self) -> TensorLoader | list[Any]:
         """Large batches of test rows in order; an empty list if there are none."""
-        return self.evaluation_loader("test")
+        return self.loader("test")
 
-    def evaluation_loader(self, name: Literal["train", "val", "test"]) -> TensorLoader | list[Any]:
+    def predict_dataloader(self) -> TensorLoader | list[Any]:
+        """The same as `test_dataloader`, for ``Trainer.predict``."""
+        return self.loader("test")
+
+    def loader(self, name: SplitName) -> TensorLoader | list[Any]:
         """Large batches of a split's rows in order; an empty list if there are none."""
         x, y = self._on_device(name)
         return TensorLoader(x, y, EVALUATION_BATCH_SIZE) if len(x) else []
 
-    def _on_device(self, name: Literal["train", "val", "test"]) -> Split:
+    def _on_device(self, name: SplitName) -> Split:
         """A split on the trainer's device, moved there whole if it takes less than half of the free memory."""
-        x, y = split = self.split(name)
+        x, y = split = self.splits[name]
         if self.trainer is None:
             return split
         if self.trainer.world_size > 1:  # each device would get all rows

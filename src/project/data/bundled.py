@@ -2,24 +2,23 @@
 
 from typing import Any
 
-from project.data.base import TableData
-from project.data.raw_table import RawTable
+from project.data.base import RawTable, TableData
 
 
 class _Bundled(TableData):
     """A data set of scikit-learn.
 
     Attributes:
-        loader: The function of ``sklearn.datasets`` that loads it.
+        function: The function of ``sklearn.datasets`` that loads it.
     """
 
-    loader: str
+    function: str
 
     def read(self) -> RawTable:
         """Loads the file that scikit-learn brings."""
         from sklearn import datasets
 
-        bunch: Any = getattr(datasets, self.loader)()
+        bunch: Any = getattr(datasets, self.function)()
         columns = [str(name) for name in bunch.feature_names]
         if "target_names" not in bunch:
             return RawTable(bunch.data, bunch.target, columns)
@@ -29,28 +28,28 @@ class _Bundled(TableData):
 class BreastCancer(_Bundled):
     """569 tumours, 30 measurements: malignant or benign."""
 
-    loader = "load_breast_cancer"
+    function = "load_breast_cancer"
 
 
 class Wine(_Bundled):
     """178 Italian wines, 13 measurements: which of three growers."""
 
-    loader = "load_wine"
+    function = "load_wine"
 
 
 class Iris(_Bundled):
     """150 flowers, 4 measurements: which of three species."""
 
-    loader = "load_iris"
+    function = "load_iris"
 
 
 class Digits(_Bundled):
     """1,797 handwritten digits, 8 by 8 grey pixels: which of ten."""
 
-    loader = "load_digits"
+    function = "load_digits"
 
 
 class Diabetes(_Bundled):
     """442 patients, 10 measurements: how far the disease went on in a year, a number from 25 to 346."""
 
-    loader = "load_diabetes"
+    function = "load_diabetes"

@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from project.data.base import TableData
-from project.data.raw_table import RawTable
+from project.data.base import RawTable, TableData
 
 
 def _table(x: Any, y: Any) -> RawTable:

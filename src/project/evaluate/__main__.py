@@ -131,8 +131,9 @@ def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None)
     whole = {**config, "trainer": {**config["trainer"], "limit_test_batches": None}}
     notes: list[str] = []
     if file is None:
+        data.setup()
         set_threads(model, data)
-        rows = data.split("test")
+        rows = data.splits["test"]
         if not len(rows.x) or config["trainer"]["limit_test_batches"] == 0:
             raise ValueError(f"{run}: the run kept no rows to test on (data.test_fraction is 0)")
     else:
@@ -142,7 +143,8 @@ def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None)
             notes.append(f"{file} is what the run was trained on: these scores count its training rows too")
     if isinstance(threshold, str):
         try:
-            val = data.split("val")
+            data.setup()
+            val = data.splits["val"]
         except (ValueError, OSError) as error:
             raise ValueError(f"--threshold {BEST_F1} needs the run's validation rows: {error}") from error
         if not len(val.x):
@@ -153,6 +155,7 @@ def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None)
     if threshold is not None:
         metrics |= threshold_metrics(choose_classes(predictions, threshold), y)
     try:
+        data.setup()
         baselines = baseline_scores(data, rows)
     except (ValueError, OSError) as error:
         if file is None:

@@ -72,14 +72,14 @@ def confusion_figure(model: TableModel, data: TableData) -> Figure:
     from sklearn.metrics import confusion_matrix
 
     classes = data.schema.target.classes
-    predicted = torch.cat([predict_classes(model, x) for x, _ in data.evaluation_loader("test")])
-    y = data.split("test").y
+    predicted = torch.cat([predict_classes(model, x) for x, _ in data.loader("test")])
+    y = data.splits["test"].y
     return matrix_figure(classes, confusion_matrix(y.numpy(), predicted.numpy(), labels=range(len(classes))))
 
 
 def boundary_figure(model: TableModel, data: TableData) -> Figure:
     """The predicted class all over the plane, and the test rows, for tables of two columns."""
-    x, y = data.split("test")
+    x, y = data.splits["test"]
     (left, bottom), (right, top) = x.min(0).values - 0.5, x.max(0).values + 0.5
     grid = torch.cartesian_prod(torch.linspace(left, right, 200), torch.linspace(bottom, top, 200))
     classes = predict_classes(model, grid).reshape(200, 200).T

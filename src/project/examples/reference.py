@@ -4,8 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from project.data.base import TableData
-from project.data.raw_table import RawTable
+from project.data.base import RawTable, TableData
 
 
 class _Reference(TableData):

@@ -136,6 +136,7 @@ def read_test_rows(config: Config | None, schema: Schema) -> NDArray[np.float64]
         raise ValueError("the checkpoint was not written by project.fit")
     data = make_data(config)
     data.schema = schema
+    data.setup()
     return data.raw_rows("test")
 
 

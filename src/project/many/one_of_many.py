@@ -39,7 +39,9 @@ def load_data(config: Config, token: float) -> TableData:
 
 @lru_cache(maxsize=1)
 def _read(section: str, token: float) -> TableData:  # noqa: ARG001  # a part of the key
-    return make_data({"data": json.loads(section), "seed": 0})
+    data: TableData = make_data({"data": json.loads(section), "seed": 0})
+    data.setup()
+    return data
 
 
 def run_one(
@@ -69,7 +71,7 @@ def run_one(
         trainer, model, _ = fit_model(config, data, folder=path, quiet=True, callbacks=callbacks)
         seconds = time.perf_counter() - start
         last = trainer.callback_metrics
-        if len(data.split("val").x) and trainer.limit_val_batches != 0 and "loss/val" not in last:
+        if len(data.splits["val"].x) and trainer.limit_val_batches != 0 and "loss/val" not in last:
             raise ValueError("the run ended before its first validation: make it longer")
         last_loss = float(last["loss/val"] if "loss/val" in last else last["loss/train"])
         loss, steps = lowest_val_loss(trainer), trainer.global_step

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from project.data.base import TableData, worker_threads
-from project.data.raw_table import RawTable, Split, encode_target
+from project.data.base import RawTable, Split, TableData, encode_target, worker_threads
 from project.data.splits import Rows
 from project.encoder import encoded_names
 from project.errors import nearest
@@ -22,6 +21,7 @@ from project.table.columns import ColumnLearner, Finding
 from project.table.files import read_file
 from project.table.labels import Labels, encode_labels, read_labels
 from project.table.leaks import giveaways
+from project.table.print_columns import print_columns
 from project.table.split_columns import check_groups, read_groups, read_order, read_split_column
 
 Names = str | Sequence[str] | None
@@ -128,7 +128,6 @@ class Table(TableData):
         for name, rows in fixed.items():
             if not len(rows):
                 raise ValueError(f"{self.paths[name]} has no row with a target")
-        self.numbers = kept + 1
         column, reader = table[self.target], self.reader
         labels = self._labels = read_labels(self.target, column, self.task, reader)
         self.notes += [f"target '{self.target}': {labels.warning}"] if labels.warning else []
@@ -149,15 +148,21 @@ class Table(TableData):
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
         self.findings = [Finding(name, "dropped") for name in table.column_names if name in dropped - {self.target}]
         x = table.drop_columns([name for name in table.column_names if name in dropped])
-        return RawTable(x, labels.y, x.column_names, self.target, labels.classes, groups, order, fixed)
+        return RawTable(x, labels.y, x.column_names, self.target, labels.classes, groups, order, fixed, kept + 1)
 
-    def describe(self) -> tuple[list[Finding], list[str]]:
-        """What was made of each column, and what else to know about the table; for a person to look at."""
-        split, schema = self.split("train"), self.schema
+    @property
+    def title(self) -> str:
+        """The name of the file."""
+        return self.path.name
+
+    def describe(self) -> None:
+        """Prints what was made of each column, what looks wrong, and what else to know about the table."""
+        split, schema = self.splits["train"], self.schema
         found = giveaways(split.x.numpy(), split.y.numpy(), bool(schema.target.classes))
         suspects = {encoded_names(schema)[i] for i in found}
         warning = "tells the target nearly by itself: is it known before the target is?"
-        return [replace(f, warning=warning) if f.name in suspects else f for f in self.findings], self.notes
+        findings = [replace(f, warning=warning) if f.name in suspects else f for f in self.findings]
+        print_columns(findings, self.notes, len(split.x))
 
     def read_test(self, path: Path, schema: Schema) -> Split:
         """Another file with the target, encoded with a schema.
@@ -167,7 +172,7 @@ class Table(TableData):
         """
         table, _ = self._with_target(read_file(path, self.delimiter, self.encoding), path, {})
         y = encode_labels(self.target, table[self.target], schema.target, self.reader)
-        x = self._encode_rows(RawTable(table, y, table.column_names), schema)
+        x = self.encode(RawTable(table, y, table.column_names), schema)
         return Split(x, encode_target(y, schema.target))
 
     def _with_target(self, table: pa.Table, path: Path, fixed: dict[str, Rows]) -> tuple[pa.Table, Rows]:
@@ -204,7 +209,8 @@ class Table(TableData):
                 raise ValueError(f"data.{setting}: {self.path} has no column '{name}'; {nearest(name, columns)}")
         return list(names)
 
-    def _draw_splits(self, table: RawTable) -> dict[str, Rows]:
+    def draw_splits(self, table: RawTable) -> dict[str, Rows]:
+        """Row numbers of each split, each of which has every class."""
         classes = table.classes or ()
         counts = np.bincount(table.y, minlength=len(classes)) if classes else np.array([])
         drawn = self.shuffle and table.order is None and table.groups is None and not table.fixed
@@ -216,13 +222,14 @@ class Table(TableData):
                     f"class '{label}' of '{self.target}' has {rows}, too few to give each of {num_splits} splits one: "
                     "add rows, or take these out"
                 )
-        splits = super()._draw_splits(table)
+        splits = super().draw_splits(table)
         for index, label in enumerate(classes):
             if not (table.y[splits["train"]] == index).any():
                 raise ValueError(f"class '{label}' of '{self.target}' has no row to train on")
         return splits
 
-    def _learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
+    def learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
+        """Learns the schema from the training rows; the table changes into columns that are quick to encode."""
         learner = ColumnLearner(self.reader, train, **self._kinds, min_count=self.min_count, scale=self.scale)
         columns: list[Column] = []
         cells: dict[str, pa.ChunkedArray] = {}
@@ -241,7 +248,8 @@ class Table(TableData):
         schema = Schema(tuple(columns), target, self.reader.missing, self.reader.decimal_point)
         return schema, RawTable(pa.table(cells), table.y, list(cells))
 
-    def _raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
+    def raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
+        """Some rows as `Encoder` takes them, ``(rows, columns)``."""
         return self.reader.raw(table.x, schema, start, stop)
 
 

@@ -13,7 +13,6 @@ from project.cli import CommandParser, Request, help_text, next_command, run_com
 from project.config import Config, Layer, make_data, make_model, read_layer
 from project.errors import UsageError
 from project.many.one_of_many import said
-from project.table import Table
 from project.tune.search import ranges
 from project.tune.settings import read_settings
 
@@ -102,7 +101,8 @@ def _check(config: Config, corners: Sequence[Config], num_seeds: int) -> str:
     data, trainer = make_data(config), config["trainer"]
     if trainer["enable_checkpointing"] is False or trainer["fast_dev_run"]:
         raise UsageError("tuning tests the best checkpoint: leave trainer.enable_checkpointing and fast_dev_run alone")
-    if not len(data.split("val").x) or trainer["limit_val_batches"] == 0:
+    data.setup()
+    if not len(data.splits["val"].x) or trainer["limit_val_batches"] == 0:
         raise UsageError("tuning compares validation losses, and there are no validation rows: see data.val_fraction")
     make_model(config, data)
     make_data({**config, "seed": config["seed"] + num_seeds - 1})  # refuses seeds that are too large
@@ -112,8 +112,8 @@ def _check(config: Config, corners: Sequence[Config], num_seeds: int) -> str:
             make_model(corner, data)
         except Exception as error:  # a class of the user's may raise any
             raise UsageError(f"tune.search: {said(error)}") from error
-    title = data.path.name if isinstance(data, Table) else type(data).__name__
-    return f"{len(data.split('train').x):,} rows of {title}"
+    title = data.title
+    return f"{len(data.splits['train'].x):,} rows of {title}"
 
 
 if __name__ == "__main__":
