@@ -321,7 +321,7 @@ class Rates(Callback):
 def rates_of(scheduler: Any, max_epochs: int = 2, optimizer: Any = None, **options) -> Rates:
     """Trains for some epochs of four steps."""
     data, rates = BreastCancer(batch_size=100, **options), Rates()
-    assert len(data.train_dataloader()) == BATCHES
+    assert len(set_up(data).train_dataloader()) == BATCHES
     optimizer = optimizer or partial(torch.optim.SGD, lr=0.1, momentum=0.9)
     model = LogisticRegression(set_up(data).schema, optimizer=optimizer, scheduler=scheduler)
     trainer(max_epochs=max_epochs, callbacks=[rates]).fit(model, data)

@@ -274,7 +274,7 @@ def test_fitting_again_counts_nothing_of_a_fit_that_was_cut_short(hook):
 
     setattr(Interrupt, hook, interrupt)
     first, second = BreastCancer(batch_size=50), BreastCancer(batch_size="full", val_fraction=0.1)
-    model = LogisticRegression(first.schema, optimizer=partial(torch.optim.SGD, lr=0.0))
+    model = LogisticRegression(set_up(first).schema, optimizer=partial(torch.optim.SGD, lr=0.0))
     with pytest.raises(RuntimeError, match="interrupted"):
         trainer(callbacks=[Interrupt()]).fit(model, first)
     run = trainer(max_epochs=1, num_sanity_val_steps=0)

@@ -29,7 +29,7 @@ def read(path: Path, columns: dict[str, Any], **settings: Any) -> Table:
 
 
 def sizes(table: Table) -> list[int]:
-    assert [len(table.split(s).x) for s in SPLITS] == [len(table.rows[s]) for s in SPLITS]
+    assert [len(table.splits[s].x) for s in SPLITS] == [len(table.rows[s]) for s in SPLITS]
     return [len(table.rows[s]) for s in SPLITS]
 
 
