@@ -1,8 +1,10 @@
 """What TensorBoard shows of a comparison; the slow tests look at it in a browser."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +102,18 @@ def test_bands_of_an_earlier_call_are_replaced(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Browser]:
-    try:
-        with browser(1600, 1400) as opened:
-            yield opened
-    except FileNotFoundError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+def open_page() -> Iterator[Callable[[], Browser]]:
+    """Opens a browser, the same one each time; a test that finds none fails with what to install."""
+    with ExitStack() as stack:
+
+        @cache
+        def opened() -> Browser:
+            try:
+                return stack.enter_context(browser(1600, 1400))
+            except FileNotFoundError as error:
+                raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +138,10 @@ return legends.length == 2 && legends.every(legend => Object.keys(legend).length
 
 
 @pytest.mark.slow
-def test_the_time_series_page_shows_every_optimizer(comparison: Path, address: str, page: Browser) -> None:
+def test_the_time_series_page_shows_every_optimizer(
+    comparison: Path, address: str, open_page: Callable[[], Browser]
+) -> None:
+    page = open_page()
     query = "runFilter=/(median|low|high)&runColorGroup=regex:(.*)/&tagFilter=^loss/(train|val)$&smoothing=0"
     page.open(f"{address}?{query}#timeseries")
     for tag, legend in zip(
@@ -168,7 +179,10 @@ return bands.length == arguments[0] && bands.every(band => band.split(',').lengt
 
 
 @pytest.mark.slow
-def test_the_custom_scalars_page_draws_the_bands(comparison: Path, address: str, page: Browser) -> None:
+def test_the_custom_scalars_page_draws_the_bands(
+    comparison: Path, address: str, open_page: Callable[[], Browser]
+) -> None:
+    page = open_page()
     page.open(f"{address}#custom_scalars&regexInput=median")
     colors, charts = wait(lambda: page.run(BAND_CHARTS, 6, 13), "there are not six bands of twelve points")
     assert set(colors) == {f"{label}/median" for label in OPTIMIZERS}
@@ -198,7 +212,8 @@ return arguments[0].every(name => names.includes(name)) && table.length >= argum
 
 
 @pytest.mark.slow
-def test_the_hparams_tab_lists_every_run(comparison: Path, address: str, page: Browser) -> None:
+def test_the_hparams_tab_lists_every_run(comparison: Path, address: str, open_page: Callable[[], Browser]) -> None:
+    page = open_page()
     runs = results(comparison)
     assert {result.status for result in runs.values()} == {"done", "diverged"}
     page.open(f"{address}#hparams")

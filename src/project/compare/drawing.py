@@ -100,7 +100,8 @@ def set_scale(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> 
     low, high = min(positive), max(positive)
     room = max((high / low) ** 0.05, 1.01)
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axes.set(**{f"{which}scale": "log", f"{which}lim": (low / room, high * room)})
+    # The limits first, for a change of the scale looks for some by itself, and warns if there is one value.
+    axes.set(**{f"{which}lim": (low / room, high * room), f"{which}scale": "log"})
     few = high / low < 5
     axis.set_major_locator(MaxNLocator(5) if few else LogLocator(subs=(1, 2, 5) if high / low < 500 else (1,)))
     axis.set_minor_locator(NullLocator())
