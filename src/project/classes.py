@@ -3,17 +3,10 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from project.errors import nearest
-
-
-def free_name(name: str, taken: Collection[str]) -> str:
-    """A name that is not taken, with as many underscores at its end as that needs."""
-    while name in taken:
-        name += "_"
-    return name
 
 
 def class_names(modules: Iterable[str], base: type) -> dict[str, str]:

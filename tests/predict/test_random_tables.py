@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from project.classes import free_name
 from project.fit import main as fit
 from project.predict.__main__ import main as predict
+from project.table.files import free_name
 
 Rng = random.Random
 Cells = list[Any]

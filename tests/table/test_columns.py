@@ -8,16 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from set_up import set_up
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from write_table import write_table
+from write_table import read_table, write_table
 
 from project.encoder import encoded_names
 from project.models import FeedForward
 from project.schema import Category, Date, Number
 from project.table import Table
-from project.table.columns import Finding
+from project.table.findings import Finding
 
 NUM_ROWS = 12
 OTHER = {"other": [i % 5 + 0.25 for i in range(NUM_ROWS)], "y": ["no", "yes"] * (NUM_ROWS // 2)}
@@ -29,20 +28,19 @@ def read(folder: Path, cells: Any, name: str = "x", file: str = "t.csv", **setti
     """A table with the cells in one column, again and again, beside two others."""
     if isinstance(cells, list):
         cells = (cells * NUM_ROWS)[:NUM_ROWS]
-    return Table(write_table(folder / file, {name: cells, **OTHER}), "y", **WHOLE | settings)
+    return read_table(write_table(folder / file, {name: cells, **OTHER}), **WHOLE | settings)
 
 
 def find(table: Table, name: str = "x") -> Finding:
-    table.setup()
     (finding,) = (finding for finding in table.findings if finding.name == name)
     return finding
 
 
 def features(table: Table, split: str = "train") -> Tensor:
     """Rows as a model sees them, with one-hot vectors, without the column ``other``."""
-    slots = {category.name: category.slots for category in set_up(table).schema.categories}
+    slots = {category.name: category.slots for category in table.schema.categories}
     columns = []
-    for name, column in zip(encoded_names(set_up(table).schema), set_up(table).splits[split].x.T, strict=True):
+    for name, column in zip(encoded_names(table.schema), table.splits[split].x.T, strict=True):
         if name != "other":
             columns += [(column == slot).float() for slot in slots[name]] if name in slots else [column]
     return torch.stack(columns, dim=1)
@@ -162,7 +160,7 @@ def test_columns_that_teach_nothing_are_left_out_and_named(
 ) -> None:
     table = read(tmp_path, cells, name)
     assert find(table, name).kind == kind
-    assert [column.name for column in set_up(table).schema.columns] == ["other"]
+    assert [column.name for column in table.schema.columns] == ["other"]
 
 
 @pytest.mark.parametrize("name", ["paid", "grid", "width", "snow", "idea", "x"])
@@ -172,7 +170,7 @@ def test_different_whole_numbers_alone_are_no_identifier(name: str, tmp_path: Pa
 
 def test_a_column_that_counts_rows_is_found_when_training_rows_are_drawn(tmp_path: Path) -> None:
     columns = {"x": range(100, 200), "other": [i % 7 for i in range(100)], "y": ["no", "yes"] * 50}
-    assert find(Table(write_table(tmp_path / "t.csv", columns), "y")).kind == "identifier"
+    assert find(read_table(write_table(tmp_path / "t.csv", columns))).kind == "identifier"
 
 
 def test_one_value_and_missing_ones_are_worth_an_indicator(tmp_path: Path) -> None:
@@ -191,7 +189,7 @@ def test_an_almost_unique_category_is_warned_of(tmp_path: Path) -> None:
 def test_categorical_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     table = read(tmp_path, ["10", "9", "9"], categorical=wanted)
     assert find(table).kind == "category"
-    column = set_up(table).schema.columns[0]
+    column = table.schema.columns[0]
     assert column == Category("x", ("10", "9"))
     assert find(table, "other").kind == ("category" if "other" in wanted else "number")
 
@@ -200,15 +198,15 @@ def test_categorical_overrules(wanted: str | list[str], tmp_path: Path) -> None:
 def test_numeric_overrules(cells: list[str], tmp_path: Path) -> None:
     table = read(tmp_path, cells, numeric="x")
     assert find(table).kind == "number"
-    assert [column.name for column in set_up(table).schema.columns] == ["x", "other"]
+    assert [column.name for column in table.schema.columns] == ["x", "other"]
 
 
 @pytest.mark.parametrize("wanted", ["x", ["x"], "x,z", ["z", "x"]], ids=str)
 def test_drop_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     columns = {"x": SHUFFLED, "z": SHUFFLED, **OTHER}
-    table = Table(write_table(tmp_path / "t.csv", columns), "y", drop=wanted, **WHOLE)
+    table = read_table(write_table(tmp_path / "t.csv", columns), drop=wanted, **WHOLE)
     assert find(table).kind == "dropped"
-    assert [c.name for c in set_up(table).schema.columns] == (["other"] if "z" in wanted else ["z", "other"])
+    assert [c.name for c in table.schema.columns] == (["other"] if "z" in wanted else ["z", "other"])
 
 
 def test_a_name_with_a_comma_is_one_name(tmp_path: Path) -> None:
@@ -226,16 +224,16 @@ def test_statistics_are_those_of_the_training_rows(tmp_path: Path) -> None:
     values = rng.normal(1e6, 30, 300)
     values[::7] = np.nan
     cells = ["" if np.isnan(v) else repr(float(v)) for v in values]
-    table = Table(write_table(tmp_path / "t.csv", {"x": cells, "y": ["no", "yes"] * 150}), "y")
-    x, _ = set_up(table).splits["train"]
+    table = read_table(write_table(tmp_path / "t.csv", {"x": cells, "y": ["no", "yes"] * 150}))
+    x, _ = table.splits["train"]
     training = values[table.rows["train"]]
-    (column,) = set_up(table).schema.columns
+    (column,) = table.schema.columns
     assert isinstance(column, Number)
     assert column.indicator
     expected = [np.nanmean(training), np.nanstd(training), np.nanmedian(training)]
     assert [column.center, column.scale, column.fill] == pytest.approx(expected, rel=1e-12)
     for split in ("train", "val", "test"):
-        x, rows = set_up(table).splits[split].x, values[table.rows[split]]
+        x, rows = table.splits[split].x, values[table.rows[split]]
         filled = np.where(np.isnan(rows), expected[2], rows)
         np.testing.assert_allclose(x[:, 0], (filled - expected[0]) / expected[1], atol=1e-6)
         np.testing.assert_array_equal(x[:, 1], np.isnan(rows))
@@ -247,7 +245,7 @@ def split_names(folder: Path, train: list[str], test: list[str], **settings: Any
     for file, cells in (("train.csv", train), ("test.csv", test)):
         rest = {"other": [i + 0.5 for i in range(len(cells))], "y": (["no", "yes"] * len(cells))[: len(cells)]}
         paths.append(write_table(folder / file, {"x": cells, **rest}))
-    return Table(paths[0], "y", test_path=paths[1], **WHOLE | settings)
+    return read_table(paths[0], test_path=paths[1], **WHOLE | settings)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +264,7 @@ def test_each_frequent_name_and_rare_and_missing_ones_have_a_slot(
     train: list[str], min_count: int, slots: str, expected: dict[str, str], tmp_path: Path
 ) -> None:
     table = split_names(tmp_path, train, list(expected), min_count=min_count)
-    column = set_up(table).schema.columns[0]
+    column = table.schema.columns[0]
     assert isinstance(column, Category)
     assert (*column.values, *"*" * column.rare, *"?" * column.missing) == tuple(slots)
     assert features(table, "test").tolist() == [[float(c) for c in vector] for vector in expected.values()]
@@ -274,13 +272,13 @@ def test_each_frequent_name_and_rare_and_missing_ones_have_a_slot(
 
 def test_a_number_that_only_the_test_lacks_is_the_median(tmp_path: Path) -> None:
     table = split_names(tmp_path, ["1", "2", "9", "2"], ["", "5"])
-    assert isinstance(set_up(table).schema.columns[0], Number)
+    assert isinstance(table.schema.columns[0], Number)
     assert features(table, "test").tolist() == [[2], [5]]
 
 
 def test_a_date_that_only_the_test_lacks_is_the_median_of_each_part(tmp_path: Path) -> None:
     table = split_names(tmp_path, ["2024-01-01", "2024-01-02", "2024-01-03"], ["", "2024-01-03"])
-    assert isinstance(set_up(table).schema.columns[0], Date)
+    assert isinstance(table.schema.columns[0], Date)
     assert features(table, "test").tolist() == [[2024, 1, 1, 19724], [2024, 1, 2, 19725]]
 
 
@@ -301,11 +299,11 @@ def test_thousands_of_names_train_without_one_hot_vectors(tmp_path: Path) -> Non
     rng = np.random.default_rng(0)
     cells = [f"name {i}" for i in rng.integers(0, 5000, 20_000)]
     columns = {"x": cells, "other": rng.normal(size=20_000), "y": rng.choice(["no", "yes"], 20_000)}
-    table = Table(write_table(tmp_path / "t.csv", columns), "y", min_count=1, **WHOLE)
-    x, y = set_up(table).splits["train"]
+    table = read_table(write_table(tmp_path / "t.csv", columns), min_count=1, **WHOLE)
+    x, y = table.splits["train"]
     assert x.shape == (20_000, 2)
     torch.manual_seed(0)
-    model = FeedForward(set_up(table).schema)
+    model = FeedForward(table.schema)
     with Largest() as largest:
         model.loss(model(x), y).backward()
     assert max(len(p) for p in model.parameters()) >= 4900  # each name has numbers of its own

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from set_up import set_up
-from write_table import write_table
+from write_table import read_table, write_table
 
 from project.schema import Target
 from project.table import Table
-from project.table.labels import label_values
+from project.table.roles import label_values
 
 NUM_ROWS = 120
 
@@ -20,11 +19,11 @@ def read(folder: Path, cells: Any, file: str = "t.csv", **settings: Any) -> Tabl
     """A table with the cells, again and again, as its target."""
     cells = (cells * NUM_ROWS)[:NUM_ROWS] if isinstance(cells, list) else cells
     path = write_table(folder / file, {"x": [i % 7 + 0.5 for i in range(len(cells))], "y": cells})
-    return Table(path, "y", **{"shuffle": False, "val_fraction": 0.0, "test_fraction": 0.0} | settings)
+    return read_table(path, **{"shuffle": False, "val_fraction": 0.0, "test_fraction": 0.0} | settings)
 
 
 def target(table: Table) -> Target:
-    return set_up(table).schema.target
+    return table.schema.target
 
 
 BINARY = {
@@ -51,7 +50,7 @@ def test_two_labels_come_back_in_order_with_their_type(cells: list[str], labels:
     values = label_values(found.classes, found.label_type)
     assert (values, [type(v) for v in values]) == (labels, [type(label) for label in labels])
     assert set(found.classes) == set(cells)  # and in the output's header as they were written
-    assert [found.classes[int(i)] for i in set_up(table).splits["train"].y] == (cells * NUM_ROWS)[:NUM_ROWS]
+    assert [found.classes[int(i)] for i in table.splits["train"].y] == (cells * NUM_ROWS)[:NUM_ROWS]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ def test_three_labels_are_three_classes(tmp_path: Path) -> None:
         ("a", "b", "c"),
         (30, 60, 30),
     )
-    assert set_up(table).splits["train"].y[:4].tolist() == [1, 2, 0, 1]
+    assert table.splits["train"].y[:4].tolist() == [1, 2, 0, 1]
 
 
 def test_whole_numbers_as_classes_are_sorted_by_size_and_noted(tmp_path: Path) -> None:
@@ -126,17 +125,16 @@ def test_the_task_is_found_or_set(cells: list[str], task: str, kind: str, tmp_pa
 def test_a_number_is_standardised_by_its_training_rows(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(1e4, 20, NUM_ROWS)
     table = read(tmp_path, [repr(float(v)) for v in values], shuffle=True, test_fraction=0.25)
-    table.setup()
     training = values[table.rows["train"]]
     assert len(training) == 90
     for split in ("train", "test"):
         expected = (values[table.rows[split]] - training.mean()) / training.std()
-        np.testing.assert_allclose(set_up(table).splits[split].y, expected, atol=1e-5)
+        np.testing.assert_allclose(table.splits[split].y, expected, atol=1e-5)
 
 
 def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
     table = read(tmp_path, ["a", "", "b", "NA", "a", "b"])
-    assert len(set_up(table).splits["train"].x) == 80
+    assert len(table.splits["train"].x) == 80
     assert target(table).counts == (40, 40)
     assert table.notes == ["40 of 120 rows have no target and are left out"]
     assert not read(tmp_path, ["a", "b"]).notes
@@ -150,4 +148,4 @@ def test_texts_can_be_named_that_mean_a_missing_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", ["auto", "number"])
 def test_a_target_with_decimal_commas(task: str, tmp_path: Path) -> None:
     table = read(tmp_path, ["0,5", "1,25", "2,75"], task=task, decimal_point=",", scale=False)
-    assert set_up(table).splits["train"].y[:3].tolist() == [0.5, 1.25, 2.75]
+    assert table.splits["train"].y[:3].tolist() == [0.5, 1.25, 2.75]

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from set_up import set_up
-from write_table import write_table
+from write_table import read_table, write_table
 
 from project.table import Table
 
@@ -22,8 +21,7 @@ NUMBER = {**COLUMNS, "y": RNG.normal(size=NUM_ROWS)}
 
 
 def read(path: Path, columns: dict[str, Any], **settings: Any) -> Table:
-    table = Table(write_table(path, columns), "y", **settings)
-    table.setup()
+    table = read_table(write_table(path, columns), **settings)
     assert sorted(np.concatenate([table.rows[s] for s in SPLITS])) == list(range(sum(map(len, table.rows.values()))))
     return table
 
@@ -66,7 +64,7 @@ def test_a_column_can_name_the_splits(words: list[str], tmp_path: Path) -> None:
     expected = {"train": [0, 3], "val": [1], "test": [2]}
     for split in SPLITS:
         assert sorted(table.rows[split]) == [i for i in range(NUM_ROWS) if i % 4 in expected[split]]
-    assert "part" not in [column.name for column in set_up(table).schema.columns]
+    assert "part" not in [column.name for column in table.schema.columns]
 
 
 def test_validation_rows_that_no_column_names_are_drawn_from_the_training_rows(tmp_path: Path) -> None:
@@ -88,7 +86,7 @@ def test_no_group_is_in_two_splits(columns: dict[str, Any], seed: int, tmp_path:
     shops = [values(table, columns["shop"], split) for split in SPLITS]
     assert sum(map(len, shops)) == len(set().union(*shops)) == 25
     assert sizes(table) == pytest.approx([120, 40, 40], abs=25)
-    assert [column.name for column in set_up(table).schema.columns] == ["x"]
+    assert [column.name for column in table.schema.columns] == ["x"]
 
 
 TIMES = {
@@ -126,12 +124,12 @@ def test_files_can_be_the_splits(names: tuple[str, str], tmp_path: Path) -> None
         write_table(tmp_path / f"{split}-{names[1]}", {n: cells[:num] for n, cells in other.items()})
         for split, num in (("val", 6), ("test", 10))
     ]
-    table = Table(train, "y", val_path=paths[0], test_path=paths[1], shuffle=False)
+    table = read_table(train, val_path=paths[0], test_path=paths[1], shuffle=False)
     assert sizes(table) == [40, 6, 10]
-    assert [column.name for column in set_up(table).schema.columns] == ["x", "n", "on", "name"]
+    assert [column.name for column in table.schema.columns] == ["x", "n", "on", "name"]
     for split, num in (("val", 6), ("test", 10)):  # the same rows are encoded the same
-        assert (set_up(table).splits[split].x == set_up(table).splits["train"].x[:num]).all()
-        assert (set_up(table).splits[split].y == set_up(table).splits["train"].y[:num]).all()
+        assert (table.splits[split].x == table.splits["train"].x[:num]).all()
+        assert (table.splits[split].y == table.splits["train"].y[:num]).all()
 
 
 def test_a_test_file_leaves_validation_rows_to_be_drawn(tmp_path: Path) -> None:
@@ -159,4 +157,4 @@ def test_rows_without_a_target_do_not_shift_the_splits(tmp_path: Path) -> None:
     kept = [i for i in range(NUM_ROWS) if i % 5]
     for split in SPLITS:
         expected = [COLUMNS["x"][i] for i in kept if part[i] == split]
-        np.testing.assert_allclose(set_up(table).splits[split].x[:, 0], expected, rtol=1e-6)
+        np.testing.assert_allclose(table.splits[split].x[:, 0], expected, rtol=1e-6)

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from set_up import set_up
 from sklearn.utils.class_weight import compute_class_weight
-from write_table import write_table
+from write_table import read_table, write_table
 
 from project.models import FeedForward, LogisticRegression
 from project.predict.predictor import Predictor
 from project.table import Table
+from project.table.findings import giveaways
 
 Fit = Callable[..., Path]
 
@@ -40,9 +40,7 @@ def fit_table(fit: Fit, path: Path, *args: str) -> Path:
 
 
 def rows_tested(path: Path) -> np.ndarray:
-    table = Table(path, "y")
-    table.setup()
-    return table.rows["test"]
+    return read_table(path).rows["test"]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -52,8 +50,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_validation_and_test_rows_teach_nothing(fit: Fit, tmp_path: Path) -> None:
     """Other numbers, names, dates and missing cells in them change neither the schema nor the weights."""
     columns = mixed_columns(300)
-    before = Table(write_table(tmp_path / "t.csv", columns), "y")
-    before.setup()
+    before = read_table(write_table(tmp_path / "t.csv", columns))
     changed = {name: list(cells) for name, cells in columns.items()}
     for i in [*before.rows["val"].tolist(), *before.rows["test"].tolist()]:
         changed["size"][i] = "" if i % 2 else "-1e6"
@@ -61,11 +58,11 @@ def test_validation_and_test_rows_teach_nothing(fit: Fit, tmp_path: Path) -> Non
         changed["shop"][i] = "" if i % 3 else "a new shop"
         changed["day"][i] = "" if i % 3 else "1999-12-31"
         changed["member"][i] = ""
-    after = Table(write_table(tmp_path / "changed.csv", changed), "y")
-    assert after.schema == set_up(before).schema
+    after = read_table(write_table(tmp_path / "changed.csv", changed))
+    assert after.schema == before.schema
     assert all((after.rows[split] == before.rows[split]).all() for split in before.rows)
-    assert torch.equal(set_up(after).splits["train"].x, set_up(before).splits["train"].x)
-    assert not torch.equal(set_up(after).splits["test"].x, set_up(before).splits["test"].x)
+    assert torch.equal(after.splits["train"].x, before.splits["train"].x)
+    assert not torch.equal(after.splits["test"].x, before.splits["test"].x)
     short = ("--trainer.max_epochs", "2")
     first, second = (weights(fit_table(fit, tmp_path / name, *short)) for name in ("t.csv", "changed.csv"))
     assert first.keys() == second.keys()
@@ -74,10 +71,9 @@ def test_validation_and_test_rows_teach_nothing(fit: Fit, tmp_path: Path) -> Non
 
 def test_a_changed_training_row_does_change_the_schema(tmp_path: Path) -> None:
     columns = mixed_columns(300)
-    before = Table(write_table(tmp_path / "t.csv", columns), "y")
-    before.setup()
+    before = read_table(write_table(tmp_path / "t.csv", columns))
     columns["size"][before.rows["train"][0]] = "-1e6"
-    assert set_up(Table(write_table(tmp_path / "t.csv", columns), "y")).schema != set_up(before).schema
+    assert read_table(write_table(tmp_path / "t.csv", columns)).schema != before.schema
 
 
 @pytest.mark.parametrize("shuffled", [True, False])
@@ -98,8 +94,8 @@ def test_targets_by_chance_are_predicted_by_chance(shuffled: bool, fit: Fit, tmp
 
 
 def suspects(path: Path, columns: dict[str, Any]) -> set[str]:
-    findings, _ = Table(write_table(path, columns), "y").describe()
-    return {finding.name for finding in findings if "tells the target" in finding.warning}
+    table = read_table(write_table(path, columns))
+    return giveaways(table.splits["train"], table.schema)
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])
@@ -164,21 +160,19 @@ THREE = ["abbcccc"[i % 7] for i in range(210)]
 
 def class_table(folder: Path, labels: list[str]) -> Table:
     x = np.random.default_rng(0).normal(size=len(labels))
-    table = Table(write_table(folder / "t.csv", {"x": x, "y": labels}), "y")
-    table.setup()
-    return table
+    return read_table(write_table(folder / "t.csv", {"x": x, "y": labels}))
 
 
 @pytest.mark.parametrize("labels", [BINARY, THREE], ids=["binary", "multiclass"])
 def test_balanced_class_weights_are_those_of_scikit_learn(labels: list[str], tmp_path: Path) -> None:
     table = class_table(tmp_path, labels)
-    classes = np.array(set_up(table).schema.target.classes)
+    classes = np.array(table.schema.target.classes)
     given = np.array(labels)[table.rows["train"]]
     expected = compute_class_weight("balanced", classes=classes, y=given)
-    model = LogisticRegression(set_up(table).schema, class_weights="balanced")
+    model = LogisticRegression(table.schema, class_weights="balanced")
     np.testing.assert_allclose(model.class_weights, expected, rtol=1e-6)
-    y = set_up(table).splits["train"].y
-    outputs = torch.randn(len(y), set_up(table).schema.target.num_outputs, generator=torch.Generator().manual_seed(0))
+    y = table.splits["train"].y
+    outputs = torch.randn(len(y), table.schema.target.num_outputs, generator=torch.Generator().manual_seed(0))
     logits = outputs.double().numpy()
     logits = logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])
     index = np.searchsorted(classes, given)
@@ -186,7 +180,7 @@ def test_balanced_class_weights_are_those_of_scikit_learn(labels: list[str], tmp
     for training in (True, False):
         model.train(training)
         assert float(model.loss(outputs, y)) == pytest.approx((losses * expected[index]).mean(), rel=1e-6)
-    plain = LogisticRegression(set_up(table).schema)
+    plain = LogisticRegression(table.schema)
     assert float(plain.loss(outputs, y)) == pytest.approx(losses.mean(), rel=1e-6)
 
 
@@ -196,9 +190,9 @@ def test_label_smoothing_is_that_of_torch_and_for_training_alone(
     labels: list[str], smoothing: float, tmp_path: Path
 ) -> None:
     table = class_table(tmp_path, labels)
-    model = FeedForward(set_up(table).schema, label_smoothing=smoothing)
-    y = set_up(table).splits["train"].y
-    outputs = torch.randn(len(y), set_up(table).schema.target.num_outputs, generator=torch.Generator().manual_seed(0))
+    model = FeedForward(table.schema, label_smoothing=smoothing)
+    y = table.splits["train"].y
+    outputs = torch.randn(len(y), table.schema.target.num_outputs, generator=torch.Generator().manual_seed(0))
     logits = outputs if outputs.shape[1] > 1 else torch.cat([torch.zeros_like(outputs), outputs], 1)
     for training, expected in ((True, smoothing), (False, 0.0)):
         model.train(training)
@@ -247,8 +241,8 @@ def test_messages_number_the_rows_of_the_file(
 
 
 def test_a_file_to_test_on_is_named_in_its_errors(tmp_path: Path) -> None:
-    table = Table(write_table(tmp_path / "t.csv", mixed_columns(100)), "y")
-    schema = set_up(table).schema
+    table = read_table(write_table(tmp_path / "t.csv", mixed_columns(100)))
+    schema = table.schema
     columns = mixed_columns(20)
     columns["count"][4], columns["y"][1] = "many", ""
     with pytest.raises(ValueError, match=r"'count', row 5: 'many'"):
@@ -261,15 +255,16 @@ def test_a_file_to_test_on_is_named_in_its_errors(tmp_path: Path) -> None:
 def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
     """A file that was shuffled since would be tested on rows that trained the model."""
     columns = mixed_columns(200)
-    learned = set_up(Table(write_table(tmp_path / "t.csv", columns), "y")).schema
+    learned = read_table(write_table(tmp_path / "t.csv", columns)).schema
     same = Table(tmp_path / "t.csv", "y")
     same.schema = learned
-    assert len(set_up(same).splits["test"].x) == 40
+    same.setup()
+    assert len(same.splits["test"].x) == 40
     order = np.random.default_rng(0).permutation(200)
     shuffled = Table(write_table(tmp_path / "t.csv", {n: [c[i] for i in order] for n, c in columns.items()}), "y")
     shuffled.schema = learned
     with pytest.raises(ValueError, match="the data have changed"):
-        set_up(shuffled).splits["test"]
+        shuffled.setup()
 
 
 def test_a_number_far_from_zero_is_scored_in_its_own_digits(fit: Fit, tmp_path: Path) -> None:

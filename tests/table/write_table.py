@@ -1,4 +1,4 @@
-"""Writes small tables for tests."""
+"""Writes small tables for tests, and reads them."""
 
 import csv
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
+
+from project.table import Table
 
 
 def write_table(path: Path, columns: Mapping[str, Any]) -> Path:
@@ -19,3 +21,10 @@ def write_table(path: Path, columns: Mapping[str, Any]) -> Path:
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
     return path
+
+
+def read_table(path: Path, **settings: Any) -> Table:
+    """The data of a file with the target ``y``, ready to train on."""
+    table = Table(path, "y", **settings)
+    table.setup()
+    return table

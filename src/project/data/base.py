@@ -38,6 +38,8 @@ class RawTable:
         order: Row numbers in the order in time, if the last ones are to be the test rows.
         fixed: Row numbers of the splits that are not to be drawn.
         numbers: The number of each row in its source, counted from 1; None if no row was left out.
+        kind: How classes are modelled; by default two of them are ``binary``.
+        label_type: See `Target`.
     """
 
     x: Any
@@ -49,6 +51,8 @@ class RawTable:
     order: Rows | None = None
     fixed: Mapping[str, Rows] = field(default_factory=dict)
     numbers: NDArray[np.int64] | None = None
+    kind: Literal["binary", "multiclass"] | None = None
+    label_type: str = "string"
 
 
 class Split(NamedTuple):

@@ -138,7 +138,8 @@ def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None)
             raise ValueError(f"{run}: the run kept no rows to test on (data.test_fraction is 0)")
     else:
         table = _table(file, config, model.schema)
-        rows, notes, config = table.read_test(file, model.schema), table.notes, whole
+        config = whole
+        rows, notes = table.read_test(file, model.schema)
         if isinstance(data, Table) and data.path.exists() and file.samefile(data.path):
             notes.append(f"{file} is what the run was trained on: these scores count its training rows too")
     if isinstance(threshold, str):

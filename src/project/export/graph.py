@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from project.classes import free_name
 from project.encoder import Encoder
 from project.models import TableModel
 from project.models.outputs import predictions
 from project.schema import Category, Column, Schema
 from project.table.cells import MISSING
+from project.table.files import free_name
 
 
 class Pipeline(nn.Module):

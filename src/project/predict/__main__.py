@@ -17,13 +17,12 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 from tqdm import tqdm
 
-from project.classes import free_name
 from project.cli import CommandParser, run_command
 from project.data.base import worker_threads
 from project.predict.predictor import Predictor
 from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import written_whole
-from project.table.files import stream_file
+from project.table.files import free_name, stream_file
 
 DESCRIPTION = """\
 Predicts each row of a file and writes the row with its prediction, in the same order: the columns of INPUT, then

@@ -20,7 +20,7 @@ from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import load_best
 from project.schema import Category
 from project.table.cells import CellReader
-from project.table.labels import label_values
+from project.table.roles import label_values
 
 _COUNTING = Lock()  # an attribute could not be pickled
 

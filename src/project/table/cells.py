@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +10,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from project.errors import nearest
-from project.schema import Category, Column, Date, Number, Schema
+from project.schema import Category, Date, Number, Schema
 
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null", "None")
 """Texts that mean that a value is missing."""
 DATE_FORMATS = ("iso", "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%Y/%m/%d")
 """How dates are written; two digits of a year before four, and month before day where both would do."""
+ISO = r"^\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)?$"
+"""How ISO 8601 writes a date or a time, without its zone."""
+NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+QUANTITY = re.compile(r"[$€£]?\s*[-+]?\d[\d.,' ]*?\s*([^\d\s.,'+\-/:()]{1,8}|,\d+)?")
+"""A number, perhaps with a unit or a decimal comma."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 DAY = 86_400_000_000
 """Microseconds."""
@@ -26,7 +30,7 @@ YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800
 Floats = NDArray[np.float64]
 
 
-@dataclass
+@dataclass(frozen=True)
 class CellReader:
     """Reads columns of a table; an error names the cell.
 
@@ -42,7 +46,7 @@ class CellReader:
 
     def text(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """Any simple column as text without spaces around it; null where a value is missing."""
-        text = column if column.type == pa.string() else column.cast(pa.string())
+        text = column.cast(pa.string())
         if column.null_count == len(column):
             return text
         text = pc.utf8_trim_whitespace(text)
@@ -64,9 +68,8 @@ class CellReader:
             values = self.parse_numbers(column)
             if values is None:
                 text = self.text(column)
-                if boolean:
-                    index = pc.index_in(pc.utf8_lower(text), value_set=pa.array(["false", "true", "0", "1"]))
-                    text = pc.if_else(pc.is_valid(index), pc.cast(pc.bit_wise_and(index, 1), pa.string()), text)
+                for word, digit in (("false", "0"), ("true", "1")) if boolean else ():
+                    text = pc.replace_substring_regex(text, f"(?i)^{word}$", digit)
                 values = self.parse_numbers(text)
             if values is None:
                 row, cell = self._no_number(text)
@@ -85,8 +88,8 @@ class CellReader:
         Raises:
             ValueError: If one is infinite or too large.
         """
-        marks = [mark for text in self.missing if (mark := _number(text)) is not None]
-        values = np.where(np.isin(values, marks), np.nan, values) if marks else values
+        for text in self.missing:
+            values = np.where(values == self.parse_numbers(pa.chunked_array([[text]])), np.nan, values)
         bad = np.abs(values) > FLOAT32_MAX
         if bad.any():
             row = int(bad.argmax())
@@ -154,57 +157,50 @@ class CellReader:
         lookup = np.append(np.where(names.is_null(), np.nan, index.to_numpy(False).astype(np.float64)), np.nan)
         return np.asarray(lookup[pc.fill_null(encoded.indices, len(names)).to_numpy(False)])
 
-    def raw(self, table: pa.Table, schema: Schema, start: int = 0, stop: int | None = None) -> Floats:
-        """Some rows of a table as `Encoder` takes them, ``(rows, columns)``.
+    def raw(self, table: pa.Table, schema: Schema) -> Floats:
+        """The rows of a table as `Encoder` takes them, ``(rows, columns)``.
 
         Raises:
             ValueError: If a column is missing or a cell is not of the column's kind.
         """
-        reader = replace(self, locate=lambda row: self.locate(start + row))
-        rows = np.empty((len(range(len(table))[start:stop]), len(schema.columns)))
+        rows = np.empty((len(table), len(schema.columns)))
         index = {name: i for i, name in enumerate(table.column_names)}  # Arrow would look through them each time
         for i, column in enumerate(schema.columns):
             if column.name not in index:
                 raise ValueError(f"there is no column '{column.name}'; {nearest(column.name, index)}")
-            rows[:, i] = reader.column(column, table.column(index[column.name])[start:stop])
+            cells = table.column(index[column.name])
+            match column:
+                case Number():
+                    rows[:, i] = self.numbers(column.name, cells, column.boolean)
+                case Date():
+                    rows[:, i] = self.days(column.name, cells, column.format)
+                case Category():
+                    rows[:, i] = self.codes(column.name, cells, column.values)
         return rows
-
-    def column(self, column: Column, cells: pa.ChunkedArray) -> Floats:
-        """One column as `Encoder` takes it, ``(rows,)``."""
-        match column:
-            case Number():
-                return self.numbers(column.name, cells, column.boolean)
-            case Date():
-                return self.days(column.name, cells, column.format)
-            case Category():
-                return self.codes(column.name, cells, column.values)
 
 
 def as_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
     """A column as its distinct values and, for each row, which of them."""
-    column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
-    if not len(column):  # which Arrow cannot combine for each type
-        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        return pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], kind))
+    if not len(column):  # which Arrow cannot combine in this order for each type
+        return column.combine_chunks().dictionary_encode()
     return column.dictionary_encode().combine_chunks()
 
 
 def parse_dates(text: pa.ChunkedArray, date_format: str) -> pa.ChunkedArray:
     """Text as times, null where it is none; of ISO 8601 the zone is left out."""
-    if date_format != "iso":
-        times = pc.strptime(text, format=date_format, unit="us", error_is_null=True)
-        # Arrow takes the 30th of February for the 1st of March.
-        place = re.findall(r"%(\w)", date_format).index("d") + 1
-        day = pc.replace_substring_regex(
-            pc.if_else(times.is_valid(), text, None), r"(\d+)\D+(\d+)\D+(\d+)", rf"\{place}"
-        )
-        return pc.if_else(pc.equal(pc.cast(day, pa.int64()), pc.day(times)), times, None)
-    text = pc.replace_substring_regex(text, r"(:\d\d(\.\d{1,6})?)\d*(Z|[+-]\d\d(:?\d\d)?)?$", r"\1")
-    text = pc.if_else(pc.match_substring_regex(text, r"^\d{4}-\d\d-\d\d([T ]\d\d(:\d\d){1,2}(\.\d+)?)?$"), text, None)
-    try:
-        return text.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:  # the 31st of February
-        return pa.chunked_array([pa.array([_time(cell) for cell in text], pa.timestamp("us"))])
+    dates, form = text, date_format
+    if date_format == "iso":
+        text = pc.replace_substring_regex(text, r"(:\d\d(\.\d{1,6})?)\d*(Z|[+-]\d\d(:?\d\d)?)?$", r"\1")
+        text = pc.if_else(pc.match_substring_regex(text, ISO), text, None)
+        dates, form = pc.utf8_slice_codeunits(text, 0, 10), "%Y-%m-%d"
+    times = pc.strptime(dates, format=form, unit="us", error_is_null=True)
+    # Arrow takes the 30th of February for the 1st of March.
+    place = re.findall(r"%(\w)", form).index("d") + 1
+    day = pc.replace_substring_regex(pc.if_else(times.is_valid(), dates, None), r"(\d+)\D+(\d+)\D+(\d+)", rf"\{place}")
+    real = pc.equal(pc.cast(day, pa.int64()), pc.day(times))
+    if date_format == "iso":  # with the time of the day
+        return pc.if_else(real, text, None).cast(pa.timestamp("us"))
+    return pc.if_else(real, times, None)
 
 
 def find_date_format(text: pa.Array) -> str | None:
@@ -214,11 +210,36 @@ def find_date_format(text: pa.Array) -> str | None:
     return next((form for form in DATE_FORMATS if not parse_dates(text, form).null_count), None)
 
 
-def _time(cell: Any) -> Any:
-    try:
-        return cell.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return None
+def refuse_quantities(name: str, cells: pa.ChunkedArray, present: pa.Array, reader: CellReader, hint: str) -> None:
+    """Stops at text that was meant as a number: among numbers, with one unit, or with decimal commas.
+
+    Args:
+        name: The column's name.
+        cells: Its cells, to find the row.
+        present: Distinct values.
+        reader: Reads the cells.
+        hint: What to do if it is no mistake.
+
+    Raises:
+        ValueError: If there is such a cell.
+    """
+    plain = pc.replace_substring(present, reader.decimal_point, ".") if reader.decimal_point != "." else present
+    others = present.filter(pc.invert(pc.match_substring_regex(plain, NUMBER))).to_pylist()
+    few = 10 * len(others) <= len(present)
+    units: set[str | None] = set()
+    for value in others:
+        match = QUANTITY.fullmatch(value)
+        if not match and not few:
+            return  # it is a name, and so are the others
+        units.add(match and ("," if "," in value else match.group(1)))
+    if few or len(present) >= 2 * len(others) or (len(units) == 1 and len(present) > 5):
+        cell = others[0]
+        row = pc.index(reader.text(cells), cell).as_py()
+        comma = " (decimal commas: --data.decimal_point ,)" if cell.count(",") == 1 and "." not in cell else ""
+        comma = comma if QUANTITY.fullmatch(cell) else f" (if it means a missing value: --data.missing '{cell}')"
+        raise ValueError(
+            f"column '{name}', {reader.locate(row)}: '{cell}' is not a number{comma}; mend the file, or {hint}"
+        )
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -239,12 +260,5 @@ def is_simple(kind: pa.DataType) -> bool:
     return is_text(kind) or is_number(kind) or dates or pa.types.is_boolean(kind) or pa.types.is_null(kind)
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _floats(column: pa.ChunkedArray) -> Floats:
-    return np.asarray(column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(False))
+    return np.asarray(column.to_numpy(zero_copy_only=False))

@@ -3,7 +3,8 @@
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,15 +15,15 @@ from pyarrow import csv as arrow_csv
 from pyarrow import dataset
 
 from project.errors import nearest
+from project.table.cells import is_simple, is_text
 
 SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
 BLOCK = 2**20
-"""Bytes of a streamed CSV file that are read together: Arrow has some dozens of blocks in memory."""
-BLOCKS = 3  # make a piece, for each takes some time besides that for its rows
+"""Bytes of a CSV file that are read together: Arrow has some dozens of blocks in memory."""
+BATCHES = 3  # of Arrow's make a piece, for each takes some time besides that for its rows
 DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
-HEADER_ALONE = "Empty CSV"  # so Arrow calls it
 OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -47,18 +48,8 @@ def read_file(path: str | Path, delimiter: str | None = None, encoding: str = "u
         ValueError: If the file is no such table; the message says where it is not.
         OSError: If it cannot be read.
     """
-    path = _existing(path)
-    with _explained(path, delimiter, encoding):
-        if is_parquet(path):
-            return _distinct(_parquet(path).to_table(), path)
-        header, options = _csv_options(path, delimiter, encoding)
-        try:
-            table = arrow_csv.read_csv(pa.input_stream(str(path)), **options)
-        except pa.ArrowInvalid as error:
-            if HEADER_ALONE not in str(error):
-                raise
-            return _text_schema(header).empty_table()
-        return _distinct(table, path)
+    schema, pieces = stream_file(path, delimiter, encoding)
+    return pa.concat_tables([schema.empty_table(), *pieces])
 
 
 def stream_file(
@@ -71,30 +62,55 @@ def stream_file(
     """
     path = _existing(path)
     with _explained(path, delimiter, encoding):
-        if is_parquet(path):
-            source = _parquet(path)
-            # By default Arrow reads a large part of the file ahead.
-            scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
-            ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
-            schema, batches = source.schema, source.to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
-        else:
-            header, options = _csv_options(path, delimiter, encoding)
-            options["read_options"].block_size = BLOCK
-            schema = _text_schema(header)
-            try:
-                batches = arrow_csv.open_csv(pa.input_stream(str(path)), **options)
-            except pa.ArrowInvalid as error:
-                if HEADER_ALONE not in str(error):
-                    raise
-                batches = iter(())
-    _distinct(schema.empty_table(), path)
+        source = _parquet(path) if is_parquet(path) else _csv(path, delimiter, encoding)
+    _check_names(source.schema.names, path)
 
     def pieces() -> Iterator[pa.Table]:
+        # By default Arrow reads a large part of the file ahead.
+        ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
         with _explained(path, delimiter, encoding):
-            while some := list(islice(batches, BLOCKS)):
+            batches = source.to_batches(batch_size=2**13, **ahead)
+            while some := list(islice(batches, BATCHES)):
                 yield pa.Table.from_batches(some)
 
-    return schema, pieces()
+    return source.schema, pieces()
+
+
+def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collection[str]) -> pa.Table:
+    """A table with the rows of another file below its own.
+
+    Args:
+        table: What comes first; it decides which columns there are.
+        path: The other file.
+        other: What is in it; the columns may stand in another order.
+        optional: Columns that the other file need not have.
+
+    Raises:
+        ValueError: If a column is missing in the file or is of another type.
+    """
+    for name in table.column_names:
+        if name not in other.column_names and name not in optional:
+            raise ValueError(f"{path} has no column '{name}'; {nearest(name, other.column_names)}")
+    other = other.select([name for name in table.column_names if name in other.column_names])
+    try:
+        return pa.concat_tables([_with_text(table, other), _with_text(other, table)], promote_options="permissive")
+    except pa.ArrowTypeError as error:
+        raise ValueError(f"{path} is not like the other file: {error}") from error
+
+
+def _with_text(table: pa.Table, other: pa.Table) -> pa.Table:
+    """A table with those columns as text that are text in the other, as all are in a CSV file."""
+    for i, name in enumerate(table.column_names):
+        if name in other.column_names and is_text(other[name].type) and is_simple(table[name].type):
+            table = table.set_column(i, name, table[name].cast(pa.string()))
+    return table
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken, with as many underscores at its end as that needs."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _existing(path: str | Path) -> Path:
@@ -106,19 +122,12 @@ def _existing(path: str | Path) -> Path:
     raise ValueError(f"there is no file {path}; {hint}")
 
 
-def _text_schema(header: list[str]) -> pa.Schema:
-    return pa.schema([(name, pa.string()) for name in header])
-
-
-def _distinct(table: pa.Table, path: Path) -> pa.Table:
-    seen: set[str] = set()
-    for name in table.column_names:
-        if name in seen:
+def _check_names(names: list[str], path: Path) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise ValueError(f"{path} has two columns named '{name}': rename one")
         if "\n" in name or "\r" in name:
             raise ValueError(f"{path}: the column name {name!r} has a line break: rename it")
-        seen.add(name)
-    return table
 
 
 def _parquet(path: Path) -> Any:
@@ -127,16 +136,30 @@ def _parquet(path: Path) -> Any:
         files, folder = [f for f in sorted(path.rglob("*.parquet")) if not f.name.startswith((".", "_"))], path
         if not files:
             raise ValueError(f"the folder {path} holds no .parquet file")
-    options = {"partitioning": "hive", "partition_base_dir": str(folder)}
+    scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
+    file_format = dataset.ParquetFileFormat(default_fragment_scan_options=scan)
+    options = {"format": file_format, "partitioning": "hive", "partition_base_dir": str(folder)}
     names = [str(file) for file in files]
-    source = dataset.dataset(names, format="parquet", **options)
+    source = dataset.dataset(names, **options)
     # Arrow cannot filter views of text.
     schema = pa.schema([f.with_type(pa.string()) if pa.types.is_string_view(f.type) else f for f in source.schema])
-    return dataset.dataset(names, format="parquet", schema=schema, **options)
+    return dataset.dataset(names, schema=schema, **options)
 
 
-def _csv_options(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str], dict[str, Any]]:
-    """The header of a file and Arrow's options to read it, from its first lines."""
+def _csv(path: Path, delimiter: str | None, encoding: str) -> Any:
+    header, delimiter, quote, encoding = _dialect(path, delimiter, encoding)
+    schema = pa.schema([(name, pa.string()) for name in header])
+    encoding = "utf8" if encoding.startswith("utf-8") else encoding
+    csv_format = dataset.CsvFileFormat(
+        arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
+        read_options=arrow_csv.ReadOptions(block_size=BLOCK, encoding=encoding),
+    )
+    return dataset.dataset([str(path)], format=csv_format, schema=schema)
+
+
+def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str], str, str, str]:
+    """The header, delimiter, quotation mark and encoding of a file, from its first lines."""
     with pa.input_stream(str(path)) as stream:
         sample = stream.read(SAMPLE)
     if not sample:
@@ -157,13 +180,7 @@ def _csv_options(path: Path, delimiter: str | None, encoding: str) -> tuple[list
     elif len(delimiter) != 1 or not delimiter.isascii():
         raise ValueError(f"a delimiter is one ASCII character, not {delimiter!r}")
     header = next(row for row in csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=quote) if row)
-    return header, {
-        "read_options": arrow_csv.ReadOptions(
-            block_size=2**23, encoding="utf8" if encoding.startswith("utf-8") else encoding
-        ),
-        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True),
-        "convert_options": arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
-    }
+    return header, delimiter, quote, encoding
 
 
 def _find_delimiter(text: str, quote: str) -> str:
@@ -199,12 +216,12 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
         raise ValueError(f"{path} cannot be read: {OPEN_QUOTE}") from None
     except pa.ArrowException as error:
         message = " ".join(str(error).split())
+        if "Empty CSV" in message:  # a header alone, which is a table without rows
+            return
         if "invalid UTF8" in message:
             raise _wrong_encoding(path, encoding) from error
-        if "Expected" in message and "columns, got" in message:
+        if "columns, got" in message or "straddling" in message:
             raise _wrong_width(path, delimiter, encoding, message) from error
-        if "straddling" in message:
-            message = OPEN_QUOTE
         if "magic bytes" in message or "Parquet" in message:
             message = "it is no Parquet file, or is damaged"
         raise ValueError(f"{path} cannot be read: {message[:300]}") from error
@@ -214,22 +231,20 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
 
 
 def _wrong_encoding(path: Path, encoding: str) -> ValueError:
+    place = ""
     with pa.input_stream(str(path)) as stream:
         for number, line in enumerate(io.BufferedReader(stream), start=1):
             try:
                 line.decode(encoding)
             except UnicodeError:
-                return ValueError(
-                    f"{path}, line {number}, is not written in {encoding}: name its encoding, such as cp1252"
-                )
-    return ValueError(f"{path} is not written in {encoding}: name its encoding, such as cp1252")
+                place = f", line {number},"
+                break
+    return ValueError(f"{path}{place} is not written in {encoding}: name its encoding, such as cp1252")
 
 
 def _wrong_width(path: Path, delimiter: str | None, encoding: str, message: str) -> ValueError:
     """Finds the first line with too many or too few cells; Arrow, which reads pieces in parallel, can't say."""
-    _, options = _csv_options(path, delimiter, encoding)
-    delimiter, quote = options["parse_options"].delimiter, options["parse_options"].quote_char
-    encoding = options["read_options"].encoding.replace("utf8", "utf-8-sig")
+    _, delimiter, quote, encoding = _dialect(path, delimiter, encoding)
     with pa.input_stream(str(path)) as stream:
         rows = csv.reader(io.TextIOWrapper(stream, encoding, newline=""), delimiter=delimiter, quotechar=quote)
         width, line = 0, 1

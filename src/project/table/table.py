@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,19 +12,38 @@ from numpy.typing import NDArray
 
 from project.data.base import RawTable, Split, TableData, encode_target, worker_threads
 from project.data.splits import Rows
-from project.encoder import encoded_names
 from project.errors import nearest
-from project.schema import Column, Schema, learn_target
-from project.table.append import append_file
+from project.schema import Schema, learn_target
 from project.table.cells import CellReader, is_simple
-from project.table.columns import ColumnLearner, Finding
-from project.table.files import read_file
-from project.table.labels import Labels, encode_labels, read_labels
-from project.table.leaks import giveaways
-from project.table.print_columns import print_columns
-from project.table.split_columns import check_groups, read_groups, read_order, read_split_column
+from project.table.columns import ColumnLearner
+from project.table.files import append_rows, read_file
+from project.table.findings import Finding, giveaways, print_findings
+from project.table.roles import (
+    check_groups,
+    encode_labels,
+    read_groups,
+    read_labels,
+    read_order,
+    read_split_column,
+)
 
 Names = str | Sequence[str] | None
+
+
+class Cells(NamedTuple):
+    """What the files of a `Table` hold.
+
+    Attributes:
+        table: The columns to learn from.
+        reader: Reads their cells, and knows where in the files they are.
+        settings: The columns that each of ``drop``, ``categorical`` and ``numeric`` names.
+        notes: What else to know.
+    """
+
+    table: pa.Table
+    reader: CellReader
+    settings: dict[str, list[str]]
+    notes: list[str]
 
 
 class Table(TableData):
@@ -95,16 +114,26 @@ class Table(TableData):
         self.paths = {"val": val_path, "test": test_path}
         self.delimiter = delimiter
         self.encoding = encoding
-        self.reader = CellReader(
-            tuple(missing.split(",") if isinstance(missing, str) else missing or ()), decimal_point
-        )
+        texts = missing.split(",") if isinstance(missing, str) else missing or ()
+        self.reader = CellReader(tuple(texts), decimal_point)
         self.max_columns = max_columns
         self.findings: list[Finding] = []
-        """What was made of each column."""
+        """What was made of each column; set by `setup`."""
         self.notes: list[str] = []
-        """What else to know about the table."""
-        self._kinds: dict[str, list[str]] = {}
-        self._labels: Labels | None = None
+        """What else to know about the table; set by `setup`."""
+
+    @property
+    def title(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def describe(self) -> None:
+        """Prints what was made of each column, and what else to know about the table."""
+        split = self.splits["train"]
+        suspects = giveaways(split, self.schema)
+        warning = "tells the target nearly by itself: is it known before the target is?"
+        findings = [f._replace(warning=warning) if f.name in suspects else f for f in self.findings]
+        print_findings(findings, self.notes, len(split.x))
 
     def read(self) -> RawTable:
         """Reads the files and their target.
@@ -116,67 +145,70 @@ class Table(TableData):
         if table.num_columns > self.max_columns:
             limit = f"--data.max_columns {table.num_columns}"
             raise ValueError(f"{self.path} has {table.num_columns:,} columns: if that is no mistake, say {limit}")
-        dropped = set(self._names("drop", table.column_names))
-        fixed = {}
+        settings = {setting: self._names(setting, table.column_names) for setting in self.forced}
+        if both := [name for name in settings["categorical"] if name in settings["numeric"]]:
+            raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
+        parts: dict[str, range] = {}
         for split, path in self.paths.items():
             if path is not None:
-                num_rows = len(table)
-                table = append_file(table, path, dropped, self.delimiter, self.encoding)
-                fixed[split] = np.arange(num_rows, len(table))
-        table, kept = self._with_target(table, self.path, fixed)
-        fixed = {name: np.flatnonzero(np.isin(kept, rows)) for name, rows in fixed.items()}
-        for name, rows in fixed.items():
+                start, other = len(table), read_file(path, self.delimiter, self.encoding)
+                table = append_rows(table, path, other, settings["drop"])
+                parts[split] = range(start, len(table))
+        table, kept, notes = self._with_target(table, self.path)
+        fixed = {split: np.flatnonzero(np.isin(kept, part)) for split, part in parts.items()}
+        for split, rows in fixed.items():
             if not len(rows):
-                raise ValueError(f"{self.paths[name]} has no row with a target")
-        column, reader = table[self.target], self.reader
-        labels = self._labels = read_labels(self.target, column, self.task, reader)
-        self.notes += [f"target '{self.target}': {labels.warning}"] if labels.warning else []
-        dropped.add(self.target)
+                raise ValueError(f"{self.paths[split]} has no row with a target")
+
+        def locate(row: int) -> str:
+            for split, part in parts.items():
+                if int(kept[row]) in part:
+                    return f"row {part.index(int(kept[row])) + 1} of {self.paths[split]}"
+            return f"row {kept[row] + 1}"
+
+        reader = replace(self.reader, locate=locate)
+        labels = read_labels(self.target, table[self.target], self.task, reader)
+        notes += [f"target '{self.target}': {labels.warning}"] if labels.warning else []
         groups = order = None
         if self.split_column:
             fixed = read_split_column(self.split_column, _column(table, self.split_column, self.path), reader)
-            fixed.pop("train")
-            dropped.add(self.split_column)
+            settings["drop"].append(self.split_column)
         if self.group:
             groups = read_groups(self.group, _column(table, self.group, self.path), reader)
-            dropped.add(self.group)
+            settings["drop"].append(self.group)
             check_groups(self.group, groups, fixed, reader)
         if self.time:
             order = read_order(self.time, _column(table, self.time, self.path), reader)
-        self._kinds = {name: self._names(name, table.column_names) for name in ("categorical", "numeric")}
-        if both := [name for name in self._kinds["categorical"] if name in self._kinds["numeric"]]:
-            raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
-        self.findings = [Finding(name, "dropped") for name in table.column_names if name in dropped - {self.target}]
-        x = table.drop_columns([name for name in table.column_names if name in dropped])
-        return RawTable(x, labels.y, x.column_names, self.target, labels.classes, groups, order, fixed, kept + 1)
+        settings["drop"] = [name for name in table.column_names if name in settings["drop"] and name != self.target]
+        x = table.drop_columns([self.target, *settings["drop"]])
+        return RawTable(
+            Cells(x, reader, settings, notes),
+            labels.y,
+            x.column_names,
+            self.target,
+            labels.classes,
+            groups,
+            order,
+            fixed,
+            kept + 1,
+            labels.kind,
+            labels.label_type,
+        )
 
-    @property
-    def title(self) -> str:
-        """The name of the file."""
-        return self.path.name
-
-    def describe(self) -> None:
-        """Prints what was made of each column, what looks wrong, and what else to know about the table."""
-        split, schema = self.splits["train"], self.schema
-        found = giveaways(split.x.numpy(), split.y.numpy(), bool(schema.target.classes))
-        suspects = {encoded_names(schema)[i] for i in found}
-        warning = "tells the target nearly by itself: is it known before the target is?"
-        findings = [replace(f, warning=warning) if f.name in suspects else f for f in self.findings]
-        print_columns(findings, self.notes, len(split.x))
-
-    def read_test(self, path: Path, schema: Schema) -> Split:
-        """Another file with the target, encoded with a schema.
+    def read_test(self, path: Path, schema: Schema) -> tuple[Split, list[str]]:
+        """Another file with the target, encoded with a schema; and what else to know about it.
 
         Raises:
             ValueError: If a column is missing or a cell cannot be used.
         """
-        table, _ = self._with_target(read_file(path, self.delimiter, self.encoding), path, {})
-        y = encode_labels(self.target, table[self.target], schema.target, self.reader)
-        x = self.encode(RawTable(table, y, table.column_names), schema)
-        return Split(x, encode_target(y, schema.target))
+        table, kept, notes = self._with_target(read_file(path, self.delimiter, self.encoding), path)
+        reader = replace(self.reader, locate=lambda row: f"row {kept[row] + 1}")
+        y = encode_labels(self.target, table[self.target], schema.target, reader)
+        x = self.encode(RawTable(Cells(table, reader, {}, notes), y, table.column_names), schema)
+        return Split(x, encode_target(y, schema.target)), notes
 
-    def _with_target(self, table: pa.Table, path: Path, fixed: dict[str, Rows]) -> tuple[pa.Table, Rows]:
-        """The rows that have a target, and their numbers; messages name the rows of the file."""
+    def _with_target(self, table: pa.Table, path: Path) -> tuple[pa.Table, Rows, list[str]]:
+        """The rows that have a target, their numbers, and a note of the others."""
         column = _column(table, self.target, path)
         if not len(table):
             raise ValueError(f"{path} has a header and no rows")
@@ -186,18 +218,10 @@ class Table(TableData):
         kept = np.flatnonzero(present.to_numpy())
         if not len(kept):
             raise ValueError(f"the target '{self.target}' is empty in every row of {path}")
-        if len(kept) < len(table):
-            self.notes.append(f"{len(table) - len(kept):,} of {len(table):,} rows have no target and are left out")
-            table = table.filter(present)
-
-        def locate(row: int) -> str:
-            for split, rows in fixed.items():
-                if kept[row] in rows:
-                    return f"row {kept[row] - rows[0] + 1} of {self.paths[split]}"
-            return f"row {kept[row] + 1}"
-
-        self.reader = replace(self.reader, locate=locate)
-        return table, kept
+        if len(kept) == len(table):
+            return table, kept, []
+        note = f"{len(table) - len(kept):,} of {len(table):,} rows have no target and are left out"
+        return table.filter(present), kept, [note]
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:
         """The columns that a setting names: a list, one name, or several with commas."""
@@ -210,9 +234,13 @@ class Table(TableData):
         return list(names)
 
     def draw_splits(self, table: RawTable) -> dict[str, Rows]:
-        """Row numbers of each split, each of which has every class."""
+        """Row numbers of each split.
+
+        Raises:
+            ValueError: If a class would have no row in one of them.
+        """
         classes = table.classes or ()
-        counts = np.bincount(table.y, minlength=len(classes)) if classes else np.array([])
+        counts = np.bincount(table.y) if classes else ()
         drawn = self.shuffle and table.order is None and table.groups is None and not table.fixed
         num_splits = 1 + (self.val_fraction > 0) + (self.test_fraction > 0)
         for label, count in zip(classes, counts, strict=True):
@@ -229,28 +257,32 @@ class Table(TableData):
         return splits
 
     def learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
-        """Learns the schema from the training rows; the table changes into columns that are quick to encode."""
-        learner = ColumnLearner(self.reader, train, **self._kinds, min_count=self.min_count, scale=self.scale)
-        columns: list[Column] = []
-        cells: dict[str, pa.ChunkedArray] = {}
+        """Learns the schema from the training rows; gives the table in a form that is quicker to encode."""
+        cells: Cells = table.x
+        wanted = {name: cells.settings[name] for name in ("categorical", "numeric")}
+        learner = ColumnLearner(cells.reader, train, **wanted, min_count=self.min_count, scale=self.scale)
         with worker_threads() as pool:
-            learned = list(pool.map(lambda name: learner.learn(name, table.x[name]), table.columns))
-        for name, (column, finding, quick) in zip(table.columns, learned, strict=True):
-            self.findings.append(finding)
-            if column is not None:
-                columns.append(column)
-                cells[name] = quick
-        if not columns:
+            learned = list(pool.map(learner.learn, cells.table.column_names, cells.table.columns))
+        self.findings = [Finding(name, "dropped") for name in cells.settings["drop"]]
+        self.findings += [column.finding for column in learned]
+        self.notes = cells.notes
+        used = [found for found in learned if not found.finding.left_out]
+        if not used:
             raise ValueError(f"{self.path} has no column to learn from: all are left out")
-        labels = self._labels
-        assert labels is not None
-        target = learn_target(table.target, table.y[train], table.classes, self.scale, labels.kind, labels.label_type)
-        schema = Schema(tuple(columns), target, self.reader.missing, self.reader.decimal_point)
-        return schema, RawTable(pa.table(cells), table.y, list(cells))
+        target = learn_target(table.target, table.y[train], table.classes, self.scale, table.kind, table.label_type)
+        schema = Schema(tuple(found.column for found in used), target, self.reader.missing, self.reader.decimal_point)
+        quick = pa.table({found.finding.name: found.cells for found in used})
+        return schema, replace(table, x=cells._replace(table=quick))
 
     def raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
-        """Some rows as `Encoder` takes them, ``(rows, columns)``."""
-        return self.reader.raw(table.x, schema, start, stop)
+        """Some rows as `Encoder` takes them, ``(rows, columns)``.
+
+        Raises:
+            ValueError: If a column is missing or a cell is not of the column's kind.
+        """
+        cells: Cells = table.x
+        reader = replace(cells.reader, locate=lambda row: cells.reader.locate(start + row))
+        return reader.raw(cells.table.slice(start, stop - start), schema)
 
 
 def _column(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:

@@ -1,18 +1,34 @@
-"""The target of a table: classes with their names, or numbers."""
+"""Columns with a part of their own: the target, and those that decide the split."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from project.data.splits import Rows
 from project.schema import Target
-from project.table.cells import CellReader, as_dictionary, is_number, is_simple, is_text
-from project.table.columns import refuse_quantities
+from project.table.cells import (
+    CellReader,
+    as_dictionary,
+    find_date_format,
+    is_number,
+    is_simple,
+    is_text,
+    refuse_quantities,
+)
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
+
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 
 
 @dataclass(frozen=True)
@@ -113,3 +129,70 @@ def _label_type(names: list[str], kind: pa.DataType) -> str:
         if all(name in (str(value), f"{value:g}") for name, value in zip(names, values, strict=True)):  # not 01
             return alias
     return "string"
+
+
+def read_split_column(name: str, column: pa.ChunkedArray, reader: CellReader) -> dict[str, Rows]:
+    """The row numbers of ``val`` and ``test``, where there are any, from a column that names each row's split.
+
+    Raises:
+        ValueError: If a cell names none.
+    """
+    known = {alias: split for split, aliases in SPLIT_NAMES.items() for alias in aliases}
+    cells = pc.utf8_lower(reader.text(column)).to_pylist()
+    splits = np.array([known.get(cell, "") for cell in cells])
+    if (splits == "").any():
+        row = int((splits == "").argmax())
+        found = "empty" if cells[row] is None else f"'{cells[row]}'"
+        raise ValueError(f"column '{name}', {reader.locate(row)}, is {found}, and must be train, val or test")
+    if not (splits == "train").any():
+        raise ValueError(f"column '{name}' has no row for training")
+    return {split: np.flatnonzero(splits == split) for split in ("val", "test") if (splits == split).any()}
+
+
+def read_groups(name: str, column: pa.ChunkedArray, reader: CellReader) -> NDArray[Any]:
+    """The number of each row's group, ``(rows,)``, from a column that names them.
+
+    Raises:
+        ValueError: If a cell is empty.
+    """
+    text = reader.text(column)
+    if text.null_count:
+        row = pc.index(pc.is_null(text), True).as_py()
+        raise ValueError(f"data.group: column '{name}', {reader.locate(row)}, is empty")
+    return np.asarray(as_dictionary(text).indices.to_numpy(False))
+
+
+def check_groups(name: str, groups: NDArray[Any], fixed: Mapping[str, Rows], reader: CellReader) -> None:
+    """Raises ValueError if a group is in two files.
+
+    Args:
+        name: The column's name.
+        groups: A group for each row.
+        fixed: The rows of the other files.
+        reader: Says where a row is.
+    """
+    for rows in fixed.values():
+        if shared := set(groups[rows]) & set(np.delete(groups, rows)):
+            one, *_, other = np.flatnonzero(groups == min(shared))
+            raise ValueError(
+                f"data.group: {reader.locate(int(one))} and {reader.locate(int(other))} have the same '{name}'"
+            )
+
+
+def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:
+    """Row numbers in the order of a column of dates or numbers, ``(rows,)``.
+
+    Raises:
+        ValueError: If a cell is empty, or neither a date nor a number.
+    """
+    text = reader.text(column).drop_null() if is_text(column.type) else None
+    if text is None and pa.types.is_temporal(column.type):
+        times = reader.days(name, column, "iso")
+    elif text is not None and (date_format := find_date_format(pc.unique(text))):
+        times = reader.days(name, column, date_format)
+    else:
+        times = reader.numbers(name, column)
+    if np.isnan(times).any():
+        row = int(np.isnan(times).argmax())
+        raise ValueError(f"data.time: column '{name}', {reader.locate(row)}, is empty")
+    return np.argsort(times, kind="stable")

@@ -1,0 +1,92 @@
+"""What was made of each column of a table, for a person to look at."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from project.data import Split
+from project.encoder import encoded_names
+from project.schema import Schema
+
+MAX_SHOWN = 100
+"""Columns that are shown one by one."""
+MAX_ROWS = 5000
+"""Rows from which it is found out whether a column tells the target."""
+SURE = 0.98
+"""The share of what a guess gets wrong that a column must get right."""
+
+
+class Finding(NamedTuple):
+    """What was made of a column of the training rows.
+
+    Attributes:
+        name: Its name.
+        kind: ``number``, ``boolean``, ``date`` or ``category``; or why it was left out: ``constant``, ``empty``,
+            ``identifier``, ``dropped``.
+        missing: How many values are missing.
+        distinct: How many different values there are.
+        warning: What to look at.
+    """
+
+    name: str
+    kind: str
+    missing: int = 0
+    distinct: int = 0
+    warning: str = ""
+
+    @property
+    def left_out(self) -> bool:
+        """Whether the model does not see the column."""
+        return self.kind not in ("number", "boolean", "date", "category")
+
+
+def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: int) -> None:
+    """Prints what was made of each column of a table, from its training rows, and what else to know."""
+    print(f"The columns, in {num_rows:,} training rows:")
+    warns = any(finding.warning for finding in findings)
+    table = Table("column", "taken as", "missing", "distinct", *(["look at this"] if warns else []))
+    for column in table.columns[2:4]:
+        column.justify = "right"
+    shown = sorted(findings, key=lambda f: not f.warning)[:MAX_SHOWN] if len(findings) > MAX_SHOWN else findings
+    for finding in shown:
+        kind = f"left out: {finding.kind}" if finding.left_out else finding.kind
+        counts = ["", ""] if finding.kind == "dropped" else [f"{finding.missing:,}", f"{finding.distinct:,}"]
+        table.add_row(escape(finding.name), kind, *counts, *([finding.warning] if warns else []))
+    Console().print(table)
+    if len(findings) > len(shown):
+        print(f"... and {len(findings) - len(shown):,} more columns")
+    for note in notes:
+        print(f"Note: {note}")
+
+
+def giveaways(split: Split, schema: Schema) -> set[str]:
+    """Names of columns that give the target away: by themselves they say nearly all of it, as a real one seldom does.
+
+    They are those from which alone a decision tree tells the target of rows that it has not seen.
+
+    Args:
+        split: Training rows.
+        schema: What they taught.
+    """
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    x, y, classes = split.x.numpy(), split.y.numpy(), bool(schema.target.classes)
+    rows = np.random.default_rng(0).permutation(len(y))[: max(200, min(MAX_ROWS, 20 * MAX_ROWS // x.shape[1]))]
+    half = len(rows) // 2
+    seen, unseen = rows[:half], rows[half:]
+    if half < 20:
+        return set()
+    # What a guess gets wrong: a share of the rows, or the mean square of its errors.
+    guessed = 1 - np.bincount(y[unseen].astype(int)).max() / len(unseen) if classes else np.var(y[unseen])
+    found = set()
+    for i, name in enumerate(encoded_names(schema)):
+        tree = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(random_state=0)
+        told = tree.fit(x[seen, i : i + 1], y[seen], check_input=False).predict(x[unseen, i : i + 1], check_input=False)
+        wrong = np.mean(told != y[unseen]) if classes else np.mean((told - y[unseen]) ** 2)
+        if wrong <= (1 - SURE) * guessed and guessed:
+            found.add(name)
+    return found
