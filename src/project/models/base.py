@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,9 +16,12 @@ from project.classes import class_path
 from project.errors import Diverged
 from project.metrics import class_metrics, number_metrics, two_columns
 from project.models.loss_record import LossRecord
-from project.models.outputs import make_class_weights, mean_loss
+from project.models.outputs import make_class_weights, mean_loss, predictions
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema
+
+EVALUATION_BATCH_SIZE = 4096
+"""Rows that are predicted together."""
 
 
 class TableModel(LightningModule):
@@ -244,3 +247,29 @@ class TableModel(LightningModule):
         # In double precision fewer confident probabilities round to the same 1. Not every GPU has it.
         scores = {"loss": loss, **self.metrics(outputs.cpu().double(), y.cpu())}
         return {f"{name}/{split}": score for name, score in scores.items()}
+
+
+@torch.inference_mode()
+def predict_encoded(model: TableModel, x: Tensor, locate: Callable[[int], str] = "row {}".format) -> Tensor:
+    """Predicts encoded rows: the one place where rows become outputs.
+
+    Args:
+        model: A trained model; it is put into evaluation mode.
+        x: Encoded rows, ``(rows, encoded)``; see `Encoder`.
+        locate: Says where a row is, for messages, from its index.
+
+    Returns:
+        Probabilities, ``(rows, classes)``, or numbers in the target's own unit, ``(rows,)``; float64, on the CPU.
+
+    Raises:
+        ValueError: If an output is not finite.
+    """
+    model.eval()
+    batches = torch.split(x, EVALUATION_BATCH_SIZE)
+    dtype: Any = model.dtype
+    outputs = torch.cat([model(batch.to(model.device, dtype)).cpu().double() for batch in batches])
+    bad = ~outputs.isfinite().all(1)
+    if bad.any():
+        row = locate(int(bad.int().argmax()))
+        raise ValueError(f"{row}: its numbers are so far from those of training that the model's answer overflows")
+    return predictions(outputs, model.schema.target)
