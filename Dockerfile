@@ -18,7 +18,7 @@ ENV VIRTUAL_ENV=/app/.venv PATH=/app/.venv/bin:$PATH
 # The versions come before the code, so that a change of the code does not install them again.
 COPY pyproject.toml constraints.txt ./
 RUN python -m venv .venv \
-    && uv pip install setuptools --requirement pyproject.toml --extra export --extra tune
+    && uv pip install setuptools --requirement pyproject.toml --extra all
 
 # For .devcontainer: with what the checks need; the code is the one on your disk.
 FROM versions AS dev

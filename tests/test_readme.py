@@ -10,47 +10,57 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from project.evaluate.__main__ import main as evaluate
 from project.fit import main
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-COMMANDS = [
-    line.partition("   #")[0] for language, block in BLOCKS if language == "bash" for line in block.splitlines()
-]
-INLINE = re.findall(r"`(make [^`]+|python -m [^`]+)`", TEXT)
-CHAPTER = TEXT.partition("## Your own data\n")[2].partition("\n##")[0]
-OWN_DATA = [line for line in CHAPTER.splitlines() if line.startswith("python -m project.")]
-MANY_RUNS = [command for command in COMMANDS if re.match(r"python -m project\.(compare|tune|runs)", command)]
-SESSIONS = [block for _, block in BLOCKS if block.startswith("$ ")]
+TOOL = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+FEATURES: dict[str, list[str]] = TOOL["features"]
+QUICK = "readme_flags.txt"
+"""A file in a feature's tests with flags that make its commands quick here."""
+
+
+def blocks(text: str, language: str) -> list[str]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [block for name, block in found if name == language]
+
+
+def commands(text: str) -> list[str]:
+    lines = [line for block in blocks(text, "bash") for line in block.splitlines()]
+    return [line.partition("   #")[0].strip() for line in lines]
+
+
+def section_of(feature: str) -> str:
+    """What the README says below the heading that begins with a feature's name."""
+    (found,) = re.findall(rf"^### `{feature}`: .*\n((?:(?!^##).*\n)*)", TEXT, re.MULTILINE)
+    return str(found)
+
+
+WITH_A_SECTION = re.findall(r"^### `(\w+)`: ", TEXT, re.MULTILINE)
+GROUND_FLOOR = re.sub(r"(?ms)^### `\w+`: .*?(?=^##)", "", TEXT)
+FIT = "python -m project.fit"
 
 
 def fit_commands() -> list[object]:
-    commands = [
-        c for c in COMMANDS if c.startswith("python -m project.fit") and c not in OWN_DATA and "best.yaml" not in c
-    ]
-    return [pytest.param(c, marks=pytest.mark.slow) if "experiments" in c else c for c in commands]
+    found = [command for command in commands(GROUND_FLOOR) if command.startswith(FIT)]
+    return [pytest.param(c, marks=pytest.mark.slow) if "experiments" in c else c for c in found]
 
 
 @pytest.mark.parametrize("command", fit_commands())
 def test_fit_command(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    args = shlex.split(command)[3:]
-    assert main([*args, "--trainer.default_root_dir", str(tmp_path)]) == 0
-    if not re.search("help|print_config", command):
-        (report,) = tmp_path.rglob("report.json")
-        assert evaluate([str(report.parent)]) == 0
+    assert main([*shlex.split(command)[3:], "--trainer.default_root_dir", str(tmp_path)]) == 0
+    assert len(list(tmp_path.rglob("report.json"))) == (re.search("help|print_config", command) is None)
 
 
-@pytest.mark.parametrize("session", SESSIONS)
+@pytest.mark.parametrize("session", [block for block in blocks(TEXT, "") if block.startswith("$ ")])
 def test_session(
     session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,62 +71,53 @@ def test_session(
 
 
 def test_no_command_is_left_out() -> None:
-    known = ("python -m project.fit", "make ", "source .venv/bin/activate")
-    others = [command for command in COMMANDS if command not in (*OWN_DATA, *MANY_RUNS)]
-    assert [command for command in others if not command.startswith(known)] == []
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    for command in [*COMMANDS, *INLINE]:
+    assert set(WITH_A_SECTION) <= {*FEATURES, "fork", "bench"}
+    with_command = {name for name in FEATURES if importlib.util.find_spec(f"project.{name}.__main__")}
+    assert with_command <= set(WITH_A_SECTION)
+    targets = subprocess.run(["make", "-pn"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    others = [command for command in commands(GROUND_FLOOR) if not command.startswith((FIT, "make "))]
+    assert others == ["source .venv/bin/activate"]
+    for command in [*commands(TEXT), *re.findall(r"`(make [^`]+)`", TEXT)]:
         if command.startswith("make "):
-            assert command.split()[1] in targets
+            assert re.search(rf"^{command.split()[1]}:", targets, re.MULTILINE)
 
 
-def test_python_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", blocks(GROUND_FLOOR, "python"))
+def test_python_block(block: str, tmp_path: Path) -> None:
     """In a process of its own, as a reader would run it; Lightning's own hints go to standard error."""
-    block = next(block for language, block in BLOCKS if language == "python" and "Trainer" in block)
     done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "model.ckpt").exists()
 
 
-def test_from_a_csv_to_predictions_and_onnx_in_four_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All commands of the chapter "Your own data", and its lines of Python."""
-    shutil.copytree(ROOT / "configs" / "data", tmp_path / "configs" / "data")
+def follow(feature: str, seen: dict[str, None]) -> None:
+    """Runs the commands of a feature's section in this process, and before them those of the features that it needs."""
+    for needed in FEATURES[feature]:
+        follow(needed, seen)
+    if feature in seen or feature not in WITH_A_SECTION:
+        return
+    seen[feature] = None
+    file = ROOT / "tests" / feature / QUICK
+    flags = shlex.split(file.read_text(encoding="utf-8")) if file.exists() else []
+    for command in commands(section_of(feature)):
+        words = shlex.split(command)
+        module, args = ("project." + words[1], words[2:]) if words[0] == "make" else (words[2], words[3:])
+        quick = flags if module == f"project.{feature}" else []
+        place = importlib.util.find_spec(module)
+        assert place is not None
+        found = importlib.import_module(f"{module}.__main__" if place.submodule_search_locations else module)
+        assert found.main([*args, *quick]) == 0, command
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("feature", [name for name in WITH_A_SECTION if name in FEATURES])
+def test_section(feature: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
-    assert [re.findall(r"project\.(\w+)", command)[0] for command in OWN_DATA[:4]] == [
-        *("fit", "evaluate", "predict", "export")
-    ]
-    for command in OWN_DATA:
-        _, _, module, *args = shlex.split(command)
-        if module in ("project.fit", "project.cross_validate"):
-            args += ["--trainer.default_root_dir", "logs"]
-        if module == "project.cross_validate":
-            args += ["--trainer.max_epochs", "2"]
-        assert importlib.import_module(module).main(args) == 0
-    frame = pd.read_csv("predictions.csv")
-    assert (frame["prediction"] == frame["class"]).mean() > 0.95
-    assert Path("model.onnx").stat().st_size > 0
-    (block,) = [block for language, block in BLOCKS if language == "python" and "predict_proba" in block]
-    variables = {"frame": frame}
-    exec(block.replace("predictor.predict(", "predicted = predictor.predict("), variables)
-    assert variables["predicted"].tolist() == frame["prediction"].tolist()
-
-
-@pytest.mark.parametrize("command", MANY_RUNS)
-def test_command_for_many_runs(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    _, _, module, *args = shlex.split(command)
-    logs = ["--trainer.default_root_dir", str(tmp_path)]
-    few = ["--seeds", "1", "--trainer.max_epochs", "1", "--jobs", "1", *logs]
-    short = {
-        "project.compare": ["--tuning-seeds", "1", *few],  # example: line
-        "project.tune": ["--trials", "2", *few],
-    }
-    module = module if importlib.util.find_spec(module).submodule_search_locations is None else f"{module}.__main__"
-    assert importlib.import_module(module).main([*args, *short.get(module.removesuffix(".__main__"), [])]) == 0
-    if "project.tune" in module:  # the command that follows it in the README
-        (best,) = tmp_path.glob("tune/Wine-FeedForward/best.yaml")
-        assert f"project.fit --config logs/{best.relative_to(tmp_path)}" in TEXT
-        assert main(["--config", str(best), *logs]) == 0
+    monkeypatch.setattr("project.run_folder.ROOT", tmp_path)  # runs go to logs/ here
+    follow(feature, {})
+    for block in blocks(section_of(feature), "python"):
+        done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_links_lead_somewhere() -> None:
@@ -176,25 +177,6 @@ def test_make_command(command: str, copy: Path) -> None:
         assert ("sgd-lr0.1" if "SGD" in command else "adam-lr0.003") in report.parent.name
 
 
-# example: begin
-@pytest.mark.slow
-def test_make_compare_ends_with_the_table_shown(copy: Path) -> None:
-    """Each median may differ by a hundredth, for another processor rounds otherwise."""
-    done = subprocess.run(
-        make("compare", folder=copy), env=environment(copy), capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    row = re.compile(r"^([a-z_]+) +([\d.]+) +([\d.]+) +[\d.]+–", re.MULTILINE)
-    shown, came = (
-        {label: (rate, float(loss)) for label, rate, loss in row.findall(text)} for text in (TEXT, done.stdout)
-    )
-    assert len(shown) == 6
-    assert {label: rate for label, (rate, _) in came.items()} == {label: rate for label, (rate, _) in shown.items()}
-    for label, (_, loss) in shown.items():
-        assert came[label][1] == pytest.approx(loss, abs=0.01)
-
-
-# example: end
 @pytest.mark.slow
 def test_make_curves_serves_the_runs(copy: Path) -> None:
     (copy / "logs").mkdir()

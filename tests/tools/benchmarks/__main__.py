@@ -1,4 +1,4 @@
-"""Speed, side by side: ``make bench``, or ``python -m tests.benchmarks [NAME...]`` from the repository's folder.
+"""Speed, side by side: ``make bench``, or ``python -m tests.tools.benchmarks [NAME...]`` from the repository's folder.
 
 Each comparison runs its contestants in turn, A B C A B C ..., five times or more, and takes the median of each. Read
 the ratios: they hold from machine to machine, while seconds depend on the machine and on what else it is doing. Where
@@ -33,8 +33,8 @@ from rich.table import Table
 
 from project.cli import silence
 from project.data import TensorLoader
-from tests.benchmarks import many, tables
-from tests.benchmarks.contestants import ours, stock_lightning, stock_loader, tutorial
+from tests.tools.benchmarks import many, tables
+from tests.tools.benchmarks.contestants import ours, stock_lightning, stock_loader, tutorial
 
 THREADS = torch.get_num_threads()
 
@@ -133,7 +133,7 @@ def measure(ways: list[Callable[[], float]], rounds: int) -> list[float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        "python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m tests.tools.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to compare: {', '.join(COMPARISONS)}; or all")
     names = parser.parse_args().names or list(COMPARISONS)
