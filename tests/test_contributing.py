@@ -77,14 +77,6 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     ignored = shutil.ignore_patterns(".git", ".venv*", "logs", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
     folder, package = tmp_path_factory.mktemp("recipes") / "copy", "project"
     shutil.copytree(ROOT, folder, ignore=ignored)
-    # template: begin
-    package = "yours"
-    fork = f"python -m {SOURCE.name}.fork {package} ../fork --bare"
-    author = "-c user.name=A -c user.email=a@localhost"
-    for command in ("git init -q", "git add .", f"git {author} commit -qm Copy", fork):
-        Followed(folder, "", {}).run(command)
-    folder = folder.parent / "fork"
-    # template: end
     if (ROOT / ".mypy_cache").exists():  # it knows the libraries
         shutil.copytree(ROOT / ".mypy_cache", folder / ".mypy_cache")
     recipes = read_recipes((folder / "CONTRIBUTING.md").read_text(encoding="utf-8"))
@@ -101,13 +93,11 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     return Followed(folder, package, recipes)
 
 
-# example: begin
 def test_the_convolutional_net_is_the_one_in_the_package() -> None:
     for path, content in RECIPES["A model"].files.items():
         assert (ROOT / path).read_text(encoding="utf-8") == content
 
 
-# example: end
 def says_the_columns(followed: Followed, printed: list[str]) -> None:
     assert re.search(r"months +│ number", printed[0])
     assert re.search(r"plan +│ category", printed[0])
@@ -263,15 +253,6 @@ def test_the_files_on_the_map_are_there() -> None:
     assert len(files_on_the_map()) > 30
 
 
-# template: begin
-def test_every_file_is_on_the_map() -> None:
-    """A fork's new files need not be."""
-    assert set(SOURCE.rglob("*.py")) - set(files_on_the_map()) == {
-        path for path in SOURCE.rglob("*.py") if path.stem in ("__init__", "__main__")
-    }
-
-
-# template: end
 def test_the_commands_for_every_day_are_there() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     wanted = re.findall(r"`make (\w+)", TEXT)
