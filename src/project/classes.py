@@ -8,36 +8,47 @@ from types import ModuleType
 
 from project.errors import nearest
 
+GROUND_FLOOR = ("data", "models", "engine")
+"""The packages here that are no features."""
+
+
+def features() -> list[str]:
+    """The packages of the features that are there; what their ``__init__.py`` exports has a short name, too."""
+    root = importlib.import_module(__package__)
+    names = [module.name for module in pkgutil.iter_modules(root.__path__) if module.ispkg]
+    return [f"{root.__name__}.{name}" for name in names if name not in GROUND_FLOOR]
+
 
 def class_names(modules: Iterable[str], base: type) -> dict[str, str]:
     """Short names of the public subclasses of ``base`` in some modules, with their import paths.
 
-    Of a package of ours, the classes in its files count too: a class in a new file is found by its name at once.
+    A module without ``__all__`` has the classes that it defines. Of ``project.data`` and ``project.models`` all files
+    count: a class in a new file is found by its name at once. The classes in a ``base.py`` are there to be subclassed.
 
     Raises:
         ValueError: If such a file cannot be imported, or a class in it has the name of another one.
     """
-    found: dict[str, type] = {}
-    paths: dict[str, str] = {}
+    found: dict[str, tuple[type, str]] = {}
     for module in map(importlib.import_module, modules):
-        files = list(_files(module))
-        for place in (module, *files):
-            for name, member in vars(place).items():
-                public = not name.startswith("_") and inspect.isclass(member) and issubclass(member, base)
-                # A module of ours also holds the classes it imports; `torch.optim` holds base classes.
-                public = public and member is not base and name in getattr(place, "__all__", [name])
-                if not public or (place in files and not member.__module__.startswith(f"{module.__name__}.")):
+        for place in (module, *_files(module)):
+            own = [name for name, member in vars(place).items() if getattr(member, "__module__", "") == place.__name__]
+            for name in getattr(place, "__all__", own):
+                member = getattr(place, name)
+                if not inspect.isclass(member) or not issubclass(member, base) or member is base:
                     continue
-                path = f"{place.__name__}.{name}"
-                if found.setdefault(name, member) is not member and place in files:
-                    raise ValueError(f"two classes have the name {name}: {paths[name]} and {path}; rename one of them")
-                paths.setdefault(name, path)
-    return paths
+                if name.startswith("_") or member.__module__.endswith(".base"):
+                    continue
+                first, path = found.setdefault(name, (member, f"{place.__name__}.{name}"))
+                if first is not member:
+                    raise ValueError(
+                        f"two classes have the name {name}: {path} and {place.__name__}.{name}; rename one"
+                    )
+    return {name: path for name, (_, path) in found.items()}
 
 
 def _files(module: ModuleType) -> Iterator[ModuleType]:
-    """The modules in a package of ours; nothing for any other module."""
-    if module.__name__.startswith(f"{__package__}."):
+    """The modules in a package of the ground floor; nothing for any other module."""
+    if module.__name__ in [f"{__package__}.{name}" for name in GROUND_FLOOR]:
         for file in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{module.__name__}."):
             try:
                 yield importlib.import_module(file.name)
@@ -49,26 +60,31 @@ def find_class(name: str, modules: Iterable[str], base: type) -> type:
     """Finds a class.
 
     Args:
-        name: A short name in one of the modules, or an import path (``package.module.Class``).
-        modules: Where short names are looked up.
+        name: A short name in one of the modules or of what the features export, or an import path
+            (``package.module.Class``).
+        modules: Where short names are looked up first; the features are imported only if it is in none of these.
         base: What it must be a subclass of.
 
     Raises:
-        ValueError: If there is no such class.
+        ValueError: If there is no such class, or it is of another kind.
     """
     names = class_names(modules, base)
+    if name not in names and "." not in name:
+        names = class_names([*modules, *features()], base)
     path = names.get(name, name)
     module_name, _, attribute = path.rpartition(".")
-    if not module_name:
+    if not module_name or not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(f"there is no {base.__name__} named '{name}'; {nearest(name, names)}")
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, TypeError) as error:  # TypeError for what begins with a dot
+    except ImportError as error:
         raise ValueError(f"'{name}' cannot be imported: {error}") from error
     found = getattr(module, attribute, None)
-    if not (inspect.isclass(found) and issubclass(found, base)):
+    if not inspect.isclass(found):
         others = class_names([module_name], base)
         raise ValueError(f"there is no {base.__name__} '{attribute}' in {module_name}; {nearest(attribute, others)}")
+    if not issubclass(found, base):
+        raise ValueError(f"'{name}' is no {base.__name__}")
     return found
 
 

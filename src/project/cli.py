@@ -1,54 +1,11 @@
-"""The command line: flags, and errors in one sentence."""
+"""The command line: flags, help made from docstrings, and errors in one sentence.
 
-import argparse
-import atexit
-import gc
-import inspect
-import logging
-import os
-import re
-import shlex
-import shutil
-import sys
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any, NoReturn
-
-import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.optim import SGD
-
-from project.classes import class_names, find_class
-from project.config import (
-    COMMAND_LINE,
-    RUN_SETTINGS,
-    SECTIONS,
-    Layer,
-    RunSettings,
-    Section,
-    arguments,
-    combine,
-    read_layer,
-)
-from project.errors import Diverged, UsageError, nearest
-from project.models import FeedForward
-from project.optimizers import UNUSABLE
-from project.table import Table
-
-atexit.register(gc.freeze)  # else Python ends by looking through all of torch for cycles, which takes it a second
-
-USAGE = """\
 usage: python -m project.fit [--config FILE]... [--data NAME|FILE] [--data.KEY VALUE]...
                              [--model NAME|FILE] [--model.KEY VALUE]...
                              [--optimizer NAME|FILE] [--optimizer.KEY VALUE]...
                              [--scheduler NAME|FILE] [--scheduler.KEY VALUE]...
                              [--trainer.KEY VALUE]... [--seed N] [--name RUN] [--experiment NAME]
-                             [--checkpoint_every N] [--resume RUN] [--print_config] [--help]
+                             [--checkpoint_every N] [--lean false] [--resume RUN] [--print_config] [--help]
 
 Trains a model, tests it, and leaves checkpoints, curves and a report in logs/EXPERIMENT/RUN.
 Without arguments it does what configs/fit.yaml says.
@@ -62,6 +19,32 @@ Without arguments it does what configs/fit.yaml says.
   --resume RUN          go on with a run that was stopped, in its own folder, as if it never had been
   --print_config        show the whole configuration that results, and stop
 """
+
+import argparse
+import atexit
+import gc
+import inspect
+import logging
+import os
+import re
+import shlex
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from project.classes import class_names, features, find_class
+from project.config import COMMAND_LINE, RUN_SETTINGS, SECTIONS, Layer, RunSettings, arguments, combine, read_layer
+from project.errors import Diverged, UsageError, nearest
+from project.optimizers import UNUSABLE
 
 
 @dataclass
@@ -83,79 +66,72 @@ class Request:
     help_class: str | None = None
 
 
-def read_flags(args: Sequence[str]) -> Request:
+def read_flags(args: Sequence[str], others: Iterable[str] = ()) -> Request:
     """Reads a command line; every flag is written out, as ``--name value`` or ``--name=value``.
+
+    Args:
+        args: The command line.
+        others: Flags that the command has besides, for messages.
 
     Raises:
         UsageError: If a flag is not known or its value is missing.
     """
-    request = Request()
-    names, settings = Layer({}, COMMAND_LINE), Layer({}, COMMAND_LINE)  # names first: they replace what was set
-    rest = list(args)
+    request, content, rest = Request(), dict[str, Any](), list(args)
     while rest:
         flag, has_value, value = rest.pop(0).partition("=")
         if flag in ("-h", "--help"):
-            request.help = ""
-            return request
+            return Request(help="")
         if flag == "--print_config" and not has_value:
             request.print_config = True
             continue
         if not flag.startswith("--"):
             raise UsageError(f"'{flag}' is no flag; flags begin with --")
-        name = flag[2:]
-        section, _, key = name.partition(".")
-        if key == "help" and (section in SECTIONS or section == "trainer"):
-            request.help = section
-            request.help_class = value or (rest.pop(0) if rest and not rest[0].startswith("-") else None)
-            continue
-        if not has_value:
-            if not rest or rest[0].startswith("--"):
-                raise UsageError(f"{flag} needs a value")
+        if not has_value and rest and not rest[0].startswith("--"):
             value = rest.pop(0)
-        if not value:
+        section, _, key = flag[2:].partition(".")
+        if key == "help" and section in (*SECTIONS, "trainer"):
+            request.help, request.help_class = section, value or None
+        elif not value:
             raise UsageError(f"{flag} needs a value")
-        if name == "config":
+        elif flag == "--config":
             request.layers.append(read_layer(value))
-        elif name == "resume":
+        elif flag == "--resume":
             request.resume = value
-        elif section in SECTIONS and not key:
-            names.content[section] = parsed(flag, value)
-        elif key and (section in SECTIONS or section == "trainer"):
-            _set(settings.content, _path(section, key), parsed(flag, value))
+        elif section == "trainer" and key:
+            content.setdefault(section, {})[key] = parsed(flag, value)
+        elif section in SECTIONS and key:
+            spec = content.setdefault(section, {})
+            spec.setdefault("init_args", {})[key.removeprefix("init_args.")] = parsed(flag, value)
+        elif section in SECTIONS:
+            spec = parsed(flag, value)
+            content.setdefault(section, {}).update(spec if isinstance(spec, dict) else {"class_path": spec})
         elif section in RUN_SETTINGS and not key:
-            settings.content[section] = value
+            content[section] = value
         else:
-            flags = ["config", "resume", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
-            for place, cls in (("data", Table), ("model", FeedForward), ("optimizer", SGD), ("trainer", Trainer)):
-                if name in inspect.signature(cls).parameters:
-                    raise UsageError(f"{flag} is not accepted; did you mean --{place}.{name}?")
-            raise UsageError(f"{flag} is not accepted; {nearest(section, flags).replace('mean ', 'mean --')}")
-    request.layers += [layer for layer in (names, settings) if layer.content]
+            raise UsageError(f"{flag} is not accepted; {_meant(flag, others)}")
+    if content:
+        request.layers.append(Layer(content, COMMAND_LINE))
     return request
 
 
 def parsed(flag: str, value: str) -> Any:
     """A list or mapping from its text; anything else is left to the type of the setting."""
-    if not value.startswith(("[", "{")):
-        return value
     try:
-        return yaml.safe_load(value)
+        return yaml.safe_load(value) if value.startswith(("[", "{")) else value
     except yaml.YAMLError:
         raise UsageError(f"{flag} {value} is no valid list or mapping") from None
 
 
-def _path(section: str, key: str) -> list[str]:
-    """Where a flag's value belongs in a file: ``data.batch_size`` is ``data.init_args.batch_size``."""
-    keys = key.split(".")
-    return [section, *keys] if section == "trainer" or keys[0] == "init_args" else [section, "init_args", *keys]
-
-
-def _set(content: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
-        content = content.setdefault(key, {})
-        if not isinstance(content, dict):
-            raise UsageError(f"--{'.'.join(path)} goes into what another flag set to {content}")
-    content[path[-1]] = value
+def _meant(flag: str, others: Iterable[str]) -> str:
+    """What may be meant by a flag that is not known: a setting without its section, or a flag much like it."""
+    for place, section in SECTIONS.items():
+        for path in class_names([*section.modules, *features()], section.base).values():
+            if flag[2:] in inspect.signature(find_class(path, (), section.base)).parameters:
+                return f"did you mean --{place}.{flag[2:]}?"
+    if flag[2:] in arguments(Trainer)[1]:
+        return f"did you mean --trainer.{flag[2:]}?"
+    names = ["config", "resume", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
+    return nearest(flag, [*(f"--{name}" for name in names), *others])
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -182,22 +158,14 @@ class CommandParser(argparse.ArgumentParser):
                 raise UsageError(f"--{name.replace('_', '-')} needs a value")
         if getattr(options, "jobs", None) is not None and options.jobs < 1:
             raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
-        for flag in [argument.partition("=")[0] for argument in others]:
-            name = flag.removeprefix("--").partition(".")[0]
-            known = name in SECTIONS or name in RUN_SETTINGS or name in ("trainer", "config", "resume", "print_config")
-            if flag.startswith("--") and not known and (meant := self._nearest(flag)):
-                raise UsageError(f"{flag} is not accepted; did you mean {meant}?")
-        return options, read_flags(others)
-
-    def _nearest(self, flag: str) -> str | None:
-        own = [name for action in self._actions for name in action.option_strings]
-        return next(iter(get_close_matches(flag, own, n=1, cutoff=0.8)), None)
+        return options, read_flags(others, self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
         """Raises a usage error instead of printing two lines and leaving."""
-        _, unknown, others = message.partition("unrecognized arguments: ")
-        if unknown and (meant := self._nearest(flag := others.split()[0].partition("=")[0])):
-            raise UsageError(f"{flag} is not accepted; did you mean {meant}?")
+        _, _, unknown = message.partition("unrecognized arguments: ")
+        if unknown.startswith("--"):
+            flag = unknown.split()[0].partition("=")[0]
+            raise UsageError(f"{flag} is not accepted; {nearest(flag, self._option_string_actions)}")
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
@@ -213,6 +181,7 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
         are raised with their traceback.
     """
     silence()
+    atexit.register(gc.freeze)  # else Python ends by looking through all of torch for cycles, which takes it a second
     try:
         return command(sys.argv[1:] if args is None else args)
     except BrokenPipeError:  # whoever read the output, such as head, has left
@@ -264,54 +233,42 @@ def help_text(request: Request) -> str:
         UsageError: If there is no such class to describe.
     """
     if not request.help:
-        names = [f"  {name + ':':11} {', '.join(_usable(section))}" for name, section in SECTIONS.items()]
-        lines = [USAGE, _flags_of(RunSettings, ""), "Short names:", *names]
-        return "\n".join(
-            [*lines, "", "Example: python -m project.fit --data Wine --optimizer SGD --optimizer.lr 0.1", ""]
-        )
+        usage = str(__doc__).partition("\n\n")[2]
+        names = [f"  {name + ':':11} {', '.join(_classes(name))}" for name in SECTIONS]
+        example = "Example: python -m project.fit --data Wine --optimizer SGD --optimizer.lr 0.1\n"
+        return "\n".join([usage, _flags(RunSettings, ""), "Short names:", *names, "", example])
     if request.help == "trainer":
-        return _flags_of(Trainer, "trainer.")
+        return _flags(Trainer, "trainer.")
+    classes = _classes(request.help)
+    lines = [f"  {name:28}{(inspect.getdoc(cls) or '').partition(chr(10))[0]}\n" for name, cls in classes.items()]
+    text = f"--{request.help} NAME, where NAME is an import path or one of these:\n{''.join(lines)}"
+    chosen = combine(request.layers)[request.help] if request.help_class is None else {"class_path": request.help_class}
+    if chosen is None:
+        return text
     section = SECTIONS[request.help]
-    text = f"--{request.help} NAME, where NAME is an import path or one of these:\n{_listing(section)}"
-    name = request.help_class
-    if name is None:
-        chosen = combine(request.layers)[request.help]
-        if chosen is None:
-            return text
-        name = chosen["class_path"]
     try:
-        cls = find_class(name, section.modules, section.base)
+        cls = find_class(chosen["class_path"], section.modules, section.base)
     except ValueError as error:
         raise UsageError(f"--{request.help}.help: {error}") from None
-    settings = _flags_of(cls, f"{request.help}.", section.given, section.deduced)
-    return f"{cls.__name__}: {settings}\n{text}"
+    return f"{cls.__name__}: {_flags(cls, f'{request.help}.', section.deduced)}\n{text}"
 
 
-def _usable(section: Section) -> dict[str, str]:
-    names = class_names(section.modules, section.base)
-    return {name: path for name, path in sorted(names.items()) if path not in UNUSABLE}
+def _classes(name: str) -> dict[str, type]:
+    """The classes that have a short name in a section and can be used."""
+    section = SECTIONS[name]
+    paths = sorted(class_names([*section.modules, *features()], section.base).items())
+    return {short: find_class(path, (), section.base) for short, path in paths if path not in UNUSABLE}
 
 
-def _listing(section: Section) -> str:
-    lines = []
-    for name, path in _usable(section).items():
-        summary = (inspect.getdoc(find_class(path, (), section.base)) or "").partition("\n")[0]
-        lines.append(f"  {name:28}{summary}\n")
-    return "".join(lines)
-
-
-def _flags_of(
-    cls: type, prefix: str, given: frozenset[str] = frozenset(), deduced: frozenset[str] = frozenset()
-) -> str:
+def _flags(cls: type, prefix: str, deduced: Iterable[str] = ()) -> str:
     """A class's summary and its constructor's arguments as flags."""
-    parser, required = arguments(cls, given)
-    defaults = parser.get_defaults()
+    parser, names = arguments(cls)
     shown = argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False)
     group = shown.add_argument_group((inspect.getdoc(cls) or cls.__name__).partition("\n\n")[0].rstrip("."))
     for action in parser._actions:
-        if action.dest in defaults:
-            default = "required" if action.dest in required - deduced else f"default: {defaults[action.dest]}"
+        if action.dest in names:
+            required = names[action.dest] and action.dest not in deduced
+            default = "required" if required else f"default: {parser.get_defaults()[action.dest]}"
             text = re.sub(r" \(default: [^)]*\)|\s*Default: \S+$", "", str(action.help or "")).replace("%", "%%")
-            default = "" if default == "default: None" else f" [{default}]"
-            group.add_argument(f"--{prefix}{action.dest}", metavar="VALUE", help=f"{text}{default}")
+            group.add_argument(f"--{prefix}{action.dest}", metavar="VALUE", help=f"{text} [{default}]")
     return shown.format_help()

@@ -14,8 +14,8 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -35,6 +35,9 @@ COMMAND_LINE = "command line"
 """The source of flags, in messages."""
 PLACE = ("name", "experiment", "trainer.default_root_dir")
 """Settings that say where a run stands, not what it does."""
+
+RUN_FOLDER = ""
+"""A logger's ``save_dir`` that is the run's folder."""
 
 Config = dict[str, Any]
 """``seed``, ``name`` and the like; ``trainer``; and for each section ``class_path`` and ``init_args``, or None."""
@@ -98,6 +101,7 @@ class RunSettings:
         name: The run's folder; by default it is made of the model, the optimizer, its rate and the seed.
         experiment: The folder around it; by default the name of the data, or of their file.
         checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch.
+        lean: Whether to run Lightning's loops with what `project.engine.lean` spares; the numbers are the same.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class RunSettings:
         name: str | None = None,
         experiment: str | None = None,
         checkpoint_every: int | None = None,
+        lean: bool = True,
     ) -> None: ...
 
 
@@ -118,8 +123,8 @@ class Section:
 
     Attributes:
         base: What the class must be a subclass of.
-        modules: Where short names are looked up.
-        given: Constructor arguments that are not settings: the program supplies them.
+        modules: Where short names are looked up first.
+        given: Constructor arguments that are not settings: the program supplies them where a class takes them.
         deduced: Required constructor arguments that `build_scheduler` supplies for some classes.
     """
 
@@ -130,10 +135,8 @@ class Section:
 
 
 SECTIONS = {
-    "data": Section(TableData, ("project.data", "project.table", "project.examples")),
-    "model": Section(
-        TableModel, ("project.models", "project.examples"), frozenset({"schema", "optimizer", "scheduler"})
-    ),
+    "data": Section(LightningDataModule, ("project.data",)),
+    "model": Section(LightningModule, ("project.models",), frozenset({"schema", "optimizer", "scheduler"})),
     "optimizer": Section(Optimizer, OPTIMIZER_MODULES, frozenset({"params"})),
     "scheduler": Section(
         LRScheduler, SCHEDULER_MODULES, frozenset({"optimizer", "last_epoch"}), frozenset({"max_lr", "T_max"})
@@ -143,16 +146,23 @@ NESTED_MODULES = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "l
 
 
 @cache
-def arguments(cls: type, given: frozenset[str] = frozenset()) -> tuple[ArgumentParser, frozenset[str]]:
-    """A parser of a class's constructor arguments without those given, and the names of the required ones."""
+def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
+    """What a class's constructor takes, of which jsonargparse reads the types, the docstring and the base classes.
+
+    Returns:
+        A parser of all arguments, and the names of those that are settings: True for those that have no default.
+    """
     parser = ArgumentParser(exit_on_error=False, add_help=False)
-    parser.add_class_arguments(cls, skip=set(given), instantiate=False)
+    parser.add_class_arguments(cls, instantiate=False)
     if cls is Trainer:
         parser.set_defaults(devices=1)
-    required = [action for action in parser._actions if action.required]
-    for action in required:
+    given = {name for section in SECTIONS.values() if issubclass(cls, section.base) for name in section.given}
+    names = {}
+    for action in parser._actions:
+        if action.dest in parser.get_defaults() and action.dest not in given:
+            names[action.dest] = action.required
         action.required = False  # a layer need not be complete; the whole configuration is looked at in the end
-    return parser, frozenset(action.dest for action in required)
+    return parser, names
 
 
 def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
@@ -168,13 +178,13 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
     Raises:
         UsageError: If a name is not known, a value is not of the right type, or one is missing.
     """
-    files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
-    if not all(any(section in file for file in files) for section in ("data", "model")):
-        layers = [base or read_layer(ROOT / "configs" / "fit.yaml"), *layers]
     config: Config = {"trainer": {}, **dict.fromkeys(SECTIONS)}
     config["optimizer"] = {"class_path": "torch.optim.Adam", "init_args": {}}
     names = [*RUN_SETTINGS, *config]
-    for layer in layers:
+    files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
+    complete = all(any(section in file for file in files) for section in ("data", "model"))
+    under = [] if complete else [base or read_layer(ROOT / "configs" / "fit.yaml")]
+    for layer in [*under, *layers]:
         for name, value in layer.content.items():
             if name in SECTIONS:
                 config[name] = _lay_section(name, config[name], value, layer)
@@ -186,80 +196,103 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
                 raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
             else:
                 raise UsageError(f"{layer.source}: '{name}' is not accepted; {nearest(name, names)}")
-    return _fill_in(config)
-
-
-def _fill_in(config: Config) -> Config:
-    """Adds the defaults of everything that no layer sets, in plain values only."""
-    top = {name: value for name, value in config.items() if name not in SECTIONS and name != "trainer"}
-    filled = _plain(RunSettings, top) | {"trainer": _plain(Trainer, config["trainer"])}
+    if config["model"] is not None:
+        _leave_out_what_it_does_not_take(config, layers)
+    # All that no layer sets gets its default.
+    filled = _plain(RunSettings, {name: config[name] for name in RUN_SETTINGS if name in config})
+    filled["trainer"] = _plain(Trainer, config["trainer"])
     for name, section in SECTIONS.items():
-        chosen = config[name]
+        chosen, filled[name] = config[name], None
         if chosen is not None:
-            cls = find_class(chosen["class_path"], section.modules, section.base)
-            required = arguments(cls, section.given)[1] - section.deduced
-            if missing := sorted(required - chosen["init_args"].keys()):
-                raise UsageError(f"{name}: {cls.__name__} needs --{name}.{missing[0]}")
-            chosen = {**chosen, "init_args": _plain(cls, chosen["init_args"], section.given)}
-        filled[name] = chosen
+            cls = _class(name, config)
+            for setting, required in arguments(cls)[1].items():
+                if required and setting not in {*chosen["init_args"], *section.deduced}:
+                    raise UsageError(f"{name}: {cls.__name__} needs --{name}.{setting}")
+            filled[name] = {**chosen, "init_args": _plain(cls, chosen["init_args"])}
     return filled
 
 
-def _plain(cls: type, settings: dict[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Any]:
-    parser, required = arguments(cls, given)
+def _class(name: str, config: Config) -> Any:
+    return find_class(config[name]["class_path"], (), SECTIONS[name].base)
+
+
+def _leave_out_what_it_does_not_take(config: Config, layers: Sequence[Layer]) -> None:
+    """Takes away the optimizer and the scheduler of a model that makes its own, unless the user named them."""
+    model = _class("model", config)
+    for name in ("optimizer", "scheduler"):
+        if name not in arguments(model)[0].get_defaults():
+            config[name] = None
+            for layer in layers:
+                if layer.content.get(name):
+                    raise UsageError(f"{layer.source}: {model.__name__} takes no {name}: leave {name} out")
+
+
+def _plain(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
+    """Constructor arguments with their defaults, as a file can hold them."""
+    parser, names = arguments(cls)
     # Through JSON, so that tuples, paths and enumerations become lists and strings.
     values = json.loads(json.dumps(parser.parse_object(settings).as_dict(), default=str))
-    return {name: value for name, value in values.items() if name not in required or value is not None}
+    return {name: values[name] for name, required in names.items() if not required or values[name] is not None}
 
 
 def _lay_section(name: str, current: Config | None, value: Any, layer: Layer) -> Config | None:
-    section = SECTIONS[name]
-    if isinstance(value, str) and value.endswith((".yaml", ".yml")):
-        layer = read_layer(layer.folder / value)
-        value = layer.content
-    if value is None or value == "null":
-        if name == "scheduler":
-            return None
-        raise UsageError(f"{layer.source}: {name} must name a class")
-    if isinstance(value, str):
-        value = {"class_path": value}
-    if not isinstance(value, dict) or value.keys() - {"class_path", "init_args"}:
-        found = ", ".join(map(str, value)) if isinstance(value, dict) else value
-        raise UsageError(
-            f"{layer.source}: {name} must be the name of a class, or class_path and init_args, not {found} "
-            "(a file for a whole run goes with --config)"
-        )
-    if "class_path" in value:
-        if name == "data" and Path(str(value["class_path"])).suffix in (".csv", ".gz", ".parquet"):
-            file = value["class_path"]
-            raise UsageError(f"for a table of your own: --data Table --data.path {file} --data.target COLUMN")
-        try:
-            cls = find_class(str(value["class_path"]), section.modules, section.base)
-            if section.base in (Optimizer, LRScheduler):
-                describe(cls, section.base)
-        except ValueError as error:
-            raise UsageError(f"{layer.source}: {name}: {error}") from None
-        again = current is not None and current["class_path"] == class_path(cls)
-        if not (again and name == "model" and layer.source == COMMAND_LINE):
-            current = {"class_path": class_path(cls), "init_args": {}}
+    """Lays a section over what the layers before say of it; see `combine`."""
+    section, spec = SECTIONS[name], _spec(value, name, layer)
+    if "class_path" in spec:
+        chosen = spec["class_path"]
+        if str(chosen).endswith((".yaml", ".yml")):
+            file = read_layer(layer.folder / chosen)
+            current = _lay_section(name, current, file.content, file)
+        elif chosen in (None, "null"):
+            if name in ("data", "model"):
+                raise UsageError(f"{layer.source}: {name} must name a class")
+            current = None
+        else:
+            cls = _find(chosen, name, layer, section.modules, section.base)
+            again = current is not None and current["class_path"] == class_path(cls)
+            if not (again and name == "model" and layer.source == COMMAND_LINE):
+                current = {"class_path": class_path(cls), "init_args": {}}
+    if not (settings := spec.get("init_args")):
+        return current
     if current is None:
         raise UsageError(f"{layer.source}: {name} has settings but no class; name one with --{name} NAME")
-    cls = find_class(current["class_path"], section.modules, section.base)
-    settings = check(cls, value.get("init_args") or {}, name, layer)
-    return {**current, "init_args": current["init_args"] | settings}
+    checked = check(_class(name, {name: current}), settings, name, layer)
+    return {**current, "init_args": current["init_args"] | checked}
+
+
+def _spec(value: Any, where: str, layer: Layer) -> dict[str, Any]:
+    """What names a class, perhaps with settings, as a mapping of ``class_path`` and ``init_args``."""
+    spec = value if isinstance(value, dict) else {"class_path": value}
+    for name in spec.keys() - {"class_path", "init_args"}:
+        raise UsageError(
+            f"{layer.source}: '{where}.{name}' is not accepted: there are class_path and init_args "
+            "(a file for a whole run goes with --config)"
+        )
+    return spec
+
+
+def _find(name: Any, where: str, layer: Layer, modules: Sequence[str], base: type) -> type:
+    try:
+        cls = find_class(str(name), modules, base)
+        if base in (Optimizer, LRScheduler):
+            describe(cls, base)  # which refuses what cannot be used
+    except ValueError as error:
+        table = str(name).endswith((".csv", ".csv.gz", ".parquet"))
+        hint = f"; for a table: --data Table --data.path {name} --data.target COLUMN" if table else ""
+        raise UsageError(f"{layer.source}: {where}: {error}{hint}") from None
+    return cls
 
 
 def check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
     """Checks constructor arguments, one by one, and brings them into their types."""
     if not isinstance(settings, dict):
         raise UsageError(f"{layer.source}: {where} must hold names with values, not {settings!r}")
-    parser, _ = arguments(cls, SECTIONS[where].given if where in SECTIONS else frozenset())
-    known = list(parser.get_defaults().keys())
+    parser, names = arguments(cls)
     checked = {}
     for name, value in settings.items():
         path = f"{where}.{name}".lstrip(".")
-        if name not in known:
-            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
+        if name not in names:
+            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, names)}")
         value = _check_nested(value, path, layer)
         try:
             checked[name] = parser.parse_object({name: value}, defaults=False)[name]
@@ -276,25 +309,25 @@ def check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
 
 def _check_nested(value: Any, path: str, layer: Layer) -> Any:
     """Checks classes within values, such as callbacks, and their arguments."""
-    if path == "trainer.callbacks" and isinstance(value, str | dict):
+    named = isinstance(value, str) and value.lower() not in ("true", "false", "null")
+    if path in ("trainer.callbacks", "trainer.logger") and (named or isinstance(value, dict)):
         value = [value]
-    if isinstance(value, str) and re.fullmatch(r"trainer\.callbacks\[\d+\]", path):
-        value = {"class_path": value}
     if isinstance(value, list):
         return [_check_nested(item, f"{path}[{i}]", layer) for i, item in enumerate(value)]
-    if isinstance(value, dict) and "class_path" in value:
-        known = ("class_path", "init_args")
-        for name in value.keys() - known:
-            raise UsageError(f"{layer.source}: '{path}.{name}' is not accepted; {nearest(name, known)}")
-        try:
-            cls = find_class(str(value["class_path"]), NESTED_MODULES, object)
-        except ValueError as error:
-            raise UsageError(f"{layer.source}: {path}: {error}") from None
-        settings = check(cls, value.get("init_args") or {}, path, layer)
-        if missing := sorted(arguments(cls)[1] - settings.keys()):
-            raise UsageError(f"{layer.source}: {path}: {cls.__name__} needs {missing[0]}")
-        return {"class_path": class_path(cls), "init_args": settings}
-    return value
+    if named and re.fullmatch(r"trainer\.(callbacks|logger)\[\d+\]", path):
+        value = {"class_path": value}
+    if not isinstance(value, dict) or "class_path" not in value:
+        return value
+    spec = _spec(value, path, layer)
+    cls = _find(spec["class_path"], path, layer, NESTED_MODULES, object)
+    names = arguments(cls)[1]
+    settings = check(cls, spec.get("init_args") or {}, path, layer)
+    if issubclass(cls, Logger) and "save_dir" in names:
+        settings = {"save_dir": RUN_FOLDER} | settings
+    for name, required in names.items():
+        if required and name not in settings:
+            raise UsageError(f"{layer.source}: {path}: {cls.__name__} needs {name}")
+    return {"class_path": class_path(cls), "init_args": settings}
 
 
 _LIST = "a list such as [1, 2]"
@@ -310,95 +343,127 @@ def _expected(message: str) -> str:
     return f"expected {' or '.join(names)}" if names else ""
 
 
-def make_data(config: Config) -> TableData:
-    """Makes the data module, its batches in the order of the run's seed."""
+def make_data(config: Config) -> LightningDataModule:
+    """Makes the data module; the batches of a `TableData` are in the order of the run's seed.
+
+    Raises:
+        UsageError: If the class does not take its settings.
+    """
     if not 0 <= config["seed"] < 2**32:
         raise UsageError(f"seed must be between 0 and {2**32 - 1}, not {config['seed']}")
     torch.get_num_threads()  # else this thread would take the number from those that encode, which is one
-    data: TableData = _build("data", config)
-    data.order_seed = config["seed"]
+    cls = _class("data", config)
+    try:
+        data: LightningDataModule = cls(**_objects(cls, config["data"]["init_args"]))
+    except ValueError as error:
+        raise UsageError(f"data: {error}") from error
+    if isinstance(data, TableData):
+        data.order_seed = config["seed"]
     return data
 
 
-def make_model(config: Config, data: TableData) -> TableModel:
-    """Makes the model; its initial weights are drawn from PyTorch's random numbers."""
-    model: TableModel = _build(
-        "model", config, schema=data.schema, optimizer=config["optimizer"], scheduler=config["scheduler"]
-    )
-    try:  # now rather than when the run has begun
-        build_optimizer(model.hparams["optimizer"], [{"params": list(model.parameters())}], fused=False)
+def make_table(config: Config) -> TableData:
+    """Makes the data module of a command that needs a `TableData`.
+
+    Raises:
+        UsageError: If it is none, or the class does not take its settings.
+    """
+    data = make_data(config)
+    if not isinstance(data, TableData):
+        raise UsageError(f"data: {type(data).__name__} is no TableData: it has no columns, which this command needs")
+    return data
+
+
+def make_model(config: Config, data: LightningDataModule) -> LightningModule:
+    """Makes the model; its initial weights are drawn from PyTorch's random numbers.
+
+    Args:
+        config: The run's configuration.
+        data: Its data; if the model takes a schema, they have been set up.
+
+    Raises:
+        UsageError: If the class does not take its settings, or needs a schema and the data have none.
+    """
+    cls = _class("model", config)
+    given = {"schema": getattr(data, "schema", None), **{name: config[name] for name in ("optimizer", "scheduler")}}
+    given = {name: value for name, value in given.items() if name in arguments(cls)[0].get_defaults()}
+    if "schema" in given and given["schema"] is None:
+        raise UsageError(f"model: {cls.__name__} needs a table's schema, and {type(data).__name__} has none")
+    try:
+        model: LightningModule = cls(**_objects(cls, config["model"]["init_args"]), **given)
+        if isinstance(model, TableModel):  # now rather than when the run has begun
+            build_optimizer(model.hparams["optimizer"], [{"params": list(model.parameters())}], fused=False)
     except ValueError as error:
-        raise UsageError(f"optimizer: {error}") from error
+        raise UsageError(f"model: {error}") from error
     return model
 
 
-def build_trainer(config: Config, folder: Path, monitor: str | None, resume_step: int | None = None) -> Trainer:
+def make_trainer(
+    config: Config,
+    folder: Path,
+    model: LightningModule,
+    data: LightningDataModule,
+    resume_step: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Trainer:
     """Makes a trainer that logs and saves into a run's folder.
 
+    The best checkpoint is the one with the lowest ``loss/val`` where a `TableModel` validates, else the last one.
+
     Args:
-        config: The run's configuration; its own callbacks, plugins and logger are respected.
+        config: The run's configuration; its own callbacks, plugins and loggers are respected.
         folder: The run's folder.
-        monitor: The value by which the best checkpoint is chosen; None takes the last one.
+        model: What is to be trained.
+        data: On what; they have been set up, if they are a `TableData`.
         resume_step: The step from which a stopped run goes on; TensorBoard forgets what came after.
+        callbacks: What watches the run besides the configuration's own callbacks.
+
+    Raises:
+        UsageError: If the trainer does not take its settings.
     """
-    settings = _settings(Trainer, config["trainer"])
-    callbacks: list[Callback] = [c for c in settings["callbacks"] or [] if monitor or not _watches_validation(c)]
+    plain = deepcopy(config["trainer"])
+    for logger in plain["logger"] if isinstance(plain["logger"], list) else []:
+        if logger["init_args"].get("save_dir") == RUN_FOLDER:
+            logger["init_args"]["save_dir"] = str(folder)
+    settings = _objects(Trainer, plain)
+    validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0
+    monitor = "loss/val" if validates and settings["limit_val_batches"] != 0 else None
+    everyone = [*callbacks, *(settings["callbacks"] or [])]
     if settings["enable_checkpointing"] is not False:
-        callbacks += [
-            Resumable(folder / "checkpoints", config, config["checkpoint_every"]),
-            ModelCheckpoint(
-                folder / "checkpoints", "best", monitor, auto_insert_metric_name=False, enable_version_counter=False
-            ),
-        ]
-    if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
-        callbacks.append(RunBar())
-    logger: Logger | bool = settings["logger"]
-    if logger in (None, True):
-        logger = RunLogger(
-            folder.parent.parent, folder.parent.name, folder.name, default_hp_metric=False, purge_step=resume_step
+        checkpoints = folder / "checkpoints"
+        everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))
+        everyone.append(
+            ModelCheckpoint(checkpoints, "best", monitor, auto_insert_metric_name=False, enable_version_counter=False)
         )
+    if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in everyone):
+        everyone.append(RunBar())
+    if settings["logger"] in (None, True):
+        place = folder.parent.parent, folder.parent.name, folder.name
+        settings["logger"] = RunLogger(*place, default_hp_metric=False, purge_step=resume_step)
     plugins = settings["plugins"] or []
-    changed = {
-        "callbacks": callbacks,
-        "logger": logger,
-        "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()],
-        "default_root_dir": folder,
-        "profiler": settings["profiler"] or NoProfiler(),
-        "enable_model_summary": bool(settings["enable_model_summary"]),
-    }
+    settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
+    settings["profiler"] = settings["profiler"] or (NoProfiler() if config["lean"] else None)
+    settings["enable_model_summary"] = bool(settings["enable_model_summary"])
     try:
-        trainer = Trainer(**{**settings, **changed})
+        trainer = Trainer(**{**settings, "callbacks": everyone, "default_root_dir": folder})
     except (ValueError, MisconfigurationException) as error:
         raise UsageError(f"trainer: {error}") from error
-    if trainer.world_size > 1:
+    if isinstance(data, TableData) and trainer.world_size > 1:
         raise UsageError("trainer: the data modules feed one device: leave devices and num_nodes at 1")
     return trainer
-
-
-def _watches_validation(callback: Callback) -> bool:
-    """Whether a callback stops early by a value that only a run with validation rows has."""
-    return isinstance(callback, EarlyStopping) and callback.monitor.endswith("/val")
 
 
 def build_plain_trainer(config: Config) -> Trainer:
     """Makes a trainer that writes nothing, for testing on the device and in the precision of the run."""
     names = ("accelerator", "devices", "precision", "limit_test_batches")
-    settings = _settings(Trainer, {name: config["trainer"][name] for name in names})
+    settings = _objects(Trainer, {name: config["trainer"][name] for name in names})
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     return Trainer(**{**settings, **quiet})
 
 
-def _build(name: str, config: Config, **given: Any) -> Any:
-    section = SECTIONS[name]
-    cls = find_class(config[name]["class_path"], section.modules, section.base)
-    try:
-        return cls(**_settings(cls, config[name]["init_args"], section.given), **given)
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from error
-
-
-def _settings(cls: type, settings: dict[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Any]:
+def _objects(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
     """Constructor arguments in their types, with the objects among them made."""
-    parser, _ = arguments(cls, given)
+    parser, names = arguments(cls)
     # A copy, because the parser turns dictionaries within into its own namespaces.
-    return dict(vars(parser.instantiate(parser.parse_object(deepcopy(settings)))))
+    made = vars(parser.instantiate(parser.parse_object(deepcopy(settings))))
+    return {name: made[name] for name in names}

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from project.cli import Request, help_text, next_command, read_flags, run_command, shown
-from project.config import Config, combine, make_data, read_layer
+from project.config import Config, combine, make_table, read_layer
 from project.data import TableData
 from project.errors import Stopped, UsageError
 from project.models import TableModel, load_checkpoint
@@ -74,7 +74,7 @@ def train(
         Stopped: If the run was asked to stop, and has saved its state.
     """
     start = time.perf_counter()
-    data = make_data(config)
+    data = make_table(config)
     trainer, model, folder = fit_model(config, data, resume, folder, quiet)
     facts = {"command": command, "seconds": time.perf_counter() - start}
     report = finish(trainer, model, data, folder, config, facts)

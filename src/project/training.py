@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from project.baselines import baseline_scores
 from project.cli import next_command
-from project.config import Config, build_trainer, make_model
+from project.config import Config, make_model, make_trainer
 from project.data import TableData
 from project.engine.callbacks import RunLogger
 from project.engine.threads import set_threads
@@ -60,7 +60,7 @@ def fit_model(
     if resume is None and not quiet:
         data.describe()
     seed_everything(config["seed"], verbose=False)
-    model = make_model(config, data)
+    model: Any = make_model(config, data)
     batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
     if batch_norm and num_rows % data.num_batch_rows == 1:
         raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
@@ -76,11 +76,9 @@ def fit_model(
     else:
         folder.mkdir(parents=True)
     try:
-        validates = len(data.splits["val"].x) and config["trainer"]["limit_val_batches"] != 0
         if resume is None:
             write_config(folder, config)
-        trainer = build_trainer(config, folder, "loss/val" if validates else None, step)
-        trainer.callbacks[:0] = callbacks  # type: ignore[attr-defined]  # set elsewhere; checkpoints come last
+        trainer = make_trainer(config, folder, model, data, step, callbacks)
         if quiet and trainer.progress_bar_callback is not None:
             trainer.progress_bar_callback.disable()
         elif not quiet:

@@ -20,11 +20,10 @@ from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
 from project.compare.summary import summarize
 from project.compare.worker import Result, Task, read_results, run
-from project.config import Config, Layer, make_data, make_model, read_layer
+from project.config import Config, Layer, make_model, make_table, read_layer
 from project.data import TableData
 from project.errors import UsageError
 from project.many.jobs import run_all
-from project.models import TableModel
 from project.run_folder import alone, create_folder
 
 DESCRIPTION = """\
@@ -151,8 +150,8 @@ def compare(
     """
     config = entries[0].config
     last_seed = config["seed"] + settings.tuning_seeds + settings.seeds - 1
-    make_data({**config, "seed": last_seed})  # refuses too large ones
-    data = make_data(config)
+    make_table({**config, "seed": last_seed})  # refuses too large ones
+    data = make_table(config)
     data.setup()
     num_rows, title = len(data.splits["train"].x), data.title
     sizes = [_make(entry, data).num_parameters for entry in entries]
@@ -194,7 +193,7 @@ def compare(
     return folder
 
 
-def _make(entry: Entry, data: TableData) -> TableModel:
+def _make(entry: Entry, data: TableData) -> Any:
     try:
         return make_model(entry.config, data)
     except UsageError as error:

@@ -11,7 +11,7 @@ import yaml
 from torch.optim import Optimizer
 
 from project.classes import find_class
-from project.config import COMMAND_LINE, ROOT, SECTIONS, Config, Layer, arguments, check, combine, read_layer
+from project.config import COMMAND_LINE, ROOT, Config, Layer, arguments, check, combine, read_layer
 from project.errors import UsageError, nearest
 
 PLAN = "compare.yaml"
@@ -173,7 +173,7 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
     if trainer["max_time"] or ((trainer["max_epochs"] or -1) < 1 and trainer["max_steps"] < 1):
         raise UsageError("a comparison needs trainer.max_epochs or trainer.max_steps, 1 or more, and no max_time")
     cls = find_class(config["optimizer"]["class_path"], (), Optimizer)
-    default = arguments(cls, SECTIONS["optimizer"].given)[0].get_defaults().get("lr")
+    default = arguments(cls)[0].get_defaults().get("lr")
     usual = config["optimizer"]["init_args"].get("lr")
     if usual is not None and not usual > 0:
         raise UsageError(f"{source.source}: {label}: a rate must be above 0, not {usual:g}")

@@ -13,7 +13,7 @@ from pyarrow import csv
 from tqdm import tqdm
 
 from project.cli import CommandParser, help_text, next_command, run_command, shown
-from project.config import Config, combine, make_data
+from project.config import Config, combine, make_table
 from project.cross_validate.folds import Fold, Tested, predict_test, predictions_table, spread
 from project.errors import Diverged, UsageError
 from project.fit import train
@@ -156,7 +156,7 @@ def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
             drawn = settings | {"num_folds": num_folds, "fold": index, "seed": settings["seed"] + repeat}
             changed = {**config, "data": {**config["data"], "init_args": drawn}}
             if index == 0:  # the folds of a repeat share a table
-                data = make_data(changed)
+                data = make_table(changed)
                 table = data.read()
                 numbers = np.arange(1, len(table.y) + 1) if table.numbers is None else table.numbers
             data.fold = index
@@ -166,7 +166,7 @@ def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
             folds.append(Fold(repeat + 1, index + 1, name, changed, numbers[rows], table.y[rows]))
-    data = make_data(folds[0].config)
+    data = make_table(folds[0].config)
     data.setup()
     data.describe()
     return folds

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from project.baselines import baseline_scores
 from project.cli import CommandParser, run_command
-from project.config import Config, build_plain_trainer, make_data
+from project.config import Config, build_plain_trainer, make_table
 from project.data import Split, TensorLoader
 from project.data.base import EVALUATION_BATCH_SIZE
 from project.data.splits import SPLITS
@@ -126,7 +126,7 @@ def _evaluate(run: str | Path, file: Path | None, threshold: float | str | None)
         raise ValueError(f"{run} was not written by project.fit and does not say what to test on")
     threshold = check_threshold(threshold, model.schema.target, BEST_F1)
     torch.set_flush_denormal(True)
-    data = make_data(config)
+    data = make_table(config)
     data.schema = model.schema  # what the run learned, not what the data would teach today
     whole = {**config, "trainer": {**config["trainer"], "limit_test_batches": None}}
     notes: list[str] = []

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from project.cli import CommandParser, run_command
-from project.config import Config, make_data
+from project.config import Config, make_table
 from project.data.base import EVALUATION_BATCH_SIZE
 from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
 from project.run_folder import load_best, written_whole
@@ -134,7 +134,7 @@ def read_test_rows(config: Config | None, schema: Schema) -> NDArray[np.float64]
     """
     if config is None:
         raise ValueError("the checkpoint was not written by project.fit")
-    data = make_data(config)
+    data = make_table(config)
     data.schema = schema
     data.setup()
     return data.raw_rows("test")

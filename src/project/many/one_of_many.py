@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from project.config import Config, make_data
+from project.config import Config, make_table
 from project.data import TableData
 from project.engine.callbacks import RunLogger
 from project.errors import Diverged, Stopped
@@ -39,7 +39,7 @@ def load_data(config: Config, token: float) -> TableData:
 
 @lru_cache(maxsize=1)
 def _read(section: str, token: float) -> TableData:  # noqa: ARG001  # a part of the key
-    data: TableData = make_data({"data": json.loads(section), "seed": 0})
+    data: TableData = make_table({"data": json.loads(section), "seed": 0})
     data.setup()
     return data
 

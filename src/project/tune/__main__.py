@@ -10,7 +10,7 @@ from typing import Any
 from joblib import cpu_count
 
 from project.cli import CommandParser, Request, help_text, next_command, run_command, shown
-from project.config import Config, Layer, make_data, make_model, read_layer
+from project.config import Config, Layer, make_model, make_table, read_layer
 from project.errors import UsageError
 from project.many.one_of_many import said
 from project.tune.search import ranges
@@ -98,17 +98,17 @@ def _check(config: Config, corners: Sequence[Config], num_seeds: int) -> str:
     Returns:
         Words for the training rows.
     """
-    data, trainer = make_data(config), config["trainer"]
+    data, trainer = make_table(config), config["trainer"]
     if trainer["enable_checkpointing"] is False or trainer["fast_dev_run"]:
         raise UsageError("tuning tests the best checkpoint: leave trainer.enable_checkpointing and fast_dev_run alone")
     data.setup()
     if not len(data.splits["val"].x) or trainer["limit_val_batches"] == 0:
         raise UsageError("tuning compares validation losses, and there are no validation rows: see data.val_fraction")
     make_model(config, data)
-    make_data({**config, "seed": config["seed"] + num_seeds - 1})  # refuses seeds that are too large
+    make_table({**config, "seed": config["seed"] + num_seeds - 1})  # refuses seeds that are too large
     for corner in corners:
         try:
-            make_data(corner)
+            make_table(corner)
             make_model(corner, data)
         except Exception as error:  # a class of the user's may raise any
             raise UsageError(f"tune.search: {said(error)}") from error
