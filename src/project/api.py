@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import LightningModule
 
 from project import fit, run_folder
 from project.cli import silence
 from project.config import COMMAND_LINE, Layer, combine, read_layer
 from project.errors import Stopped, UsageError
-from project.models import TableModel
 
 __all__ = ["Run", "load_run", "train"]
 
@@ -33,7 +33,7 @@ class Run:
     """
 
     folder: Path
-    model: TableModel = field(repr=False)
+    model: LightningModule = field(repr=False)
     report: dict[str, Any] = field(repr=False)
 
     def __fspath__(self) -> str:
@@ -45,7 +45,7 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
 
     Args:
         files: YAML files of settings, as after ``--config``; later go over earlier, and `settings` over all.
-        quiet: Whether to print nothing and keep to one thread, as one run of many does.
+        quiet: Whether to print nothing.
         settings: What such a file may hold: ``data``, ``model``, ``optimizer`` and ``scheduler``, each the name of a
             class or ``{"class_path": ..., "init_args": {...}}``; ``trainer``, a dictionary; ``seed``, ``name``,
             ``experiment`` and ``checkpoint_every``. Paths are meant from the current folder.
@@ -67,9 +67,15 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
     except UsageError as error:  # the traceback shows where
         raise UsageError(str(error).removeprefix(f"{COMMAND_LINE}: ")) from None
     with _left_as_found():
-        model, _, report = fit.train(config, quiet=quiet)
-    folder = Path(model.trainer.default_root_dir)
-    return load_run(folder) if (folder / "checkpoints").exists() else Run(folder, model.cpu().eval(), report)
+        run = fit.prepare(config)
+        if quiet and run.trainer.progress_bar_callback is not None:
+            run.trainer.progress_bar_callback.disable()
+        if not quiet:
+            fit.print_start(run)
+        report = fit.fit(*run, config=config)
+        if not quiet:
+            fit.print_end(run, report)
+    return Run(run.folder, run.model.cpu().eval(), report)
 
 
 def load_run(run: str | os.PathLike[str]) -> Run:

@@ -1,22 +1,34 @@
-"""``python -m project.fit``: trains a model, tests it, and leaves checkpoints, curves and a report."""
+"""``python -m project.fit``: trains a model, tests it, and leaves checkpoints, curves and a report.
 
+One run, in the order in which it goes: configuration, data, model, trainer, fit, test, report.
+"""
+
+import importlib.util
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 import yaml
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from project.baselines import baseline_scores
 from project.cli import Request, help_text, next_command, read_flags, run_command, shown
-from project.config import Config, combine, make_table, read_layer
+from project.config import Config, combine, make_data, make_model, make_trainer, read_layer
+from project.confusion import ConfusionMatrix
 from project.data import TableData
+from project.engine.callbacks import RunLogger
+from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError
-from project.models import TableModel, load_checkpoint
-from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores
-from project.run_folder import find_checkpoint
-from project.training import finish, fit_model, short
+from project.models import load_checkpoint
+from project.report import COMPARED, COMPARED_IF_WEIGHTED, finish_curves, lowest_loss, print_scores, write_report
+from project.run_folder import create_folder, find_checkpoint, write_config
+from project.schema import Schema
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -29,84 +41,212 @@ def _main(args: Sequence[str]) -> int:
     if request.help is not None:
         print(help_text(request), end="")
         return 0
-    folder = None if request.resume is None else Path(request.resume).resolve()
-    config = combine(request.layers) if folder is None else _resumed_config(folder, request)
+    resume = None if request.resume is None else Path(request.resume).resolve()
+    config = combine(request.layers) if resume is None else _resumed_config(resume, request)
     if request.print_config:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
-    return run(config, folder, command=shlex.join(["python", "-m", "project.fit", *args]))
+
+    run = prepare(config, resume)
+    print_start(run)
+    try:
+        report = fit(*run, config=config, command=shlex.join(["python", "-m", "project.fit", *args]))
+    except Stopped as stopped:
+        print(f"{stopped}; go on with: {next_command('project.fit --resume', run.folder)}", file=sys.stderr)
+        return 128 + stopped.signal
+    print_end(run, report)
+    return 0
 
 
-def run(config: Config, resume: Path | None = None, command: str = "") -> int:
-    """Trains, tests and reports what a configuration says.
+class Prepared(NamedTuple):
+    """A run that is about to begin.
+
+    Attributes:
+        data: Its data.
+        model: Its model, with initial weights.
+        trainer: Its trainer, which logs and saves into the folder.
+        folder: Its folder.
+        checkpoint: The checkpoint to go on from; None for a new run.
+    """
+
+    data: LightningDataModule
+    model: LightningModule
+    trainer: Trainer
+    folder: Path
+    checkpoint: Path | None = None
+
+
+def prepare(config: Config, resume: Path | None = None, folder: Path | None = None) -> Prepared:
+    """Makes what a configuration says: data, model, trainer, and a folder.
 
     Args:
         config: A whole configuration, as `combine` makes it.
         resume: The folder of the stopped run to go on with, or None for a new run.
+        folder: The folder of a new run, if it is not to be chosen here.
+
+    Raises:
+        UsageError: If the configuration asks for what cannot be.
+        ValueError: If the data cannot be used.
+    """
+    data = make_data(config)
+    checkpoint = step = None
+    if resume is not None:
+        checkpoint = find_checkpoint(resume, ("last.ckpt",))
+        saved = load_checkpoint(checkpoint)
+        step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
+        if isinstance(data, TableData):
+            data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
+    if isinstance(data, TableData):
+        data.setup()
+
+    seed_everything(config["seed"], verbose=False)
+    model = make_model(config, data)
+    set_threads(model, data)
+
+    new = resume or folder or create_folder(config)
+    new.mkdir(parents=True, exist_ok=True)
+    try:
+        trainer = make_trainer(config, new, model, data, step, callbacks=[ConfusionMatrix()])
+    except BaseException:
+        if resume is None:
+            new.rmdir()
+        raise
+    return Prepared(data, model, trainer, new, checkpoint)
+
+
+def fit(
+    data: LightningDataModule,
+    model: LightningModule,
+    trainer: Trainer,
+    folder: Path | None = None,
+    resume: Path | None = None,
+    *,
+    baselines: bool = True,
+    config: Config | None = None,
+    command: str = "",
+) -> dict[str, Any]:
+    """Trains, tests with the best weights, and reports. All that trains goes through here, and it prints nothing.
+
+    Args:
+        data: The data; baselines are for a `TableData`.
+        model: The model, which has its best weights afterwards.
+        trainer: The trainer.
+        folder: Where ``report.json`` and ``config.yaml`` go; None writes neither. It is removed again if the run
+            fails before its first step.
+        resume: The checkpoint of a stopped run to go on from.
+        baselines: Whether to train scikit-learn's simplest models on the same rows, to compare with.
+        config: The configuration of which all that is made, to be kept beside it.
         command: The command line, for the report.
 
     Returns:
-        The exit status: 128 plus the signal's number for a run that was stopped.
-    """
-    try:
-        train(config, resume, command=command)
-    except Stopped as stopped:
-        return 128 + stopped.signal
-    return 0
-
-
-def train(
-    config: Config, resume: Path | None = None, folder: Path | None = None, command: str = "", quiet: bool = False
-) -> tuple[TableModel, TableData, dict[str, Any]]:
-    """Does what `run` says.
-
-    Args:
-        config: See `run`.
-        resume: See `run`.
-        folder: A new folder for the run, if it is not to be chosen here.
-        command: See `run`.
-        quiet: Whether the run is one of many; see `fit_model`.
-
-    Returns:
-        The model with its best weights, the data, and what the report says.
+        What ``report.json`` says.
 
     Raises:
+        Diverged: If the loss is no longer a number.
         Stopped: If the run was asked to stop, and has saved its state.
     """
+    # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
+    torch.set_flush_denormal(True)
     start = time.perf_counter()
-    data = make_table(config)
-    trainer, model, folder = fit_model(config, data, resume, folder, quiet)
-    facts = {"command": command, "seconds": time.perf_counter() - start}
-    report = finish(trainer, model, data, folder, config, facts)
-    if not quiet:
-        _show(model, report, folder)
-    return model, data, report
+    try:
+        if folder is not None and config is not None and resume is None:
+            write_config(folder, config)
+        _check_last_batch(model, data)
+        if isinstance(trainer.logger, RunLogger):
+            trainer.logger.add_chart()
+        trainer.fit(model, data, ckpt_path=resume, weights_only=True)
+    except BaseException:
+        if folder is not None and resume is None and not trainer.global_step:
+            shutil.rmtree(folder)
+        raise
+    seconds = time.perf_counter() - start
+
+    metrics, lowest = _test_best(data, model, trainer, folder), lowest_loss(trainer)
+    report = {
+        "run": folder.name if folder else None,
+        "experiment": folder.parent.name if folder else None,
+        "metrics": metrics,
+        "baselines": baseline_scores(data) if baselines and metrics and isinstance(data, TableData) else {},
+        "val_loss": lowest,
+        "num_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "seed": config["seed"] if config else None,
+        "threads": torch.get_num_threads(),
+        "command": command,
+        "seconds": seconds,
+    }
+    if folder is not None:
+        write_report(folder / "report.json", report)
+    finish_curves(trainer, lowest, config)
+    return report
 
 
-def _show(model: TableModel, report: dict[str, Any], folder: Path) -> None:
+def _test_best(
+    data: LightningDataModule, model: LightningModule, trainer: Trainer, folder: Path | None
+) -> dict[str, float]:
+    """Gives the model the best weights of its run, if they were kept, and tests it.
+
+    Returns:
+        The metrics of the test rows; empty if there are none.
+    """
+    kept = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    best = folder / "checkpoints" / "best.ckpt" if folder else Path(kept)
+    if isinstance(data, TableData):
+        tests = len(data.splits["test"].x) > 0
+    else:
+        tests = is_overridden("test_dataloader", data) and is_overridden("test_step", model)
+    if not tests or trainer.limit_test_batches == 0:
+        if best.is_file():
+            model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+        return {}
+    scores = trainer.test(model, data, best if best.is_file() else None, verbose=False, weights_only=True)
+    return {name.removesuffix("/test"): value for loader in scores for name, value in loader.items()}
+
+
+def _check_last_batch(model: LightningModule, data: LightningDataModule) -> None:
+    batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
+    if batch_norm and isinstance(data, TableData) and len(data.splits["train"].x) % data.num_batch_rows == 1:
+        raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
+
+
+def print_start(run: Prepared) -> None:
+    """Says what is about to be trained, and what was made of the columns where that is a guess."""
+    rows = type(run.data).__name__
+    if isinstance(run.data, TableData):
+        rows = f"{len(run.data.splits['train'].x):,} rows of {run.data.title}"
+        if run.checkpoint is None:
+            run.data.describe()
+    parameters = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
+    print(f"Training {type(run.model).__name__} on {rows}; parameters: {parameters:,}")
+
+
+def print_end(run: Prepared, report: dict[str, Any]) -> None:
     """Prints the scores and the commands that come next."""
     if report["metrics"]:
-        compared = COMPARED if model.class_weights is None else COMPARED_IF_WEIGHTED
-        print_scores(short(model), report["metrics"], report["baselines"], compared)
-    print(f"The run is in {shown(folder)}; next:")
-    print(f"  {next_command('tensorboard.main --logdir', folder.parent.parent)}   # look at its curves")
-    if report["metrics"] and (folder / "checkpoints").exists():
-        print(f"  {next_command('project.evaluate', folder)}   # test it again")
-        print(f"  {next_command('project.predict', folder)} INPUT -o OUTPUT   # predict the rows of a file")
+        compared = COMPARED if getattr(run.model, "class_weights", None) is None else COMPARED_IF_WEIGHTED
+        print_scores(type(run.model).__name__, report["metrics"], report["baselines"], compared)
+    print(f"The run is in {shown(run.folder)}; next:")
+    print(f"  {next_command('tensorboard.main --logdir', run.folder.parent.parent)}   # look at its curves")
+    commands = {"evaluate": "   # test it again", "predict": " INPUT -o OUTPUT   # predict the rows of a file"}
+    for name, rest in commands.items() if isinstance(run.data, TableData) else ():
+        there = importlib.util.find_spec(f"{__package__}.{name}") is not None
+        if there and report["metrics"] and (run.folder / "checkpoints").exists():
+            print(f"  {next_command(f'{__package__}.{name}', run.folder)}{rest}")
 
 
 def _resumed_config(folder: Path, request: Request) -> Config:
     """The configuration of a stopped run, if the command line does not change it."""
     path = folder / "config.yaml"
+    again = next_command("project.fit --config", path)
     if not path.is_file():
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
     if (folder / "report.json").exists():
-        raise UsageError(f"{folder} is finished; test it again with: {next_command('project.evaluate', folder)}")
+        raise UsageError(f"{folder} is finished; a new run: {again}")
     saved: Config = load_checkpoint(find_checkpoint(folder, ("last.ckpt",)))["config"]
     wanted = combine([read_layer(path), *request.layers])
     if changes := _differences(saved, wanted):
-        new = next_command("project.fit --config", path)
-        raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {new} ..."]))
+        raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))
     return saved
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
@@ -94,6 +96,28 @@ def _cell(score: float | Spread | None) -> str:
     if score is None:
         return ""
     return f"{score:.4f}" if abs(score) < 1000 else f"{score:.1f}"
+
+
+def lowest_loss(trainer: Trainer) -> float | None:
+    """The validation loss of the best checkpoint; None if there is none."""
+    kept = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor == "loss/val"]
+    return float(kept[-1].best_model_score) if kept and kept[-1].best_model_score is not None else None
+
+
+def finish_curves(trainer: Trainer, lowest: float | None, config: Config | None) -> None:
+    """Adds to TensorBoard what is known at the end of a run, and closes its file.
+
+    Args:
+        trainer: The run's trainer.
+        lowest: The lowest validation loss; it goes to the HParams tab, too.
+        config: The run's configuration, if it has one.
+    """
+    if isinstance(trainer.logger, TensorBoardLogger):
+        if config is not None:
+            log_hparams(trainer.logger, config)
+        if lowest is not None:
+            trainer.logger.experiment.add_scalar("lowest_loss/val", lowest, trainer.global_step)
+        trainer.logger.experiment.close()
 
 
 def log_hparams(logger: TensorBoardLogger, config: Config) -> None:

@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from pyarrow import csv
 from tqdm import tqdm
@@ -16,7 +18,7 @@ from project.cli import CommandParser, help_text, next_command, run_command, sho
 from project.config import Config, combine, make_table
 from project.cross_validate.folds import Fold, Tested, predict_test, predictions_table, spread
 from project.errors import Diverged, UsageError
-from project.fit import train
+from project.fit import fit, prepare
 from project.many.jobs import run_all
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
 from project.run_folder import create_folder, run_name
@@ -174,7 +176,13 @@ def _draw(config: Config, num_folds: int, repeats: int) -> list[Fold]:
 
 def _run_fold(config: Config, folder: Path, command: str) -> Tested:
     try:
-        model, data, report = train(config, folder=folder, command=command, quiet=True)
+        run = prepare(config, folder=folder)
+        torch.set_num_threads(1)
+        if run.trainer.progress_bar_callback is not None:
+            run.trainer.progress_bar_callback.disable()
+        report = fit(*run, config=config, command=command)
+        model: Any = run.model
+        data: Any = run.data
         return Tested(predict_test(model, data), model.schema.target, report)
     except (ValueError, Diverged) as error:
         kind = type(error) if isinstance(error, UsageError | Diverged) else ValueError
