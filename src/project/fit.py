@@ -177,7 +177,7 @@ def fit(
         "seconds": seconds,
     }
     if folder is not None:
-        write_report(folder / "report.json", report)
+        report = write_report(folder / "report.json", report)
     finish_curves(trainer, lowest, config)
     return report
 

@@ -29,10 +29,11 @@ class Spread(TypedDict):
     std: float | None
 
 
-def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Writes a report with the versions and the commit under which it was made."""
+def write_report(path: Path, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes a report with the versions and the commit under which it was made, and returns that."""
     content = {**report, "versions": versions(), "git_commit": _git_commit()}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return content
 
 
 def versions() -> dict[str, str]:
