@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from project.config import combine
-from project.evaluate.__main__ import evaluate
+from project.evaluate import evaluate
 from project.fit import main
 from project.run_folder import create_folder
 
@@ -167,7 +167,7 @@ def test_data_model_and_optimizer_of_ones_own(fit: Fit, tmp_path: Path, monkeypa
     report = json.loads((folder / "report.json").read_text())
     assert report["metrics"]["r2"] > 0.95
     assert report["num_parameters"] == 3 * 7 + 7 + 7 + 1
-    _, metrics, _ = evaluate(folder)
+    metrics = evaluate(folder).metrics
     assert metrics == report["metrics"]
 
 

@@ -142,7 +142,7 @@ class CommandParser(argparse.ArgumentParser):
         description: What it does.
     """
 
-    def __init__(self, module: str, description: str) -> None:
+    def __init__(self, module: str, description: str | None) -> None:
         super().__init__(f"python -m {module}", description=description, allow_abbrev=False)
         self.formatter_class = argparse.RawDescriptionHelpFormatter
 

@@ -453,14 +453,6 @@ def make_trainer(
     return trainer
 
 
-def build_plain_trainer(config: Config) -> Trainer:
-    """Makes a trainer that writes nothing, for testing on the device and in the precision of the run."""
-    names = ("accelerator", "devices", "precision", "limit_test_batches")
-    settings = _objects(Trainer, {name: config["trainer"][name] for name in names})
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return Trainer(**{**settings, **quiet})
-
-
 def _objects(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
     """Constructor arguments in their types, with the objects among them made."""
     parser, names = arguments(cls)

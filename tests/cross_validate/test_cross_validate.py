@@ -24,7 +24,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import project.fit
 from project.cross_validate.__main__ import main
-from project.evaluate.__main__ import evaluate
+from project.evaluate import evaluate
 from project.report import print_scores
 
 Run = Callable[..., Path]
@@ -128,7 +128,7 @@ def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Callabl
     again = fit("--config", str(fold / "config.yaml"), *SHORT)
     assert_same_weights(fold, again)
     assert report(again)["metrics"] == report(fold)["metrics"] == entry["metrics"]
-    assert evaluate(fold)[1] == entry["metrics"]
+    assert evaluate(fold).metrics == entry["metrics"]
 
 
 def test_tensorboard_finds_every_fold_in_the_folder(iris: Path) -> None:

@@ -17,10 +17,11 @@ from sklearn import metrics as sk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project.data import BreastCancer
-from project.evaluate.__main__ import evaluate, main
+from project.evaluate import evaluate
+from project.evaluate.__main__ import main
+from project.evaluate.evaluation import best_f1_threshold
 from project.evaluate.figures import class_figures
 from project.fit import main as fit_main
-from project.predict.thresholds import best_f1_threshold
 
 Fit = Callable[..., Path]
 
@@ -40,9 +41,9 @@ def test_evaluate_gives_the_figures_of_the_run(args: tuple[str, ...], fit: Fit, 
     moved = tmp_path / "elsewhere.ckpt"
     shutil.move(folder / "checkpoints" / "best.ckpt", moved)
     shutil.rmtree(folder)  # nothing but the checkpoint is left
-    _, metrics, baselines = evaluate(moved)
-    assert metrics == report["metrics"]
-    assert baselines == report["baselines"]
+    tested = evaluate(moved)
+    assert tested.metrics == report["metrics"]
+    assert tested.baselines == report["baselines"]
 
 
 def test_without_test_rows_there_is_nothing_to_evaluate(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,10 +144,10 @@ def test_a_file_of_the_test_rows_gives_the_figures_of_the_run(fit: Fit, tmp_path
     rows["class"] = np.array(table.classes)[table.y[test]]
     rows.to_csv(tmp_path / "some.csv", index=False)
     report = json.loads((folder / "report.json").read_text())
-    _, metrics, baselines = evaluate(folder, tmp_path / "some.csv")
-    assert metrics == pytest.approx(report["metrics"], abs=1e-6)
+    tested = evaluate(folder, tmp_path / "some.csv")
+    assert tested.metrics == pytest.approx(report["metrics"], abs=1e-6)
     for name, scores in report["baselines"].items():
-        assert baselines[name] == pytest.approx(scores, abs=1e-6)
+        assert tested.baselines[name] == pytest.approx(scores, abs=1e-6)
 
 
 def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
@@ -162,8 +163,7 @@ def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
     args += ["--data.split_column", "part", "--data.encoding", "cp1252", "--data.delimiter", ";"]
     run = fit(*args, "--data.decimal_point", ",", "--data.missing", "?", "--trainer.max_epochs", "2")
     report = json.loads((run / "report.json").read_text())
-    _, metrics, _ = evaluate(run, tmp_path / "other.csv")
-    assert metrics == pytest.approx(report["metrics"], abs=1e-6)
+    assert evaluate(run, tmp_path / "other.csv").metrics == pytest.approx(report["metrics"], abs=1e-6)
 
 
 @pytest.mark.parametrize("threshold", [0.15, 0.7])
@@ -172,7 +172,7 @@ def test_from_the_threshold_on_the_second_class_is_predicted(
 ) -> None:
     rows = trained[1].query("part == 'test'")
     p, y = probabilities(run, rows), (rows["bought"] == "yes").to_numpy()
-    _, usual, _ = evaluate(run)
+    usual = evaluate(run).metrics
     assert main([str(run), "--threshold", str(threshold)]) == 0
     report = read_report(run)
     predicted = p >= threshold

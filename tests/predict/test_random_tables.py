@@ -239,18 +239,12 @@ def cases(draw: st.DrawFn) -> Case:
         "--data.scale false",
     ]
     flags = draw(st.lists(st.sampled_from(options), max_size=1)) if draw(st.booleans()) else []
-    ending = {True: ["csv", "csv.gz"], False: ["parquet"]}
-    return Case(
-        train,
-        new,
-        [word for flag in flags for word in flag.split()],
-        [
-            f"{which}.{draw(st.sampled_from(ending[isinstance(f.columns[0], list)]))}"
-            for which, f in (("t", train), ("n", new))
-        ],
-        dialect,
-        draw(st.sampled_from(["o.csv", "o.csv.gz", "o.parquet"])),
-    )
+    files = []
+    for name, frame in (("t", train), ("n", new)):
+        endings = ["csv", "csv.gz"] if isinstance(frame.columns[0], list) else ["parquet"]
+        files.append(f"{name}.{draw(st.sampled_from(endings))}")
+    output = draw(st.sampled_from(["o.csv", "o.csv.gz", "o.parquet"]))
+    return Case(train, new, [word for flag in flags for word in flag.split()], files, dialect, output)
 
 
 def run(main: Callable[[Sequence[str]], int], *args: str) -> int:
@@ -285,14 +279,12 @@ def check(case: Case, reached: Counter[str]) -> None:
     """Trains a step on a table, predicts another, and looks at what came out."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        train, new = (
-            f.write(folder / n, **case.dialect) for f, n in zip((case.train, case.new), case.names, strict=True)
-        )
-        args = ["--data", "Table", "--data.path", str(train), "--data.target", "y", *case.fit_args]
+        train = case.train.write(folder / case.names[0], **case.dialect)
+        new = case.new.write(folder / case.names[1], **case.dialect)
+        args = ["--data", "Table", "--data.path", str(train), "--data.target", "y", *case.fit_args, *STEP]
+        logs = ["--trainer.default_root_dir", str(folder / "logs"), "--name", "r", "--experiment", "e"]
         reached["made"] += 1
-        if run(
-            fit, *args, *STEP, "--trainer.default_root_dir", str(folder / "logs"), "--name", "r", "--experiment", "e"
-        ):
+        if run(fit, *args, *logs):
             assert not (folder / "logs" / "e" / "r").exists()
             return
         reached["trained"] += 1

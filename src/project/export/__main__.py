@@ -1,26 +1,7 @@
-"""``python -m project.export RUN -o FILE``: a trained model as one file that runs without this package."""
+"""Writes the best checkpoint of a run as one file that runs without this package.
 
-import importlib
-import io
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Literal
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from project.cli import CommandParser, run_command
-from project.config import Config, make_table
-from project.data.base import EVALUATION_BATCH_SIZE
-from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
-from project.run_folder import load_best, written_whole
-from project.schema import Category, Date, Number, Schema
-
-DESCRIPTION = """\
-Writes the best checkpoint of a run as one file that takes raw values and gives probabilities, for a batch of any size.
-Filling, scaling and encoding are in the file. It is checked against the checkpoint before it is written.
+It takes raw values and gives probabilities, for a batch of any size. Filling, scaling and encoding are in the file. It
+is checked against the checkpoint before it is written.
 
 An ONNX file has one input for each column, by the column's name, all of shape (batch,):
   numbers     float64, NaN where one is missing
@@ -36,6 +17,25 @@ A file of --format torch is for torch.export.load. It takes one float64 tensor (
 order of its extra file metadata.json, and categories as the index of their value, -1 for one that is not listed, NaN
 where one is missing. Its output is the same.
 """
+
+import io
+import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from project.cli import CommandParser, run_command
+from project.config import Config, make_table
+from project.data.base import EVALUATION_BATCH_SIZE
+from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
+from project.run_folder import load_best, written_whole
+from project.schema import Category, Date, Number, Schema
+
 Predictions = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """What gives probabilities or numbers for rows as `Encoder` takes them."""
 TOLERANCE = 1e-5
@@ -52,7 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    parser = CommandParser("project.export", DESCRIPTION)
+    parser = CommandParser("project.export", __doc__)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, type=Path, help="the file to write")
     parser.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="what to write [onnx]")
@@ -192,11 +192,9 @@ def _torch_runner(content: bytes) -> Predictions:
 
 
 def _check_packages() -> None:
-    try:
-        for name in ("onnx", "onnxscript", "onnxruntime"):
-            importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"ONNX needs {name}, which is not installed: pip install 'project[export]'") from error
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        if find_spec(name) is None:
+            raise ValueError(f"ONNX needs {name}, which is not installed: pip install 'project[export]'")
 
 
 if __name__ == "__main__":

@@ -98,21 +98,12 @@ def onnx_file(pipeline: Pipeline, program: ExportedProgram, metadata: dict[str, 
     axis = helper.make_tensor(f"{prefix}axis", onnx.TensorProto.INT64, [1], [1])
     inputs, front = _join_columns(schema, prefix, graph.input[0].name, axis.name)
     output = free_name("probabilities" if schema.target.classes else "prediction", names)
-    shape: list[str | int | None] = ["batch"]
-    if schema.target.classes:
-        shape.append(len(schema.target.classes))
-    back = helper.make_node("Identity", [graph.output[0].name], [output])
-    nodes = [*front, *graph.node, back]
+    shape: list[str | int | None] = ["batch", *([len(schema.target.classes)] if schema.target.classes else [])]
+    outputs = [helper.make_tensor_value_info(output, onnx.TensorProto.DOUBLE, shape)]
+    nodes = [*front, *graph.node, helper.make_node("Identity", [graph.output[0].name], [output])]
     for node in nodes:
         del node.metadata_props[:]  # the lines of code it came from
-    whole = helper.make_graph(
-        nodes,
-        "project",
-        inputs,
-        [helper.make_tensor_value_info(output, onnx.TensorProto.DOUBLE, shape)],
-        [*graph.initializer, axis],
-    )
-    graph.CopyFrom(whole)
+    graph.CopyFrom(helper.make_graph(nodes, "project", inputs, outputs, [*graph.initializer, axis]))
     model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     opsets = {f"opset {opset.domain or 'ai.onnx'}": opset.version for opset in model.opset_import}
     metadata = {**metadata, "versions": {**metadata["versions"], "onnx": onnx.__version__, **opsets}}
@@ -123,15 +114,12 @@ def onnx_file(pipeline: Pipeline, program: ExportedProgram, metadata: dict[str, 
 
 
 def _torch_to_onnx(pipeline: Pipeline, program: ExportedProgram) -> Any:
-    log = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = log.level
-    log.setLevel(logging.ERROR)  # it warns that torchvision is not installed
+    # It warns that torchvision is not installed.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     try:
         exported = torch.onnx.export(program, dynamo=True, verbose=False)
     except torch.onnx.errors.OnnxExporterError as error:
         raise _refusal(pipeline, "torch.onnx (--format torch may do)", error) from error
-    finally:
-        log.setLevel(level)
     assert exported is not None
     return exported.model_proto
 
@@ -182,10 +170,10 @@ def describe(schema: Schema) -> dict[str, Any]:
         whose indices are its codes; the texts that mean a ``missing`` name; ``target`` with its ``name``, ``kind`` and
         ``label_type`` (see `Target`); ``classes`` in the order of the probabilities; and ``versions``.
     """
-    columns: list[dict[str, Any]] = [{"name": c.name, "kind": column_kind(c)} for c in schema.columns]
-    for entry, column in zip(columns, schema.columns, strict=True):
-        if isinstance(column, Category):
-            entry["values"] = list(column.values)
+    columns = []
+    for column in schema.columns:
+        values = {"values": list(column.values)} if isinstance(column, Category) else {}
+        columns.append({"name": column.name, "kind": column_kind(column), **values})
     target = {"name": schema.target.name, "kind": schema.target.kind, "label_type": schema.target.label_type}
     return {
         "columns": columns,

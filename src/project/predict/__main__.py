@@ -1,4 +1,11 @@
-"""``python -m project.predict RUN INPUT -o OUTPUT``: predicts a file with a trained model, piece by piece."""
+"""Predicts each row of a file and writes the row with its prediction, in the same order.
+
+The new file has the columns of INPUT, then `prediction` and, for classes, the probability of each as
+`probability_CLASS`, with an underscore at the end where INPUT has a column of that name. A file larger than the memory
+will do.
+Columns may stand in another order, others may be among them, and the target may be missing. Empty cells and names that
+training has not seen are handled as in training, and counted.
+"""
 
 import csv
 import io
@@ -24,14 +31,6 @@ from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import written_whole
 from project.table.files import free_name, stream_file
 
-DESCRIPTION = """\
-Predicts each row of a file and writes the row with its prediction, in the same order: the columns of INPUT, then
-`prediction` and, for classes, the probability of each as `probability_CLASS`, with an underscore at the end where INPUT
-has a column of that name. A file larger than the memory will do.
-Columns may stand in another order, others may be among them, and the target may be missing. Empty cells and names that
-training has not seen are handled as in training, and counted.
-"""
-
 PARQUET = (".parquet", ".pq")
 """How the names of Parquet files end."""
 MAX_AHEAD = 3
@@ -44,7 +43,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str]) -> int:
-    parser = CommandParser("project.predict", DESCRIPTION)
+    parser = CommandParser("project.predict", __doc__)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
     parser.add_argument("input", metavar="INPUT", type=Path, help="a CSV or Parquet file, or a folder of Parquet files")
     parser.add_argument("-o", "--output", required=True, type=Path, help="a .csv, .csv.gz or .parquet file to write")
@@ -54,15 +53,8 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("--encoding", help="how INPUT writes letters [as the training file]")
     options = parser.parse_args(args)
     predictor = Predictor.from_run(options.run)
-    num_rows, renamed = predict_file(
-        predictor,
-        options.input,
-        options.output,
-        threshold=options.threshold,
-        delimiter=options.delimiter,
-        encoding=options.encoding,
-        force=options.force,
-    )
+    given = options.threshold, options.delimiter, options.encoding, options.force
+    num_rows, renamed = predict_file(predictor, options.input, options.output, *given)
     print(f"Predicted {num_rows:,} rows; they are in {options.output}")
     for name, new in renamed.items():
         print(f"Note: the input has a column '{name}', so that the new one is '{new}'")
@@ -100,22 +92,19 @@ def predict_file(
             the output is the input or of another format.
         OSError: If a file cannot be read or written, or the output exists.
     """
-    checked = check_threshold(threshold, predictor.schema.target)
-    threshold = None if checked is None else float(checked)
+    check_threshold(threshold, predictor.schema.target)
     if output.resolve() == source.resolve():
         raise ValueError(f"{output} is the input: name another file")
     if not output.name.lower().endswith((".csv", ".csv.gz", *PARQUET)):
         raise ValueError(f"{output} must be named .csv, .csv.gz or .parquet, which says how to write it")
     if source.is_file() and not source.stat().st_size:  # nothing at all, not even a header
-        pieces: Iterator[Any] = iter(())
-        names = pa.schema([(name, pa.string()) for name in predictor.columns])
+        names, pieces = pa.schema([(name, pa.string()) for name in predictor.columns]), iter(())
     else:
         names, pieces = stream_file(source, delimiter, encoding or predictor.encoding)
     as_text = not output.name.lower().endswith(PARQUET)
     if as_text:
         _check_columns(names)
     empty = _add_predictions(predictor, names.empty_table(), 0, threshold, as_text)
-    new = ["prediction", *(f"probability_{name}" for name in predictor.schema.target.classes)]
     num_rows = 0
     bar = tqdm(unit="row", unit_scale=True, disable=None, leave=False)  # hidden where there is no terminal
     ahead: deque[Future[pa.Table]] = deque()  # pieces that are read, and not yet written
@@ -128,26 +117,23 @@ def predict_file(
                 predicted = ahead.popleft().result()
                 write(predicted)
                 bar.update(len(predicted))
-    return num_rows, {a: b for a, b in zip(new, empty.column_names[-len(new) :], strict=True) if a != b}
+    new = ["prediction", *(f"probability_{name}" for name in predictor.schema.target.classes)]
+    return num_rows, {a: b for a, b in zip(new, empty.column_names[len(names) :], strict=True) if a != b}
 
 
 def _add_predictions(
-    predictor: Predictor, table: pa.Table, first_row: int, threshold: float | None, as_text: bool
+    predictor: Predictor, table: pa.Table, first_row: int, threshold: float | str | None, as_text: bool
 ) -> pa.Table:
-    outputs = predictor.outputs(table, first_row)
-    target = predictor.schema.target
-    new: dict[str, Any] = {}
+    outputs, target = predictor.outputs(table, first_row), predictor.schema.target
+    new: dict[str, Any] = {"prediction": outputs}
     if target.classes:
         labels = pa.array(target.classes)
         if not as_text:  # text is as the training file had it: True, which Arrow would write as true
             labels = labels.cast(pa.type_for_alias(target.label_type))
-        new["prediction"] = labels.take(pa.array(choose_classes(outputs, threshold)))
-        for i, name in enumerate(target.classes):
-            new[f"probability_{name}"] = pa.array(outputs[:, i].astype(np.float32))
-    else:
-        new["prediction"] = pa.array(outputs)
+        new = {"prediction": labels.take(pa.array(choose_classes(outputs, threshold)))}
+        new |= {f"probability_{name}": outputs[:, i].astype(np.float32) for i, name in enumerate(target.classes)}
     for name, column in new.items():
-        table = table.append_column(free_name(name, table.column_names), column)
+        table = table.append_column(free_name(name, table.column_names), pa.array(column))
     return table
 
 
@@ -179,16 +165,13 @@ def _writer(path: Path, empty: pa.Table, force: bool) -> Iterator[Any]:
 
 def _csv_bytes(table: pa.Table) -> Any:
     """Rows as CSV, with quotation marks only where some cell of them needs one."""
-    for style in ("none", "needed"):
+    buffer = pa.BufferOutputStream()
+    try:
+        arrow_csv.write_csv(table, buffer, arrow_csv.WriteOptions(include_header=False, quoting_style="none"))
+    except pa.ArrowInvalid:
         buffer = pa.BufferOutputStream()
-        try:
-            arrow_csv.write_csv(table, buffer, arrow_csv.WriteOptions(include_header=False, quoting_style=style))
-        except pa.ArrowInvalid:
-            if style == "none":
-                continue
-            raise
-        return buffer.getvalue()
-    raise AssertionError
+        arrow_csv.write_csv(table, buffer, arrow_csv.WriteOptions(include_header=False, quoting_style="needed"))
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from project.data.base import EVALUATION_BATCH_SIZE
 from project.encoder import Encoder
 from project.models import TableModel
-from project.models.outputs import predictions
+from project.models.base import predict_encoded
 from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import load_best
 from project.schema import Category
@@ -104,25 +103,15 @@ class Predictor:
         reader = replace(self._reader, locate=lambda row: f"row {first_row + row + 1}")
         raw = reader.raw(table, self.schema)
         self._count(raw)
-        target = self.schema.target
-        if not len(raw):
-            return np.empty((0, len(target.classes)) if target.classes else 0)
-        with torch.inference_mode():
-            batches = torch.split(torch.from_numpy(raw), EVALUATION_BATCH_SIZE)
-            outputs = torch.cat([self.model(self._encoder(batch)) for batch in batches]).double()
-        bad = ~outputs.isfinite().all(1)
-        if bad.any():
-            row = reader.locate(int(bad.int().argmax()))
-            raise ValueError(f"{row}: its numbers are so far from those of training that the model's answer overflows")
-        return np.asarray(predictions(outputs, target).numpy())
+        x = self._encoder(torch.from_numpy(raw))
+        return np.asarray(predict_encoded(self.model, x, reader.locate).numpy())
 
     def _count(self, raw: NDArray[np.float64]) -> None:
         missing, unseen = np.isnan(raw).sum(0).tolist(), (raw == -1).sum(0).tolist()
         with _COUNTING:
-            for i, column in enumerate(self.schema.columns):
-                self.num_missing[column.name] += missing[i]
-                if isinstance(column, Category):
-                    self.num_unseen[column.name] += unseen[i]
+            self.num_missing.update(dict(zip(self.columns, missing, strict=True)))
+            for column, count in zip(self.schema.columns, unseen, strict=True):
+                self.num_unseen[column.name] += count if isinstance(column, Category) else 0
 
 
 def as_table(table: Any) -> pa.Table:
