@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from project.data import Split, TableData
 from project.metrics import class_metrics, number_metrics
@@ -28,18 +27,16 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     train, schema = data.splits["train"], data.schema
     target, test = schema.target, test or data.splits["test"]
     if len(train.x) > MAX_ROWS:
         few = torch.from_numpy(np.random.default_rng(0).permutation(len(train.x))[:MAX_ROWS])
         train = Split(train.x[few], train.y[few])
-    x, y = _features(train.x, schema), train.y.numpy()
-    test_x, test_y = _features(test.x, schema), test.y
-    scaler = StandardScaler(with_mean=not schema.categories)  # a sparse matrix would be filled
+    x, y, test_x, test_y = train.x.numpy(), train.y.numpy(), test.x.numpy(), test.y
+    prepared = _preparation(schema)
     if target.kind == "number":
-        regressors = {"mean": DummyRegressor(), "ridge regression": make_pipeline(scaler, Ridge())}
+        regressors = {"mean": DummyRegressor(), "ridge regression": make_pipeline(*prepared, Ridge())}
         return {
             name: number_metrics(torch.from_numpy(model.fit(x, y).predict(test_x)), test_y, target.scale)
             for name, model in regressors.items()
@@ -47,7 +44,7 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
     scores = {}
     classifiers = {
         "majority class": DummyClassifier(strategy="prior"),
-        "logistic regression": make_pipeline(scaler, LogisticRegression(max_iter=1000)),
+        "logistic regression": make_pipeline(*prepared, LogisticRegression(max_iter=1000)),
     }
     if len(set(y.tolist())) == 1:
         del classifiers["logistic regression"]  # there is nothing to tell apart
@@ -61,19 +58,15 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
     return scores
 
 
-def _features(encoded: torch.Tensor, schema: Schema) -> NDArray[np.float32] | Any:
-    """Features, ``(rows, features)``: a sparse matrix where there are names, of which each row has one a column."""
-    x = encoded.numpy()
-    if not schema.categories:
-        return x
-    from scipy import sparse
+def _preparation(schema: Schema) -> list[Any]:
+    """What comes before a linear model: a column for each name, without filling the zeros in, and standardising."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    num_numbers = x.shape[1] - len(schema.categories)
-    blocks = [sparse.csr_array(x[:, :num_numbers])]
-    for i, category in enumerate(schema.categories, start=num_numbers):
-        place = {slot: j for j, slot in enumerate(category.slots)}
-        columns = np.array([place.get(code, -1) for code in range(-2, len(category.values))])[x[:, i].astype(int) + 2]
-        rows = np.flatnonzero(columns >= 0)
-        ones = np.ones(len(rows), np.float32)
-        blocks.append(sparse.csr_array((ones, (rows, columns[rows])), shape=(len(x), len(place))))
-    return sparse.hstack(blocks, format="csr")
+    if not schema.categories:
+        return [StandardScaler()]
+    start = schema.num_encoded - len(schema.categories)
+    names = OneHotEncoder(categories=[sorted(c.slots) for c in schema.categories], handle_unknown="ignore")
+    columns = list(range(start, schema.num_encoded))
+    one_hot = make_column_transformer((names, columns), remainder="passthrough", sparse_threshold=1.0)
+    return [one_hot, StandardScaler(with_mean=False)]

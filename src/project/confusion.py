@@ -1,7 +1,7 @@
 """The confusion matrix of the test rows, among the curves of a run."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -29,23 +29,20 @@ class ConfusionMatrix(Callback):
             return
         if not (data.schema.target.classes and isinstance(trainer.logger, TensorBoardLogger)):
             return
-        from sklearn.metrics import confusion_matrix
-
         x, y = data.splits["test"]
-        classes = data.schema.target.classes
-        predicted = predict_encoded(pl_module, x).argmax(1)
-        confusion = confusion_matrix(y.numpy(), predicted.numpy(), labels=range(len(classes)))
-        trainer.logger.experiment.add_figure(
-            "confusion/test", confusion_figure(classes, confusion), trainer.global_step
+        figure = confusion_figure(
+            data.schema.target.classes, y.numpy(), predict_encoded(pl_module, x).argmax(1).numpy()
         )
+        trainer.logger.experiment.add_figure("confusion/test", figure, trainer.global_step)
 
 
-def confusion_figure(classes: Sequence[str], confusion: NDArray[np.int64]) -> "Figure":
+def confusion_figure(classes: Sequence[str], y: NDArray[Any], predicted: NDArray[np.int64]) -> "Figure":
     """A confusion matrix: true classes down, predicted ones across.
 
     Args:
         classes: The classes' names.
-        confusion: Numbers of rows, ``(classes, classes)``.
+        y: Indices of the true classes, ``(rows,)``.
+        predicted: Indices of the predicted ones, ``(rows,)``.
     """
     from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay
@@ -54,8 +51,9 @@ def confusion_figure(classes: Sequence[str], confusion: NDArray[np.int64]) -> "F
     size = max(5, 0.4 * len(classes)) if few else 8
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
-    display = ConfusionMatrixDisplay(confusion, display_labels=plain(classes) if few else None)
-    display.plot(ax=axes, include_values=few, colorbar=False, xticks_rotation=45)
+    shown: dict[str, Any] = {"labels": range(len(classes)), "include_values": few, "colorbar": False, "ax": axes}
+    names = plain(classes) if few else None
+    ConfusionMatrixDisplay.from_predictions(y, predicted, display_labels=names, xticks_rotation=45, **shown)
     if not few:
         axes.set(xticks=[], yticks=[])
     return figure
