@@ -1,14 +1,16 @@
 """Lessons in autograd: what the tutorials compute by hand, on the package's own modules."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from set_up import set_up
 
+from project.engine.watch import LossWatch
 from project.errors import Diverged
 from project.examples.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
 from project.models import FeedForward, LinearRegression, LogisticRegression
@@ -18,9 +20,9 @@ LINE = Schema((Number("x"),), Target("y", "number"))
 CURVE = Schema((Number("x"),), Target("y", "binary", ("0", "1")))
 
 
-def make_trainer(num_epochs: int) -> Trainer:
+def make_trainer(num_epochs: int, callbacks: Sequence[Callback] = ()) -> Trainer:
     quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    return Trainer(max_epochs=num_epochs, accelerator="cpu", **dict.fromkeys(quiet, False))
+    return Trainer(max_epochs=num_epochs, accelerator="cpu", callbacks=list(callbacks), **dict.fromkeys(quiet, False))
 
 
 @pytest.fixture(autouse=True)
@@ -253,7 +255,7 @@ def test_a_loss_that_diverges_stops_the_training():
     sgd = partial(torch.optim.SGD, lr=0.01)
     model = LinearRegression(set_up(data).schema, bias=False, init="ones_", optimizer=sgd)
     with pytest.raises(Diverged, match=r"at step 5 with SGD at a learning rate of 0\.01"):
-        make_trainer(10).fit(model, data)
+        make_trainer(10, [LossWatch()]).fit(model, data)
 
 
 def test_a_net_on_numbers_by_chance_learns_their_mean():

@@ -22,8 +22,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from project.classes import class_path, find_class
 from project.data import TableData
-from project.engine.callbacks import NoProfiler, RunBar, RunLogger
 from project.engine.checkpoints import AtomicCheckpointIO, Resumable
+from project.engine.lean import Lean, NoProfiler
+from project.engine.progress import RunBar, RunLogger
+from project.engine.watch import LossWatch
 from project.errors import UsageError, nearest
 from project.models import TableModel
 from project.optimizers import OPTIMIZER_MODULES, SCHEDULER_MODULES, build_optimizer, describe
@@ -428,7 +430,8 @@ def make_trainer(
     settings = _objects(Trainer, plain)
     validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0
     monitor = "loss/val" if validates and settings["limit_val_batches"] != 0 else None
-    everyone = [*callbacks, *(settings["callbacks"] or [])]
+    engine: list[Callback] = [LossWatch(), Lean()] if config["lean"] else [LossWatch()]
+    everyone = [*engine, *callbacks, *(settings["callbacks"] or [])]
     if settings["enable_checkpointing"] is not False:
         checkpoints = folder / "checkpoints"
         everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))

@@ -22,7 +22,7 @@ from project.cli import Request, help_text, next_command, read_flags, run_comman
 from project.config import Config, combine, make_data, make_model, make_trainer, read_layer
 from project.confusion import ConfusionMatrix
 from project.data import TableData
-from project.engine.callbacks import RunLogger
+from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError
 from project.models import load_checkpoint

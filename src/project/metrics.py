@@ -1,13 +1,60 @@
-"""How good predictions are, computed once from all of them."""
+"""How good predictions are: collections of torchmetrics by the kind of target."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
-from torchmetrics.functional.classification import (
-    multiclass_auroc,
-    multiclass_calibration_error,
-    multiclass_confusion_matrix,
-)
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, MetricCollection, R2Score
+from torchmetrics.classification import MulticlassAUROC, MulticlassCalibrationError, MulticlassConfusionMatrix
+from torchmetrics.utilities import dim_zero_cat
+
+from project.schema import Target
+
+UNDEFINED = torch.tensor(torch.nan, dtype=torch.float64)
+
+
+def make_metrics(target: Target, postfix: str | None = None) -> "Scores":
+    """The metrics of a kind of target; see `class_metrics` and `number_metrics`.
+
+    They are updated with what `scored` gives.
+
+    Args:
+        target: The target.
+        postfix: What is to stand behind the metrics' names, such as ``/val``.
+    """
+    if target.kind == "number":
+        return _of_numbers(target.scale, postfix)
+    return _of_classes(len(target.classes), postfix)
+
+
+def scored(outputs: Tensor, y: Tensor, target: Target) -> dict[str, Tensor]:
+    """What metrics are updated with: predictions and targets on the CPU in double precision.
+
+    Args:
+        outputs: A model's outputs, ``(rows, outputs)``: logits, or standardised numbers.
+        y: Targets as a data module encodes them, ``(rows,)``.
+        target: The target.
+
+    Returns:
+        ``preds``, ``(rows, classes)`` probabilities or ``(rows,)`` standardised numbers; ``target``, ``(rows,)``
+        indices of classes or standardised numbers; for classes ``log_probabilities``, too, ``(rows, classes)``.
+    """
+    outputs, y = outputs.cpu().double(), y.cpu()
+    if target.kind == "number":
+        return {"preds": outputs.squeeze(1), "target": y.double()}
+    logs = two_columns(outputs) if target.kind == "binary" else outputs.log_softmax(1)
+    return {"preds": logs.exp(), "target": y.long(), "log_probabilities": logs}
+
+
+def two_columns(logits: Tensor) -> Tensor:
+    """Log-probabilities of two classes, ``(rows, 2)``, from one logit a row, ``(rows, 1)``."""
+    return torch.nn.functional.logsigmoid(torch.cat([-logits, logits], dim=1))
+
+
+def defined(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The scores that have a meaning on the rows that they were computed from."""
+    return {name: score for name, score in scores.items() if not score.isnan()}
 
 
 def class_metrics(log_probabilities: Tensor, y: Tensor) -> dict[str, float]:
@@ -23,22 +70,10 @@ def class_metrics(log_probabilities: Tensor, y: Tensor) -> dict[str, float]:
         class occurs; ``log_loss`` in nats; ``calibration_error``, the expected gap between the confidence in the
         predicted class and its accuracy, in 15 bins (Guo et al. 2017, arXiv:1706.04599).
     """
-    num_classes = log_probabilities.shape[1]
-    probabilities, y = log_probabilities.double().exp(), y.long()
-    confusion = multiclass_confusion_matrix(probabilities, y, num_classes, validate_args=False).double()
-    correct, true, predicted = confusion.diag(), confusion.sum(1), confusion.sum(0)
-    occurs = true > 0
-    f1 = 2 * correct / (true + predicted).clamp(min=1)
-    scores = {
-        "accuracy": correct.sum() / true.sum(),
-        "balanced_accuracy": (correct[occurs] / true[occurs]).mean(),
-        "f1": f1[1] if num_classes == 2 else f1[true + predicted > 0].mean(),
-        "log_loss": -log_probabilities.gather(1, y[:, None]).mean(),
-        "calibration_error": multiclass_calibration_error(probabilities, y, num_classes, validate_args=False),
-    }
-    if occurs.all():
-        scores["auroc"] = multiclass_auroc(probabilities, y, num_classes, validate_args=False)
-    return {name: float(score) for name, score in scores.items()}
+    metrics = _of_classes(log_probabilities.shape[1])
+    log_probabilities = log_probabilities.double()
+    metrics.update(log_probabilities.exp(), y.long(), log_probabilities=log_probabilities)
+    return {name: float(score) for name, score in defined(metrics.compute()).items()}
 
 
 def number_metrics(predictions: Tensor, y: Tensor, scale: float = 1.0) -> dict[str, float]:
@@ -52,16 +87,144 @@ def number_metrics(predictions: Tensor, y: Tensor, scale: float = 1.0) -> dict[s
     Returns:
         ``mae`` and ``rmse`` in the target's unit; ``r2``, left out unless there are two different true numbers.
     """
-    predictions, y = predictions.double(), y.double()
-    scores = {
-        "mae": scale * mean_absolute_error(predictions, y),
-        "rmse": scale * mean_squared_error(predictions, y, squared=False),
+    metrics = _of_numbers(scale)
+    metrics.update(predictions.double(), y.double())
+    return {name: float(score) for name, score in defined(metrics.compute()).items()}
+
+
+class Scores(MetricCollection):
+    """Metrics that stay on the CPU and in double precision, wherever the model is: not every GPU has it.
+
+    In single precision probabilities near 1 would round to the same number, and the AUROC could not tell them apart.
+    """
+
+    def add_metrics(self, *metrics: Any) -> None:
+        """Adds metrics, by name: ``{"cost": Cost()}``."""
+        super().add_metrics(*metrics)
+        self.set_dtype(torch.float64)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> "Scores":
+        return self
+
+
+def _of_classes(num_classes: int, postfix: str | None = None) -> Scores:
+    options: dict[str, Any] = {"num_classes": num_classes, "validate_args": False}  # some checks wait for a GPU
+    metrics: dict[str, Metric | MetricCollection] = {
+        "accuracy": Accuracy(**options),
+        "balanced_accuracy": BalancedAccuracy(**options),
+        "f1": F1(**options),
+        "auroc": AUROC(**options),
+        "log_loss": LogLoss(),
+        "calibration_error": MulticlassCalibrationError(**options),
     }
-    if len(y) > 1 and bool((y != y[0]).any()):
-        scores["r2"] = r2_score(predictions, y)
-    return {name: float(score) for name, score in scores.items()}
+    return Scores(metrics, postfix=postfix, compute_groups=[["accuracy", "balanced_accuracy", "f1"]])
 
 
-def two_columns(logits: Tensor) -> Tensor:
-    """Log-probabilities of two classes, ``(rows, 2)``, from one logit a row, ``(rows, 1)``."""
-    return torch.nn.functional.logsigmoid(torch.cat([-logits, logits], dim=1))
+def _of_numbers(scale: float, postfix: str | None = None) -> Scores:
+    return Scores({"mae": MAE(scale), "rmse": RMSE(scale), "r2": R2()}, postfix=postfix, compute_groups=False)
+
+
+class Accuracy(MulticlassConfusionMatrix):
+    """The share of rows whose likeliest class is the true one; from the table of all cases, as others here are."""
+
+    def compute(self) -> Tensor:
+        """Computes it."""
+        return self.confmat.diag().sum() / self.confmat.sum()
+
+
+class BalancedAccuracy(MulticlassConfusionMatrix):
+    """The mean recall of the classes that occur; torchmetrics' counts one that is only predicted as 0."""
+
+    def compute(self) -> Tensor:
+        """Computes it."""
+        true = self.confmat.sum(1)
+        return (self.confmat.diag()[true > 0] / true[true > 0]).mean()
+
+
+class F1(MulticlassConfusionMatrix):
+    """The F1 score of the second of two classes, else the mean over the classes that occur or are predicted."""
+
+    def compute(self) -> Tensor:
+        """Computes it."""
+        cases = self.confmat.sum(0) + self.confmat.sum(1)
+        scores = 2 * self.confmat.diag() / cases.clamp(min=1)
+        return scores[1] if len(scores) == 2 else scores[cases > 0].mean()
+
+
+class AUROC(MulticlassAUROC):
+    """The mean AUROC of one class against the rest; undefined unless every class occurs."""
+
+    def compute(self) -> Tensor:  # type: ignore[override]  # its own signature is wider
+        """Computes it."""
+        if not torch.bincount(dim_zero_cat(self.target), minlength=self.num_classes).all():
+            return UNDEFINED
+        return super().compute()
+
+
+class LogLoss(Metric):
+    """The mean of minus the logarithm of the true class's probability.
+
+    It takes logarithms: of a net's confident mistakes the probability is 0.
+    """
+
+    total: Tensor
+    num_rows: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), "sum")
+        self.add_state("num_rows", torch.tensor(0), "sum")
+
+    def update(self, preds: Tensor, target: Tensor, log_probabilities: Tensor) -> None:
+        """Adds rows; ``preds`` are their probabilities, which the other metrics take."""
+        self.total -= log_probabilities.gather(1, target[:, None]).sum()
+        self.num_rows += len(target)
+
+    def compute(self) -> Tensor:
+        """Computes it."""
+        return self.total / self.num_rows
+
+
+class MAE(MeanAbsoluteError):
+    """The mean absolute error of standardised numbers, in the target's unit."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def compute(self) -> Tensor:
+        """Computes it."""
+        return self.scale * super().compute()
+
+
+class RMSE(MeanSquaredError):
+    """The root of the mean squared error of standardised numbers, in the target's unit."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__(squared=False)
+        self.scale = scale
+
+    def compute(self) -> Tensor:
+        """Computes it."""
+        return self.scale * super().compute()
+
+
+class R2(R2Score):
+    """The coefficient of determination; undefined unless there are two different true numbers."""
+
+    lowest: Tensor
+    highest: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("lowest", torch.tensor(torch.inf), "min")
+        self.add_state("highest", torch.tensor(-torch.inf), "max")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds rows."""
+        super().update(preds, target)
+        self.lowest, self.highest = self.lowest.minimum(target.min()), self.highest.maximum(target.max())
+
+    def compute(self) -> Tensor:
+        """Computes it."""
+        return super().compute() if self.lowest < self.highest else UNDEFINED

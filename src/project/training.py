@@ -14,7 +14,7 @@ from project.baselines import baseline_scores
 from project.cli import next_command
 from project.config import Config, make_model, make_trainer
 from project.data import TableData
-from project.engine.callbacks import RunLogger
+from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError
 from project.models import TableModel, load_checkpoint
@@ -141,6 +141,12 @@ def finish(
         log_hparams(trainer.logger, config)
         if lowest is not None:
             writer.add_scalar("lowest_loss/val", lowest, step)  # for the HParams tab
+        if alone and metrics and data.schema.target.kind != "number":
+            from project.evaluate.figures import boundary_figure, confusion_figure
+
+            writer.add_figure("confusion/test", confusion_figure(model, data), step)
+            if data.schema.num_encoded == len(data.schema.numbers) == 2:
+                writer.add_figure("boundary/test", boundary_figure(model, data), step)
         writer.close()
     return report
 

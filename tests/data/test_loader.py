@@ -9,14 +9,14 @@ from lightning.pytorch import Callback, Trainer
 from points import Points
 from set_up import set_up
 
-from project.data import TensorLoader
+from project.data import BatchLoader
 from project.models import LogisticRegression
 
 X = torch.arange(20.0).reshape(10, 2)
 Y = torch.arange(10)
 
 
-def rows_of(loader: TensorLoader, epoch: int | None = None) -> list[list[int]]:
+def rows_of(loader: BatchLoader, epoch: int | None = None) -> list[list[int]]:
     """The rows in each batch of an epoch; rows are told apart by their targets."""
     if epoch is not None:
         loader.sampler.set_epoch(epoch)
@@ -27,14 +27,14 @@ def rows_of(loader: TensorLoader, epoch: int | None = None) -> list[list[int]]:
 
 
 def test_without_a_seed_rows_keep_their_order_and_the_last_batch_is_smaller():
-    loader = TensorLoader(X, Y, 4)
+    loader = BatchLoader(X, Y, 4)
     assert len(loader) == 3
     assert rows_of(loader) == rows_of(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 10, 11])
 def test_every_row_comes_once_an_epoch(batch_size):
-    loader = TensorLoader(X, Y, batch_size, seed=0)
+    loader = BatchLoader(X, Y, batch_size, seed=0)
     batches = rows_of(loader, epoch=2)
     assert sorted(chain(*batches)) == list(range(10))
     assert len(batches) == len(loader) == len(range(0, 10, batch_size))
@@ -42,22 +42,22 @@ def test_every_row_comes_once_an_epoch(batch_size):
 
 
 def test_the_order_follows_from_seed_and_epoch_alone():
-    loader = TensorLoader(X, Y, 3, seed=5)
+    loader = BatchLoader(X, Y, 3, seed=5)
     torch.manual_seed(1)
     orders = [rows_of(loader, epoch) for epoch in range(5)]
     torch.manual_seed(2)
     torch.rand(7)
-    other = TensorLoader(X, Y, 3, seed=5)
+    other = BatchLoader(X, Y, 3, seed=5)
     assert [rows_of(other, epoch) for epoch in (4, 3, 2, 1, 0)] == orders[::-1]
     assert all(a != b for a, b in pairwise(orders))
-    assert rows_of(TensorLoader(X, Y, 3, seed=6), 0) != orders[0]
+    assert rows_of(BatchLoader(X, Y, 3, seed=6), 0) != orders[0]
 
 
 def test_drawing_the_order_leaves_the_global_random_numbers_alone():
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
-    rows_of(TensorLoader(X, Y, 3, seed=0), 1)
+    rows_of(BatchLoader(X, Y, 3, seed=0), 1)
     assert torch.equal(torch.rand(4), expected)
 
 
@@ -66,8 +66,8 @@ def test_drawing_the_order_leaves_the_global_random_numbers_alone():
 def test_goes_on_with_the_next_batch(given_out, seed):
     """Batches of a loader that was stopped plus those of the one that took over make the epoch."""
     epoch = None if seed is None else 4
-    whole = rows_of(TensorLoader(X, Y, 3, seed), epoch)
-    stopped, resumed = TensorLoader(X, Y, 3, seed), TensorLoader(X, Y, 3, seed)
+    whole = rows_of(BatchLoader(X, Y, 3, seed), epoch)
+    stopped, resumed = BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 3, seed)
     if seed is not None:
         stopped.sampler.set_epoch(4)
     iterator = iter(stopped)
@@ -78,7 +78,7 @@ def test_goes_on_with_the_next_batch(given_out, seed):
 
 
 def test_after_a_whole_epoch_the_next_begins_at_its_start():
-    loader, resumed = TensorLoader(X, Y, 3), TensorLoader(X, Y, 3)
+    loader, resumed = BatchLoader(X, Y, 3), BatchLoader(X, Y, 3)
     whole = rows_of(loader)
     resumed.load_state_dict(loader.state_dict())
     assert rows_of(resumed) == whole

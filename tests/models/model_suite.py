@@ -12,12 +12,11 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor
 
-from project.data import TensorLoader
+from project.data import BatchLoader
 from project.encoder import Encoder
 from project.export.__main__ import make_rows
 from project.export.graph import Pipeline, describe, onnx_file, onnx_inputs, torch_file, trace
-from project.models import TableModel, load_model
-from project.models.outputs import predictions
+from project.models import TableModel, load_model, predictions
 from project.schema import Category, Column, Number, Schema, Target
 
 NUMBERS = tuple(Number(f"x{i}", center=0.5 * i, scale=2.0, fill=0.5 * i) for i in range(16))
@@ -73,7 +72,7 @@ class ModelSuite:
         quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
         trainer = Trainer(accelerator="cpu", max_epochs=2, **quiet)
         x, y = make_batch(model.schema, 24)
-        trainer.fit(model, TensorLoader(x, y, batch_size=8, seed=0), TensorLoader(x, y, batch_size=24))
+        trainer.fit(model, BatchLoader(x, y, batch_size=8, seed=0), BatchLoader(x, y, batch_size=24))
         return model.eval(), trainer
 
     def test_gives_an_output_for_each_class_but_one_for_two_classes_or_a_number(self, kind):

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from project.data import BreastCancer, Diabetes, Iris
+from project.metrics import make_metrics, scored
 from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, load_model
 
 ACTIVATIONS = [
@@ -189,8 +190,9 @@ def test_metrics_of_a_number_are_in_its_own_unit():
     """The target has mean 150 and deviation 70; an output that is off by 0.5 is off by 35."""
     model = LinearRegression(make_schema("number"))
     y = torch.tensor([0.0, 1.0, -1.0])
-    scores = model.metrics(y[:, None] + 0.5, y)
-    assert (scores["mae"], scores["rmse"]) == pytest.approx((35, 35), rel=1e-5)
+    model.test_metrics.update(**scored(y[:, None] + 0.5, y, model.schema.target))
+    scores = model.test_metrics.compute()
+    assert (scores["mae/test"], scores["rmse/test"]) == pytest.approx((35, 35), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,9 @@ def test_training_lowers_the_loss_and_validates_and_tests(model_class, data):
     def scores(split: str) -> dict[str, float]:
         x, y = set_up(data).splits[split]
         outputs = model.eval()(x)
-        return {"loss": model.loss(outputs, y).item(), **model.metrics(outputs, y)}
+        metrics = make_metrics(model.schema.target)
+        metrics.update(**scored(outputs, y, model.schema.target))
+        return {"loss": model.loss(outputs, y).item(), **{name: float(v) for name, v in metrics.compute().items()}}
 
     before = scores("train")["loss"]
     run.fit(model.train(), data)

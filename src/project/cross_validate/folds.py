@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from project.config import Config
 from project.data import TableData
-from project.models import TableModel
-from project.models.outputs import predictions
+from project.models import TableModel, predictions
 from project.report import Spread
 from project.schema import Target
 

@@ -2,9 +2,10 @@
 
 from project.data.base import RawTable, Split, TableData
 from project.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
-from project.data.loader import TensorLoader
+from project.data.loader import BatchLoader
 
 __all__ = [
+    "BatchLoader",
     "BreastCancer",
     "Diabetes",
     "Digits",
@@ -12,6 +13,5 @@ __all__ = [
     "RawTable",
     "Split",
     "TableData",
-    "TensorLoader",
     "Wine",
 ]

@@ -12,14 +12,13 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
-from project.data.loader import TensorLoader
+from project.data.loader import EVALUATION_BATCH_SIZE, BatchLoader
 from project.data.splits import Rows, fold_rows, split_rows
 from project.encoder import Encoder
 from project.schema import Schema, Target, learn_schema
 
 SplitName = Literal["train", "val", "test"]
 
-EVALUATION_BATCH_SIZE = 4096
 CHUNK = 2**13
 """Rows that are encoded together: few enough to stay in the processor's cache."""
 
@@ -230,30 +229,30 @@ class TableData(LightningDataModule):
             case size:
                 return min(size, num_rows)
 
-    def train_dataloader(self) -> TensorLoader:
+    def train_dataloader(self) -> BatchLoader:
         """Batches of training rows, in an order of their own in each epoch."""
         x, y = self._on_device("train")
         # `overfit_batches` must see the same batches in every epoch.
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
         seed = self.order_seed if self.shuffle and not overfit else None
-        return TensorLoader(x, y, self.num_batch_rows, seed)
+        return BatchLoader(x, y, self.num_batch_rows, seed)
 
-    def val_dataloader(self) -> TensorLoader | list[Any]:
+    def val_dataloader(self) -> BatchLoader | list[Any]:
         """Large batches of validation rows in order; an empty list if there are none."""
         return self.loader("val")
 
-    def test_dataloader(self) -> TensorLoader | list[Any]:
+    def test_dataloader(self) -> BatchLoader | list[Any]:
         """Large batches of test rows in order; an empty list if there are none."""
         return self.loader("test")
 
-    def predict_dataloader(self) -> TensorLoader | list[Any]:
+    def predict_dataloader(self) -> BatchLoader | list[Any]:
         """The same as `test_dataloader`, for ``Trainer.predict``."""
         return self.loader("test")
 
-    def loader(self, name: SplitName) -> TensorLoader | list[Any]:
+    def loader(self, name: SplitName) -> BatchLoader | list[Any]:
         """Large batches of a split's rows in order; an empty list if there are none."""
         x, y = self._on_device(name)
-        return TensorLoader(x, y, EVALUATION_BATCH_SIZE) if len(x) else []
+        return BatchLoader(x, y, EVALUATION_BATCH_SIZE) if len(x) else []
 
     def _on_device(self, name: SplitName) -> Split:
         """A split on the trainer's device, moved there whole if it takes less than half of the free memory."""

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from project.errors import Stopped
 
@@ -45,7 +46,8 @@ class Resumable(Callback):
 
     Saves at the start of every epoch, every ``every_n_steps`` steps, at the end, and when SIGTERM or Ctrl-C asks to
     stop: after the step that is under way. A second Ctrl-C does not wait. What it saves beside the trainer's own
-    state is the state of the random number generators, and the run's configuration.
+    state is the state of the random number generators, the unfinished epoch's sums of what the model logs, and the
+    run's configuration. The private parts of Lightning are those of version 2.6.6.
 
     Args:
         folder: Where ``last.ckpt`` is written.
@@ -65,12 +67,14 @@ class Resumable(Callback):
         self._due = False
         self._between_epochs = False
         self._resumes: dict[str, Any] | None = None
+        self._sums: dict[str, tuple[Tensor, Tensor]] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restores the random state, and listens to signals, after Lightning has set its own handlers."""
         self._step = trainer.global_step
         if self._resumes is not None:
             set_random_state(self._resumes["random_state"])
+            self._sums = self._resumes["epoch_sums"]
             if self._resumes["between_epochs"]:
                 # With `max_steps` Lightning 2.6 always takes a resumed run to be within an epoch.
                 trainer.fit_loop._restarting = False
@@ -104,6 +108,8 @@ class Resumable(Callback):
         Not while gradients accumulate, which no checkpoint holds, nor before a validation, which a trainer that
         resumes there would skip: then it waits for a later batch or the end of the epoch.
         """
+        if self._sums:
+            self._add_sums(trainer)
         if trainer.global_step == self._step:
             return
         self._step = trainer.global_step
@@ -139,10 +145,23 @@ class Resumable(Callback):
         checkpoint["between_epochs"] = self._between_epochs
         checkpoint["config"] = self.config
         checkpoint["random_state"] = random_state()
+        checkpoint["epoch_sums"] = {
+            key: (metric.value, metric.cumulated_batch_size)
+            for key, metric in trainer.fit_loop.epoch_loop._results.items()
+            if metric.is_tensor and metric.meta.is_mean_reduction and metric.meta.on_epoch and not metric.has_reset
+        }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Takes what is to be restored when training starts."""
-        self._resumes = {name: checkpoint[name] for name in ("between_epochs", "random_state")}
+        self._resumes = {name: checkpoint[name] for name in ("between_epochs", "random_state", "epoch_sums")}
+
+    def _add_sums(self, trainer: Trainer) -> None:
+        """Adds what the epoch's batches before the resumed ones had logged, after the first of these."""
+        for key, (value, batch_size) in self._sums.items():
+            metric = trainer.fit_loop.epoch_loop._results[key]
+            metric.value = metric.value + value.to(metric.value.device)
+            metric.cumulated_batch_size = metric.cumulated_batch_size + batch_size.to(metric.value.device)
+        self._sums = {}
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Gives the signals back to whoever had them."""

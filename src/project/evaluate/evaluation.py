@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from project.baselines import baseline_scores
 from project.config import Config, make_table
-from project.data import Split, TensorLoader
-from project.data.base import EVALUATION_BATCH_SIZE
+from project.data import BatchLoader, Split
+from project.data.loader import EVALUATION_BATCH_SIZE
 from project.engine.threads import set_threads
 from project.metrics import class_metrics
 from project.models import TableModel
@@ -50,9 +50,12 @@ class Evaluation:
     notes: list[str]
 
     @property
-    def predicted(self) -> NDArray[np.int64]:
-        """Indices of the predicted classes, ``(rows,)``."""
-        return choose_classes(self.predictions, self.threshold)
+    def confusion(self) -> NDArray[np.int64]:
+        """Numbers of rows, ``(classes, classes)``: true classes down, predicted ones across."""
+        from sklearn.metrics import confusion_matrix
+
+        predicted = choose_classes(self.predictions, self.threshold)
+        return np.asarray(confusion_matrix(self.y, predicted, labels=range(self.predictions.shape[1])))
 
 
 def evaluate(run: str | Path, data: str | Path | None = None, threshold: float | str | None = None) -> Evaluation:
@@ -121,7 +124,7 @@ def test_scores(config: Config, model: TableModel, rows: Split) -> dict[str, flo
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     settings = {name: config["trainer"][name] for name in ("accelerator", "devices", "precision")}
     trainer = Trainer(**{**settings, **quiet})
-    (scores,) = trainer.test(model, TensorLoader(*rows, EVALUATION_BATCH_SIZE), verbose=False)
+    (scores,) = trainer.test(model, BatchLoader(*rows, EVALUATION_BATCH_SIZE), verbose=False)
     return {name.removesuffix("/test"): value for name, value in scores.items()}
 
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from project.cli import CommandParser, run_command
 from project.config import Config, make_table
-from project.data.base import EVALUATION_BATCH_SIZE
+from project.data.loader import EVALUATION_BATCH_SIZE
 from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
 from project.run_folder import load_best, written_whole
 from project.schema import Category, Date, Number, Schema

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 
 from project.config import Config, make_table
 from project.data import TableData
-from project.engine.callbacks import RunLogger
+from project.engine.progress import RunLogger
 from project.errors import Diverged, Stopped
 from project.report import log_hparams, write_report
 from project.training import finish, fit_model, lowest_val_loss

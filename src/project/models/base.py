@@ -1,7 +1,5 @@
-"""What every model shares: loss, metrics, optimizer, and what is logged."""
+"""What every model shares: loss, metrics, optimizer, and what its outputs mean."""
 
-import math
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -9,19 +7,19 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.classes import class_path
-from project.errors import Diverged
-from project.metrics import class_metrics, number_metrics, two_columns
-from project.models.loss_record import LossRecord
-from project.models.outputs import make_class_weights, mean_loss, predictions
+from project.metrics import defined, make_metrics, scored
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
-from project.schema import Schema
+from project.schema import Schema, Target
 
-EVALUATION_BATCH_SIZE = 4096
-"""Rows that are predicted together."""
+FORMAT = 2
+"""The version of what a checkpoint holds."""
+PREDICTED_TOGETHER = 4096
+"""Rows in a batch for `predict_encoded`."""
 
 
 class TableModel(LightningModule):
@@ -77,103 +75,90 @@ class TableModel(LightningModule):
             raise ValueError(f"label_smoothing is for classes, 0 or more and below 1, not {label_smoothing}")
         self.register_buffer("class_weights", make_class_weights(class_weights, target), persistent=False)
         self.label_smoothing = label_smoothing
+        self.val_metrics = make_metrics(target, "/val")
+        self.test_metrics = make_metrics(target, "/test")
         self.save_hyperparameters(logger=False)
         # Plain values instead of objects: the checkpoint must load with weights_only=True.
         self.hparams["schema"] = self.schema.to_dict()
         self.hparams["optimizer"] = describe(optimizer, Optimizer)
         self.hparams["scheduler"] = describe(scheduler, LRScheduler) if scheduler else None
-        self._losses = LossRecord(self._diverged)
-        self._outputs: list[tuple[Tensor, Tensor]] = []  # outputs and targets of an evaluation
-        self._epoch_start = 0.0
-        self._log_interval = 1
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Sets an attribute; Lightning notes the running hook in one of them, some 40 times a step."""
-        if name == "_current_fx_name":
-            self.__dict__[name] = value  # `nn.Module` would look each time whether it is a parameter or a layer
-        else:
-            super().__setattr__(name, value)
+        self.hparams.update(_plain(dict(self.hparams)))
+        self._class_path = class_path(type(self))  # now, for while it is trained another class may stand in for it
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """The mean loss of a batch; see `mean_loss`.
+        """The mean loss of a batch: binary cross entropy, cross entropy or squared error, after the target's kind.
 
         Args:
             outputs: What ``forward`` gave, ``(batch, outputs)``.
             y: Targets as the data module encodes them, ``(batch,)``.
         """
+        weights = None if self.class_weights is None else self.class_weights[y.long()].to(outputs.dtype)
         smoothing = self.label_smoothing if self.training else 0.0
-        return mean_loss(outputs, y, self.schema.target, self.class_weights, smoothing)
-
-    @torch.no_grad()
-    def metrics(self, outputs: Tensor, y: Tensor) -> dict[str, float]:
-        """Scores outputs against targets, numbers in the target's own unit; arguments as for `loss`."""
-        target = self.schema.target
-        match target.kind:
+        match self.schema.target.kind:
             case "binary":
-                return class_metrics(two_columns(outputs), y)
+                y = y * (1 - smoothing) + smoothing / 2 if smoothing else y
+                return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), y, weights)
+            case "multiclass" if weights is not None:
+                losses = functional.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothing)
+                return (losses * weights).mean()
             case "multiclass":
-                return class_metrics(outputs.log_softmax(1), y)
+                return functional.cross_entropy(outputs, y, label_smoothing=smoothing)
             case _:
-                return number_metrics(outputs.squeeze(1), y, target.scale)
+                return functional.mse_loss(outputs.squeeze(1), y)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Returns the batch's loss and records it."""
+        """Computes and logs the loss of a batch."""
         x, y = batch
         loss = self.loss(self(x), y)
-        self._losses.add(batch_idx, loss, len(y))
+        self.log("loss/train", loss, on_step=False, on_epoch=True, batch_size=len(y))
         return loss
 
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Logs the loss of a batch, and adds it to the metrics."""
+        x, y = batch
+        outputs = self(x)
+        self.log("loss/val", self.loss(outputs, y), batch_size=len(y))
+        self.val_metrics.update(**scored(outputs, y, self.schema.target))
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the metrics of all validation rows."""
+        self.log_dict(defined(self.val_metrics.compute()))
+        self.val_metrics.reset()
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Logs the loss of a batch, and adds it to the metrics."""
+        x, y = batch
+        outputs = self(x)
+        self.log("loss/test", self.loss(outputs, y), batch_size=len(y))
+        self.test_metrics.update(**scored(outputs, y, self.schema.target))
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the metrics of all test rows."""
+        self.log_dict(defined(self.test_metrics.compute()))
+        self.test_metrics.reset()
+
+    def predict_step(self, batch: tuple[Tensor, Tensor] | Tensor, batch_idx: int) -> Tensor:
+        """Predicts a batch of encoded rows, with targets beside them or without; see `predictions`."""
+        x = batch if isinstance(batch, Tensor) else batch[0]
+        return predictions(self(x).cpu().double(), self.schema.target)
+
     def setup(self, stage: str) -> None:
-        """Forgets what an earlier fit that was cut short left behind."""
-        self._losses = LossRecord(self._diverged)
-        self._outputs.clear()
+        """Forgets what an evaluation that was cut short left behind."""
+        self.val_metrics.reset()
+        self.test_metrics.reset()
 
     def on_train_start(self) -> None:
         """Refuses minibatches for an optimizer that needs the full batch."""
-        self._epoch_start = time.perf_counter()
-        self._log_interval = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by its connectors
         optimizer = self.trainer.optimizers[0]
         if isinstance(optimizer, FULL_BATCH) and self.trainer.num_training_batches > 1:
             name = type(optimizer).__name__
             raise ValueError(f"{name} wants all training rows in every step: set --data.batch_size full")
 
-    def on_train_epoch_start(self) -> None:
-        """Logs the rate of the steps to come."""
-        self._epoch_start = time.perf_counter()
-        self._log_now({"lr": self._lr})
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Reads the losses at the logger's interval and at the end of the epoch."""
-        self._log_losses()
-
-    def on_train_epoch_end(self) -> None:
-        """Logs the mean training loss of the epoch's rows."""
-        self._losses.mean("interval")
-        self.log("loss/train", self._losses.mean("epoch") or 0.0)
-        self.log("epoch_seconds", time.perf_counter() - self._epoch_start)
-
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Logs the gradient's length at the logger's interval, if asked to."""
-        if self.hparams["log_grad_norm"] and self._log_interval and self.global_step % self._log_interval == 0:
+        """Logs the gradient's length, if asked to."""
+        if self.hparams["log_grad_norm"]:
             gradients = [p.grad for p in self.parameters() if p.grad is not None]
-            self._log_now({"grad_norm": float(torch.nn.utils.get_total_norm(gradients))})
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Keeps the outputs; they are scored together at the end."""
-        self._outputs.append((self(batch[0]), batch[1]))
-
-    test_step = validation_step
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the loss and metrics of all validation rows."""
-        scores = self._score_outputs("val")
-        if not math.isfinite(scores["loss/val"]) and not self.trainer.sanity_checking:
-            raise self._diverged(scores["loss/val"], int(self.trainer.num_training_batches) - 1)
-        self.log_dict(scores)
-
-    def on_test_epoch_end(self) -> None:
-        """Logs the loss and metrics of all test rows."""
-        self.log_dict(self._score_outputs("test"))
+            self.log("grad_norm", torch.nn.utils.get_total_norm(gradients))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Makes the optimizer and scheduler that the hyper-parameters name."""
@@ -193,83 +178,81 @@ class TableModel(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}  # type: ignore[return-value]  # a plain dict will do
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the model's class and the losses of the unfinished epoch; a diverged model is not saved."""
-        self._log_losses()  # a checkpoint at the end of a batch comes before `on_train_batch_end`
-        checkpoint["model_class"] = class_path(type(self))
-        checkpoint["losses"] = self._losses.state_dict()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on with the losses of the unfinished epoch."""
-        self._losses.load_state_dict(checkpoint["losses"])
+        """Adds what `load_model` needs: the model's class, and the version of the format."""
+        checkpoint["model_class"] = self._class_path
+        checkpoint["format"] = FORMAT
 
     @property
     def num_parameters(self) -> int:
         """How many numbers training adjusts."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
-    @property
-    def _lr(self) -> float:
-        return float(self.trainer.optimizers[0].param_groups[0].get("lr", math.nan))
 
-    def _log_now(self, values: dict[str, float]) -> None:
-        """Sends values straight to the loggers; `log` would prepare for means over epochs and devices, at a cost."""
-        for logger in self.trainer.loggers:
-            logger.log_metrics(values, step=self.global_step)
-
-    def _log_losses(self) -> None:
-        """Logs the interval's mean loss if its last batch has come and it is not logged yet."""
-        if self.trainer.is_last_batch:
-            self._losses.read()
-        elif self._log_interval and (self.trainer.fit_loop.batch_idx + 1) % self._log_interval == 0:
-            loss = self._losses.mean("interval")
-            if loss is not None:
-                self._log_now({"loss/train_step": loss, "lr": self._lr})
-
-    def _diverged(self, loss: float, batch_idx: int) -> Diverged:
-        batches = self.trainer.accumulate_grad_batches
-        step = self.current_epoch * math.ceil(self.trainer.num_training_batches / batches) + batch_idx // batches + 1
-        optimizer = self.hparams["optimizer"]
-        hints = [f"--optimizer.lr {optimizer['init_args'].get('lr', self._lr) / 10:g}"]
-        if all(number.scale == 1 for number in self.schema.numbers):
-            hints.append("--data.scale true")
-        if not self.trainer.gradient_clip_val:
-            hints.append("--trainer.gradient_clip_val 1")
-        name = optimizer["class_path"].rpartition(".")[2]
-        return Diverged(
-            f"the loss diverged to {loss:g} at step {step} with {name} at a learning rate of {self._lr:g}; "
-            f"try {', '.join(hints)}"
-        )
-
-    def _score_outputs(self, split: str) -> dict[str, float]:
-        outputs, y = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
-        self._outputs.clear()
-        loss = float(self.loss(outputs.to(y.dtype) if y.is_floating_point() else outputs.float(), y))
-        # In double precision fewer confident probabilities round to the same 1. Not every GPU has it.
-        scores = {"loss": loss, **self.metrics(outputs.cpu().double(), y.cpu())}
-        return {f"{name}/{split}": score for name, score in scores.items()}
+def predictions(outputs: Tensor, target: Target) -> Tensor:
+    """Probabilities, ``(rows, classes)``, or numbers in the target's own unit, ``(rows,)``, from a model's outputs."""
+    match target.kind:
+        case "binary":
+            return torch.cat([-outputs, outputs], dim=1).sigmoid()
+        case "multiclass":
+            return outputs.softmax(1)
+        case _:  # as tensors, because torch.onnx rounds plain numbers to 32 bits
+            center, scale = (
+                torch.tensor(v, dtype=outputs.dtype, device=outputs.device) for v in (target.center, target.scale)
+            )
+            return outputs.squeeze(1) * scale + center
 
 
 @torch.inference_mode()
-def predict_encoded(model: TableModel, x: Tensor, locate: Callable[[int], str] = "row {}".format) -> Tensor:
-    """Predicts encoded rows: the one place where rows become outputs.
+def predict_encoded(
+    model: TableModel, x: Tensor, locate: Callable[[int], str] = lambda row: f"row {row + 1}"
+) -> Tensor:
+    """Predicts encoded rows in batches, on the model's device; it is left ready to predict.
 
     Args:
-        model: A trained model; it is put into evaluation mode.
-        x: Encoded rows, ``(rows, encoded)``; see `Encoder`.
-        locate: Says where a row is, for messages, from its index.
+        model: The model.
+        x: Encoded rows, ``(rows, encoded)``.
+        locate: Names a row, counted from 0, in a message.
 
     Returns:
-        Probabilities, ``(rows, classes)``, or numbers in the target's own unit, ``(rows,)``; float64, on the CPU.
+        What `predictions` gives, on the CPU in double precision.
 
     Raises:
         ValueError: If an output is not finite.
     """
     model.eval()
-    batches = torch.split(x, EVALUATION_BATCH_SIZE)
-    dtype: Any = model.dtype
-    outputs = torch.cat([model(batch.to(model.device, dtype)).cpu().double() for batch in batches])
+    batches = [model(batch.to(model.device).to(model.dtype)).cpu() for batch in torch.split(x, PREDICTED_TOGETHER)]
+    outputs = torch.cat(batches).double()
     bad = ~outputs.isfinite().all(1)
     if bad.any():
         row = locate(int(bad.int().argmax()))
         raise ValueError(f"{row}: its numbers are so far from those of training that the model's answer overflows")
     return predictions(outputs, model.schema.target)
+
+
+def make_class_weights(wanted: Literal["balanced"] | Sequence[float] | None, target: Target) -> Tensor | None:
+    """A weight for each class; balanced ones are those of scikit-learn, whose mean over the training rows is 1.
+
+    Raises:
+        ValueError: If the target has no such classes.
+    """
+    if wanted is None:
+        return None
+    num_classes = len(target.classes)
+    if target.kind == "number":
+        raise ValueError(f"class_weights are for classes, and the target '{target.name}' is a number")
+    if wanted == "balanced":
+        if not all(target.counts):
+            raise ValueError("class_weights cannot be balanced: a class has no training row")
+        return torch.tensor([sum(target.counts) / (num_classes * count) for count in target.counts])
+    if len(wanted) != num_classes or not all(isinstance(w, int | float) and w >= 0 for w in wanted):
+        raise ValueError(f"class_weights must be 'balanced' or {num_classes} numbers of 0 or more, not {wanted}")
+    return torch.tensor(wanted, dtype=torch.float32)
+
+
+def _plain(value: Any) -> Any:
+    """A setting in plain values, where NumPy's numbers or other mappings stand in it."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(part) for part in value)
+    return value.item() if hasattr(value, "item") else value

@@ -2,27 +2,33 @@
 
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 
 from project.classes import find_class
-from project.models.base import TableModel
+from project.models.base import FORMAT, TableModel
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Reads a checkpoint, onto the CPU and plain values and tensors only.
 
     Raises:
-        ValueError: If the file is no checkpoint of this package.
+        ValueError: If the file is no checkpoint, is damaged, or was written by an earlier version.
         OSError: If it cannot be read.
     """
     try:
+        with ZipFile(path) as file:
+            damaged = file.testzip()  # which torch.load does not ask
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["model_class"]
+        if damaged or "state_dict" not in checkpoint:
+            raise ValueError(damaged)
     except Exception as error:  # torch.load fails in many ways on a foreign file
         if isinstance(error, OSError) and error.filename:  # it cannot be opened
             raise
         raise ValueError(f"{path} is not a checkpoint of this package, or is damaged") from error
+    if "model_class" in checkpoint and checkpoint.get("format") != FORMAT:
+        raise ValueError(f"{path} was written by an earlier version of this package; train it again")
     return checkpoint
 
 
@@ -40,7 +46,13 @@ def load_model(path: str | Path) -> TableModel:
 
 
 def restore_model(checkpoint: dict[str, Any]) -> TableModel:
-    """The model that a checkpoint holds, ready to predict."""
+    """The model that a checkpoint holds, ready to predict.
+
+    Raises:
+        ValueError: If it is no `TableModel`.
+    """
+    if "model_class" not in checkpoint:
+        raise ValueError("the run's model is no TableModel, and says nothing of the columns that it takes")
     cls: Any = find_class(checkpoint["model_class"], (), TableModel)
     model: TableModel = cls(**checkpoint["hyper_parameters"])
     model.load_state_dict(checkpoint["state_dict"])

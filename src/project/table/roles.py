@@ -1,7 +1,8 @@
 """Columns with a part of their own: the target, and those that decide the split."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,13 +25,14 @@ MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
 
 SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
 }
 
 
-class Labels(NamedTuple):
+@dataclass(frozen=True)
+class Labels:
     """A target column without missing values.
 
     Attributes:
@@ -135,8 +137,9 @@ def read_split_column(name: str, column: pa.ChunkedArray, reader: CellReader) ->
     Raises:
         ValueError: If a cell names none.
     """
+    known = {alias: split for split, aliases in SPLIT_NAMES.items() for alias in aliases}
     cells = pc.utf8_lower(reader.text(column)).to_pylist()
-    splits = np.array([SPLIT_NAMES.get(cell, "") for cell in cells])
+    splits = np.array([known.get(cell, "") for cell in cells])
     if (splits == "").any():
         row = int((splits == "").argmax())
         found = "empty" if cells[row] is None else f"'{cells[row]}'"

@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from project.cli import silence
-from project.data import TensorLoader
+from project.data import BatchLoader
 from tests.tools.benchmarks import many, tables
 from tests.tools.benchmarks.contestants import ours, stock_lightning, stock_loader, tutorial
 
@@ -90,7 +90,7 @@ COMPARISONS = {
     ),
     "loader": Comparison(
         "pass of the loader",
-        lambda: timed(lambda: exhaust(TensorLoader(x, y, 256, seed=0))),
+        lambda: timed(lambda: exhaust(BatchLoader(x, y, 256, seed=0))),
         {"DataLoader": (lambda: timed(lambda: exhaust(stock_loader(x, y, 256))), 1 / 15)},
         rounds=9,
     ),

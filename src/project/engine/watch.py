@@ -1,0 +1,121 @@
+"""What watches a run's losses: they are logged now and then, and a run that diverges is stopped."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from project.errors import Diverged
+
+DIVERGED = 1e6
+"""A loss this many times the first one (or 1, if that is larger) has diverged, though it is still finite."""
+
+
+class LossWatch(Callback):
+    """Logs the loss and the rate at the logger's interval, and an epoch's seconds; stops a run whose loss diverges.
+
+    Losses are kept where they were computed, and read when they are logged, at the end of an epoch, and before a
+    checkpoint, for a diverged model is not worth one: reading them one by one would make a GPU wait at every step. Of
+    an optimizer that computes several losses in a step, such as LBFGS, the last one counts.
+    """
+
+    def __init__(self) -> None:
+        self._unread: list[tuple[int, Tensor]] = []  # steps and losses
+        self._first: float | None = None
+        self._interval = (0.0, 0)  # the sum of its losses, and their number
+        self._epoch_start = 0.0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forgets what an earlier fit that was cut short left behind."""
+        self._unread, self._first, self._interval = [], None, (0.0, 0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock, for an epoch that is resumed begins here."""
+        self._epoch_start = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the rate of the steps to come."""
+        self._epoch_start = time.perf_counter()
+        self._interval = (0.0, 0)
+        _log(trainer, {"lr": _rate(trainer)})
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Takes the loss, and logs the interval's mean after its last batch."""
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if loss is not None:
+            accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch
+            self._unread.append((trainer.global_step + accumulates, loss))
+        interval = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by its connectors
+        if trainer.is_last_batch:
+            self._read(trainer, pl_module)
+        elif interval and (batch_idx + 1) % interval == 0:
+            self._read(trainer, pl_module)
+            total, number = self._interval
+            self._interval = (0.0, 0)
+            if number:
+                _log(trainer, {"loss/train_step": total / number, "lr": _rate(trainer)})
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs how long the epoch took."""
+        pl_module.log("epoch_seconds", time.perf_counter() - self._epoch_start)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stops a run whose validation loss is not finite."""
+        loss = trainer.callback_metrics.get("loss/val")
+        if loss is not None and not loss.isfinite() and not trainer.sanity_checking:
+            raise _diverged(trainer, pl_module, float(loss), trainer.global_step)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Adds the losses of the unfinished interval; a diverged model is not saved."""
+        self._read(trainer, pl_module)
+        checkpoint["losses"] = {"first": self._first, "interval": self._interval}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Goes on with the losses of the unfinished interval."""
+        if losses := checkpoint.get("losses"):
+            self._first, self._interval = losses["first"], losses["interval"]
+
+    def _read(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        unread, self._unread = self._unread, []
+        if not unread:
+            return
+        for (step, _), loss in zip(unread, torch.stack([loss for _, loss in unread]).tolist(), strict=True):
+            loss *= trainer.accumulate_grad_batches  # by which Lightning has divided it
+            if self._first is None:
+                self._first = loss
+            if not loss <= DIVERGED * max(self._first, 1.0):  # so written, it holds for NaN too
+                raise _diverged(trainer, pl_module, loss, step)
+            total, number = self._interval
+            self._interval = total + loss, number + 1
+
+
+def _log(trainer: Trainer, values: dict[str, float]) -> None:
+    """Sends values straight to the loggers; `log` would prepare for means over epochs and devices, at a cost."""
+    for logger in trainer.loggers:
+        logger.log_metrics(values, step=trainer.global_step)
+
+
+def _rate(trainer: Trainer) -> float:
+    return float(trainer.optimizers[0].param_groups[0].get("lr", math.nan))
+
+
+def _diverged(trainer: Trainer, pl_module: LightningModule, loss: float, step: int) -> Diverged:
+    optimizer = trainer.optimizers[0]
+    rate = optimizer.defaults.get("lr", math.nan) / 10
+    schema = getattr(pl_module, "schema", None)
+    hints = ["a lower learning rate"] if schema is None else [f"--optimizer.lr {rate:g}"]
+    if schema is not None and all(number.scale == 1 for number in schema.numbers):
+        hints.append("--data.scale true")
+    if not trainer.gradient_clip_val:
+        hints.append("--trainer.gradient_clip_val 1")
+    name = type(optimizer).__name__
+    return Diverged(
+        f"the loss diverged to {loss:g} at step {step} with {name} at a learning rate of {_rate(trainer):g}; "
+        f"try {', '.join(hints)}"
+    )
