@@ -143,10 +143,12 @@ def default_logs() -> Path:
 
 
 def run_name(config: Config) -> str:
-    """The name of a run that is given none: model, optimizer, rate and seed."""
-    parts = [_snake_case(_short(config, "model")), _short(config, "optimizer").lower()]
-    if (rate := config["optimizer"]["init_args"].get("lr")) is not None:
-        parts.append(f"lr{rate:g}")
+    """The name of a run that is given none: model, optimizer and rate (if the model takes one) and seed."""
+    parts = [_snake_case(_short(config, "model"))]
+    if config["optimizer"] is not None:
+        parts.append(_short(config, "optimizer").lower())
+        if (rate := config["optimizer"]["init_args"].get("lr")) is not None:
+            parts.append(f"lr{rate:g}")
     return "-".join([*parts, f"seed{config['seed']}"])
 
 

@@ -141,12 +141,6 @@ def finish(
         log_hparams(trainer.logger, config)
         if lowest is not None:
             writer.add_scalar("lowest_loss/val", lowest, step)  # for the HParams tab
-        if alone and metrics and data.schema.target.kind != "number":
-            from project.evaluate.figures import boundary_figure, confusion_figure
-
-            writer.add_figure("confusion/test", confusion_figure(model, data), step)
-            if data.schema.num_encoded == len(data.schema.numbers) == 2:
-                writer.add_figure("boundary/test", boundary_figure(model, data), step)
         writer.close()
     return report
 

@@ -33,41 +33,10 @@ Cells = list[Any]
 EXTREMES = (
     "0 -0 1e300 -1e39 3.4e38 1e-320 inf -Infinity 1e999 9007199254740993 99999999999999999999 0x1F 1_000 1e5 +7 .5 5."
 )
-WORDS = [
-    "red",
-    "Blue",
-    "grün",
-    "日本語",
-    "a,b",
-    'say "hi"',
-    "two\nlines",
-    "cr\r\nlf",
-    " pad ",
-    "'",
-    '"',
-    ";",
-    "#1",
-    "=1+1",
-]
-WORDS += ["-", "?", "\t", "\u2028", "x" * 300, "😀", "e\u0301", "True", "nan", "0", "1", "\u00a0", "a\u0085b"]
-NAMES = [
-    "a",
-    "b",
-    "x y",
-    "ключ",
-    "id",
-    "n,1",
-    'q"q',
-    "a.b",
-    "prediction",
-    "probability_0",
-    "",
-    " ",
-    "y ",
-    "1",
-    "ß",
-    "%s{}",
-]
+WORDS = ["red", "Blue", "grün", "日本語", "a,b", 'say "hi"', "two\nlines", "cr\r\nlf", " pad ", "'", '"', ";", "#1"]
+WORDS += ["=1+1", "-", "?", "\t", "\u2028", "x" * 300, "😀", "e\u0301", "True", "nan", "0", "1", "\u00a0", "a\u0085b"]
+NAMES = ["a", "b", "x y", "ключ", "id", "n,1", 'q"q', "a.b", "prediction", "probability_0", "", " ", "y ", "1"]
+NAMES += ["ß", "%s{}"]
 
 
 CELLS: dict[str, Callable[[Rng], Callable[[], str]]] = {

@@ -1,4 +1,4 @@
-"""What a run on a table of one's own can be trusted in: no leaks, warnings, weights of classes, row numbers."""
+"""What a run on a table of one's own can be trusted in: no leaks, warnings, row numbers."""
 
 import json
 from collections.abc import Callable
@@ -6,14 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from sklearn.utils.class_weight import compute_class_weight
 from write_table import read_table, write_table
 
-from project.models import FeedForward, LogisticRegression
-from project.predict.predictor import Predictor
 from project.table import Table
 from project.table.findings import giveaways
 
@@ -37,10 +33,6 @@ def mixed_columns(num_rows: int, seed: int = 0) -> dict[str, list[Any]]:
 
 def fit_table(fit: Fit, path: Path, *args: str) -> Path:
     return fit("--data", "Table", "--data.path", str(path), "--data.target", "y", *args)
-
-
-def rows_tested(path: Path) -> np.ndarray:
-    return read_table(path).rows["test"]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -154,52 +146,6 @@ def test_the_console_says_what_was_made_of_each_column(
     assert "Warning" not in err
 
 
-BINARY = ["yes" if i % 5 == 0 else "no" for i in range(200)]
-THREE = ["abbcccc"[i % 7] for i in range(210)]
-
-
-def class_table(folder: Path, labels: list[str]) -> Table:
-    x = np.random.default_rng(0).normal(size=len(labels))
-    return read_table(write_table(folder / "t.csv", {"x": x, "y": labels}))
-
-
-@pytest.mark.parametrize("labels", [BINARY, THREE], ids=["binary", "multiclass"])
-def test_balanced_class_weights_are_those_of_scikit_learn(labels: list[str], tmp_path: Path) -> None:
-    table = class_table(tmp_path, labels)
-    classes = np.array(table.schema.target.classes)
-    given = np.array(labels)[table.rows["train"]]
-    expected = compute_class_weight("balanced", classes=classes, y=given)
-    model = LogisticRegression(table.schema, class_weights="balanced")
-    np.testing.assert_allclose(model.class_weights, expected, rtol=1e-6)
-    y = table.splits["train"].y
-    outputs = torch.randn(len(y), table.schema.target.num_outputs, generator=torch.Generator().manual_seed(0))
-    logits = outputs.double().numpy()
-    logits = logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])
-    index = np.searchsorted(classes, given)
-    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), index]
-    for training in (True, False):
-        model.train(training)
-        assert float(model.loss(outputs, y)) == pytest.approx((losses * expected[index]).mean(), rel=1e-6)
-    plain = LogisticRegression(table.schema)
-    assert float(plain.loss(outputs, y)) == pytest.approx(losses.mean(), rel=1e-6)
-
-
-@pytest.mark.parametrize("labels", [BINARY, THREE], ids=["binary", "multiclass"])
-@pytest.mark.parametrize("smoothing", [0.1, 0.5])
-def test_label_smoothing_is_that_of_torch_and_for_training_alone(
-    labels: list[str], smoothing: float, tmp_path: Path
-) -> None:
-    table = class_table(tmp_path, labels)
-    model = FeedForward(table.schema, label_smoothing=smoothing)
-    y = table.splits["train"].y
-    outputs = torch.randn(len(y), table.schema.target.num_outputs, generator=torch.Generator().manual_seed(0))
-    logits = outputs if outputs.shape[1] > 1 else torch.cat([torch.zeros_like(outputs), outputs], 1)
-    for training, expected in ((True, smoothing), (False, 0.0)):
-        model.train(training)
-        reference = torch.nn.CrossEntropyLoss(label_smoothing=expected)(logits.double(), y.long())
-        assert float(model.loss(outputs, y)) == pytest.approx(float(reference), rel=1e-6)
-
-
 def test_the_loss_of_validation_and_test_rows_is_not_smoothed(fit: Fit, tmp_path: Path) -> None:
     """It is the log-loss, which the report has from another source."""
     path = write_table(tmp_path / "t.csv", mixed_columns(200))
@@ -265,17 +211,3 @@ def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
     shuffled.schema = learned
     with pytest.raises(ValueError, match="the data have changed"):
         shuffled.setup()
-
-
-def test_a_number_far_from_zero_is_scored_in_its_own_digits(fit: Fit, tmp_path: Path) -> None:
-    """The reported error is that of the predictions in float64, and ridge regression's that of scikit-learn."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=400)
-    y = 1.6e9 + 100 * x + rng.normal(size=400)
-    path = write_table(tmp_path / "t.csv", {"x": x.tolist(), "z": rng.normal(size=400).tolist(), "y": y.tolist()})
-    folder = fit_table(fit, path, "--model", "LinearRegression", "--trainer.max_epochs", "3")
-    report = json.loads((folder / "report.json").read_text())
-    table = pd.read_csv(path).iloc[rows_tested(path)]
-    error = Predictor.from_run(folder).predict(table) - table["y"]
-    assert report["metrics"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
-    assert 0.7 < report["baselines"]["ridge regression"]["rmse"] < 1.4  # the noise has deviation 1

@@ -47,4 +47,4 @@ def tune(logs: Path, *args: str, search: dict[str, Any], **settings: Any) -> Pat
 def trials(folder: Path) -> list[dict[str, Any]]:
     """The rows of ``trials.csv``, with ``losses`` as a list."""
     with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
-        return [{**row, "losses": json.loads(row["losses"])} for row in csv.DictReader(file)]
+        return [{**row, "losses": json.loads(row["losses"] or "[]")} for row in csv.DictReader(file)]

@@ -1,14 +1,11 @@
 """Studies that are killed, go on, are shared, or cannot be used."""
 
-import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import optuna
 import pytest
 import small_tuning
 import yaml
+from optuna.storages.journal import JournalFileBackend
 from small_tuning import SMALL, trials
 
 from project.config import read_layer
@@ -38,46 +36,35 @@ def start(logs: Path, *args: str, num_trials: int = 12) -> "subprocess.Popen[str
     logs.mkdir(exist_ok=True)
     file = logs / "search.yaml"
     file.write_text(yaml.safe_dump({**SMALL, "tune": {**SMALL["tune"], "trials": num_trials, "search": SEARCH}}))
-    command = [
-        sys.executable,
-        "-m",
-        "project.tune",
-        "--config",
-        str(file),
-        "--trainer.default_root_dir",
-        str(logs),
-        *args,
-    ]
+    own = ["--config", str(file), "--trainer.default_root_dir", str(logs), "--jobs", "1"]
+    command = [sys.executable, "-m", "project.tune", *own, *args]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
 
-def wait_for_trials(database: Path, count: int) -> None:
+def study(folder: Path) -> optuna.Study:
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.log")))
+    return optuna.load_study(study_name="Iris-FeedForward", storage=storage)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
-    done = 0
-    while done < count:
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)  # another process is to get so far
-        if database.exists():
-            try:
-                with closing(sqlite3.connect(database)) as connection:
-                    (done,) = connection.execute("select count(*) from trials where state = 'COMPLETE'").fetchone()
-            except sqlite3.OperationalError:
-                continue  # no tables yet
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Tune, tmp_path: Path) -> None:
-    process = start(tmp_path / "stopped", "--jobs", "1")
+    process = start(tmp_path / "stopped")
     folder = tmp_path / "stopped" / "tune" / "Iris-FeedForward"
-    wait_for_trials(folder / "study.db", 4)
+    wait_for((folder / "trial-4").exists)
     os.killpg(process.pid, signum)
-    _, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=60)
+    assert f"If it is stopped, go on with: {sys.executable} -m project.tune --resume {folder}\n" in out
     if signum != signal.SIGKILL:
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[signal.Signals(signum)]
-        assert error.startswith("go on with: ")
-        assert error.endswith(f" -m project.tune --resume {folder}\nstopped\n")
-        assert error.count("\n") == 2
+        assert error == "stopped\n"
     assert main(["--resume", str(folder), "--jobs", "1"]) == 0
     whole = tune(search=SEARCH, trials=12)
     assert facts(folder) == facts(whole)
@@ -85,48 +72,44 @@ def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Tune
     for config in best:
         config["trainer"].pop("default_root_dir")
     assert best[0] == best[1]
-    assert not list(folder.glob(".trial-*"))
 
 
 @pytest.mark.slow
 def test_processes_on_one_storage_share_a_study(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
-    both = [
-        start(tmp_path / machine, "--storage", storage, "--name", "shared", "--jobs", "1", num_trials=16)
-        for machine in ("a", "b")
-    ]
-    for process in both:
+    args = ("--storage", storage, "--name", "shared")
+    first = start(tmp_path / "a", *args, num_trials=16)
+    wait_for((tmp_path / "a" / "tune" / "shared" / "trial-0").exists)
+    for process in (first, start(tmp_path / "b", *args, num_trials=16)):
         out, error = process.communicate(timeout=300)
         assert (process.returncode, error) == (0, ""), out
-    study = optuna.load_study(study_name="shared", storage=storage)
-    assert len([t for t in study.trials if t.state.name == "COMPLETE"]) == 16
-    assert len({t.params["model.dropout"] for t in study.trials if t.state.name == "COMPLETE"}) == 16
-    makers = [t.user_attrs["by"] for t in study.trials if t.state.name == "COMPLETE"]
-    assert len(set(makers)) == 2
-    (last,) = {len(list((tmp_path / machine / "tune" / "shared").glob("trial-*"))) for machine in "ab"} - {15}
-    assert last == 16
+    done = [t for t in optuna.load_study(study_name="shared", storage=storage).trials if t.state.name == "COMPLETE"]
+    assert len(done) in (16, 17)  # both may be at the last one
+    assert len({trial.params.get("model.dropout") for trial in done}) == len(done)
+    assert all(len(list((tmp_path / machine / "tune/shared").glob("trial-*"))) < 16 for machine in "ab")
 
 
 def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Tune) -> None:
     folder = tune(search=SEARCH, trials=2)
-    storage = f"sqlite:///{folder / 'study.db'}"
-    number = optuna.load_study(study_name="Iris-FeedForward", storage=storage).ask().number  # and nothing comes of it
-    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("default-seed*/report.json")}
+    number = study(folder).ask().number  # and nothing comes of it
     assert main(["--resume", str(folder), "--trials", "5", "--jobs", "1"]) == 0
     assert facts(folder) == facts(tune(search=SEARCH, trials=5))
     assert [int(row["trial"]) for row in trials(folder)] == [i for i in range(6) if i != number]
     assert read_layer(folder / "tune.yaml").content["tune"]["trials"] == 5
-    assert len(stamps) == 2
-    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
 
 
-def test_a_report_that_was_cut_is_written_anew(tune: Tune) -> None:
-    folder = tune(search=SEARCH, trials=2)
-    cut = folder / "default-seed2" / "report.json"
-    whole = json.loads(cut.read_text())
-    cut.write_text(cut.read_text()[:20])
+def test_a_first_trial_that_was_killed_is_made_again(tune: Tune) -> None:
+    folder = tune(search=SEARCH, trials=1)
+    whole = facts(folder)
+    settings = study(folder).user_attrs["settings"]
+    (folder / "study.log").unlink()
+    empty = optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.log")))
+    killed = optuna.create_study(study_name="Iris-FeedForward", storage=empty)
+    killed.set_user_attr("settings", settings)
+    killed.enqueue_trial({}, user_attrs={"untuned": True})
+    killed.ask()
     assert main(["--resume", str(folder), "--jobs", "1"]) == 0
-    assert json.loads(cut.read_text())["metrics"] == whole["metrics"]
+    assert facts(folder) == whole
 
 
 def test_a_tuning_under_way_is_left_alone(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,17 +135,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
 def test_a_second_tuning_adds_to_the_study_of_the_first(shared: tuple[str, Path, Path]) -> None:
     _, first, second = shared
     assert second.name == "shared-2"
-    assert not (second / "study.db").exists()
+    assert not (second / "study.log").exists()
     assert facts(second)[:2] == facts(first)
-    assert len(facts(second)) == len(list(second.glob("trial-*"))) == 4
+    assert len(facts(second)) == 4
+    assert len(list(second.glob("trial-*"))) == 2
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["--data.batch_size", "8"], "data.batch_size is auto there, not 8"),
-        (["--seeds", "2"], "tune.seeds is 1 there, not 2"),
-        (["--seed", "7", "--model.batch_norm", "true"], "seed is 0 there, not 7, and 1 more"),
+        (["--data.batch_size", "8"], "data.batch_size"),
+        (["--seeds", "2"], "tune.seeds"),
+        (["--seed", "7", "--model.batch_norm", "true"], "seed"),
     ],
 )
 def test_a_study_for_other_settings_is_refused(
@@ -172,8 +156,8 @@ def test_a_study_for_other_settings_is_refused(
     logs = first.parents[1]
     args = ["--config", str(logs / "search.yaml"), "--storage", storage, "--name", "shared", *change]
     assert main([*args, "--trainer.default_root_dir", str(logs)]) == 2
-    start = f"error: the study 'shared' in {storage} was made for other settings: "
-    assert capsys.readouterr().err == f"{start}{message}; another --name makes a new one\n"
+    start = "error: the study 'shared' was made for another "
+    assert capsys.readouterr().err == f"{start}{message}: another --name makes a new one\n"
     assert set((logs / "tune").iterdir()) == {first, second}
 
 
@@ -183,7 +167,7 @@ def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: 
     study.tell(study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}), 1.0)
     with pytest.raises(AssertionError):
         tune("--storage", storage, "--name", "mine", search=SEARCH)
-    assert "the study 'mine' in" in (error := capsys.readouterr().err)
+    assert "the study 'mine' was made for" in (error := capsys.readouterr().err)
     assert error.count("\n") == 1
     assert len(study.trials) == 1
 
@@ -191,11 +175,11 @@ def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        ("sqlite:////no/such/folder/x.db", "sqlite:////no/such/folder/x.db cannot be reached: unable to open database"),
-        ("study.db", "study.db cannot be reached: Could not parse"),
-        ("sqlite:///{}", "cannot be reached: file is not a database"),
-        ("nosuch://me:secret@host/x", "the storage nosuch://me:***@host/x cannot be reached"),
-        ("redis://host", "redis://host cannot be reached"),
+        ("sqlite:////no/such/folder/x.db", "unable to open database"),
+        ("study.db", "Could not parse"),
+        ("sqlite:///{}", "file is not a database"),
+        ("nosuch://me:secret@host/x", "nosuch"),
+        ("redis://host", "RedisStorage is removed"),
     ],
 )
 def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
@@ -207,7 +191,7 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
     assert main(args) == 1
     error = capsys.readouterr().err
     assert message in error
-    assert error.startswith("error: the storage ")
+    assert error.startswith("error: the storage cannot be reached: ")
     assert error.count("\n") == 1
     assert "secret" not in error
     assert not (tmp_path / "logs").exists()
@@ -222,15 +206,10 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
         (["--seeds", "0"], "seeds must be 1 or more, not 0"),
         (["--jobs", "0"], "--jobs must be 1 or more, not 0"),
         (["--trails", "3"], "--trails is not accepted; did you mean --trials?"),
-        (["--optimizer.lr", "0.1"], "the optimizer is tuned: its choices and ranges stand in tune.search of"),
-        (["--seed", "4294967290"], "seed must be between 0 and 4294967295, not 4294967297"),
+        (["--seed", "4294967296"], "seed must be between 0 and 4294967295, not 4294967296"),
         (["--data.val_fraction", "0"], "there are no validation rows: see data.val_fraction"),
         (["--trainer.limit_val_batches", "0"], "there are no validation rows"),
-        (
-            ["--trainer.enable_checkpointing", "false"],
-            "tuning tests the best checkpoint: leave trainer.enable_checkpointing",
-        ),
-        (["--resume", "nowhere"], "nowhere is no tuning's folder: it has no tune.yaml"),
+        (["--resume", "nowhere"], "there is no file nowhere/tune.yaml"),
         (["--resume", "nowhere", "--data", "Wine"], "a tuning goes on as it began"),
         (["--resume", "nowhere", "--seeds", "2"], "a tuning goes on as it began"),
         (["--name", "a/b"], "name names a folder"),

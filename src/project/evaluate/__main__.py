@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
-
 from project.cli import CommandParser, run_command
 from project.data.splits import SPLITS
 from project.evaluate.evaluation import BEST_F1, Evaluation, evaluate
@@ -59,6 +57,9 @@ def _run_folder(run: str) -> Path | None:
 
 def _write(tested: Evaluation, run: Path, file: Path | None, threshold: str | None) -> Path:
     """Writes the report and the pictures, and both into TensorBoard; returns their folder."""
+    from sklearn.metrics import confusion_matrix
+    from torch.utils.tensorboard import SummaryWriter
+
     name = "test" if file is None else Path(file.resolve().name.removesuffix(".gz")).stem
     if file is not None and name in SPLITS:  # the run has a test of its own
         name += "_file"
@@ -74,8 +75,9 @@ def _write(tested: Evaluation, run: Path, file: Path | None, threshold: str | No
     }
     if classes := tested.model.schema.target.classes:
         report |= {"threshold": tested.threshold, "threshold_from": threshold}  # None, a number or best-f1
-        report |= {"classes": classes, "confusion": tested.confusion.tolist()}
-        figures = class_figures(classes, tested.y, tested.confusion, tested.predictions)
+        confusion = confusion_matrix(tested.y, tested.predicted, labels=range(len(classes)))
+        report |= {"classes": classes, "confusion": confusion.tolist()}
+        figures = class_figures(classes, tested.y, tested.predicted, tested.predictions)
     else:
         figures = number_figures(tested.y, tested.predictions)
     write_report(folder / "report.json", report)

@@ -50,12 +50,9 @@ class Evaluation:
     notes: list[str]
 
     @property
-    def confusion(self) -> NDArray[np.int64]:
-        """Numbers of rows, ``(classes, classes)``: true classes down, predicted ones across."""
-        from sklearn.metrics import confusion_matrix
-
-        predicted = choose_classes(self.predictions, self.threshold)
-        return np.asarray(confusion_matrix(self.y, predicted, labels=range(self.predictions.shape[1])))
+    def predicted(self) -> NDArray[np.int64]:
+        """Indices of the predicted classes, ``(rows,)``."""
+        return choose_classes(self.predictions, self.threshold)
 
 
 def evaluate(run: str | Path, data: str | Path | None = None, threshold: float | str | None = None) -> Evaluation:

@@ -1,10 +1,12 @@
 """Differences between two settings, taken seed by seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+
+from project.report import Spread
 
 
 class Interval(NamedTuple):
@@ -56,3 +58,13 @@ def differs(differences: Sequence[float], num_settings: int = 2) -> bool:
     error = float(np.std(differences, ddof=1)) / count**0.5
     confidence = 1 - 0.05 / max(1, num_settings * (num_settings - 1) / 2)
     return bool(abs(float(np.mean(differences))) > float(stats.t.ppf((1 + confidence) / 2, count - 1)) * error)
+
+
+def spread(scores: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Mean and deviation of every score, over the runs that have it."""
+    names = dict.fromkeys(name for score in scores for name in score)
+    values = {name: [score[name] for score in scores if name in score] for name in names}
+    return {
+        name: {"mean": float(np.mean(v)), "std": float(np.std(v, ddof=1)) if len(v) > 1 else None}
+        for name, v in values.items()
+    }

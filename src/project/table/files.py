@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -62,18 +61,15 @@ def stream_file(
     """
     path = _existing(path)
     with _explained(path, delimiter, encoding):
-        source = _parquet(path) if is_parquet(path) else _csv(path, delimiter, encoding)
-    _check_names(source.schema.names, path)
+        schema, batches = _parquet(path) if is_parquet(path) else _csv(path, delimiter, encoding)
+    _check_names(schema.names, path)
 
     def pieces() -> Iterator[pa.Table]:
-        # By default Arrow reads a large part of the file ahead.
-        ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
         with _explained(path, delimiter, encoding):
-            batches = source.to_batches(batch_size=2**13, **ahead)
             while some := list(islice(batches, BATCHES)):
                 yield pa.Table.from_batches(some)
 
-    return source.schema, pieces()
+    return schema, pieces()
 
 
 def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collection[str]) -> pa.Table:
@@ -130,32 +126,40 @@ def _check_names(names: list[str], path: Path) -> None:
             raise ValueError(f"{path}: the column name {name!r} has a line break: rename it")
 
 
-def _parquet(path: Path) -> Any:
+def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     files, folder = [path], path.parent
     if path.is_dir():
         files, folder = [f for f in sorted(path.rglob("*.parquet")) if not f.name.startswith((".", "_"))], path
         if not files:
             raise ValueError(f"the folder {path} holds no .parquet file")
-    scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
-    file_format = dataset.ParquetFileFormat(default_fragment_scan_options=scan)
-    options = {"format": file_format, "partitioning": "hive", "partition_base_dir": str(folder)}
-    names = [str(file) for file in files]
-    source = dataset.dataset(names, **options)
+    source = dataset.dataset(
+        [str(file.absolute()) for file in files],  # else s3:x.parquet would be a place on the net
+        format="parquet",
+        partitioning="hive",
+        partition_base_dir=str(folder.absolute()),
+    )
     # Arrow cannot filter views of text.
     schema = pa.schema([f.with_type(pa.string()) if pa.types.is_string_view(f.type) else f for f in source.schema])
-    return dataset.dataset(names, schema=schema, **options)
+    # By default Arrow reads a large part of the file ahead.
+    scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
+    ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
+    batches = source.replace_schema(schema).to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
+    return schema, batches
 
 
-def _csv(path: Path, delimiter: str | None, encoding: str) -> Any:
+def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     header, delimiter, quote, encoding = _dialect(path, delimiter, encoding)
-    schema = pa.schema([(name, pa.string()) for name in header])
     encoding = "utf8" if encoding.startswith("utf-8") else encoding
-    csv_format = dataset.CsvFileFormat(
-        arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
-        read_options=arrow_csv.ReadOptions(block_size=BLOCK, encoding=encoding),
-    )
-    return dataset.dataset([str(path)], format=csv_format, schema=schema)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from arrow_csv.open_csv(
+            pa.input_stream(str(path)),
+            arrow_csv.ReadOptions(block_size=BLOCK, encoding=encoding),
+            arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True),
+            arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
+        )
+
+    return pa.schema([(name, pa.string()) for name in header]), batches()
 
 
 def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str], str, str, str]:

@@ -1,8 +1,7 @@
 """Columns with a part of their own: the target, and those that decide the split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,14 +24,13 @@ MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
 
 SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(NamedTuple):
     """A target column without missing values.
 
     Attributes:
@@ -137,9 +135,8 @@ def read_split_column(name: str, column: pa.ChunkedArray, reader: CellReader) ->
     Raises:
         ValueError: If a cell names none.
     """
-    known = {alias: split for split, aliases in SPLIT_NAMES.items() for alias in aliases}
     cells = pc.utf8_lower(reader.text(column)).to_pylist()
-    splits = np.array([known.get(cell, "") for cell in cells])
+    splits = np.array([SPLIT_NAMES.get(cell, "") for cell in cells])
     if (splits == "").any():
         row = int((splits == "").argmax())
         found = "empty" if cells[row] is None else f"'{cells[row]}'"

@@ -14,18 +14,11 @@ from project.data.base import RawTable, Split, TableData, encode_target, worker_
 from project.data.splits import Rows
 from project.errors import nearest
 from project.schema import Schema, learn_target
+from project.table import roles
 from project.table.cells import CellReader, is_simple
 from project.table.columns import ColumnLearner
 from project.table.files import append_rows, read_file
 from project.table.findings import Finding, giveaways, print_findings
-from project.table.roles import (
-    check_groups,
-    encode_labels,
-    read_groups,
-    read_labels,
-    read_order,
-    read_split_column,
-)
 
 Names = str | Sequence[str] | None
 
@@ -167,32 +160,23 @@ class Table(TableData):
             return f"row {kept[row] + 1}"
 
         reader = replace(self.reader, locate=locate)
-        labels = read_labels(self.target, table[self.target], self.task, reader)
-        notes += [f"target '{self.target}': {labels.warning}"] if labels.warning else []
+        y, classes, kind, label_type, warning = roles.read_labels(self.target, table[self.target], self.task, reader)
+        notes += [f"target '{self.target}': {warning}"] if warning else []
         groups = order = None
         if self.split_column:
-            fixed = read_split_column(self.split_column, _column(table, self.split_column, self.path), reader)
+            fixed = roles.read_split_column(self.split_column, _column(table, self.split_column, self.path), reader)
             settings["drop"].append(self.split_column)
         if self.group:
-            groups = read_groups(self.group, _column(table, self.group, self.path), reader)
+            groups = roles.read_groups(self.group, _column(table, self.group, self.path), reader)
             settings["drop"].append(self.group)
-            check_groups(self.group, groups, fixed, reader)
+            roles.check_groups(self.group, groups, fixed, reader)
         if self.time:
-            order = read_order(self.time, _column(table, self.time, self.path), reader)
+            order = roles.read_order(self.time, _column(table, self.time, self.path), reader)
         settings["drop"] = [name for name in table.column_names if name in settings["drop"] and name != self.target]
         x = table.drop_columns([self.target, *settings["drop"]])
+        cells, names = Cells(x, reader, settings, notes), x.column_names
         return RawTable(
-            Cells(x, reader, settings, notes),
-            labels.y,
-            x.column_names,
-            self.target,
-            labels.classes,
-            groups,
-            order,
-            fixed,
-            kept + 1,
-            labels.kind,
-            labels.label_type,
+            cells, y, names, self.target, classes, groups, order, fixed, kept + 1, kind=kind, label_type=label_type
         )
 
     def read_test(self, path: Path, schema: Schema) -> tuple[Split, list[str]]:
@@ -203,7 +187,7 @@ class Table(TableData):
         """
         table, kept, notes = self._with_target(read_file(path, self.delimiter, self.encoding), path)
         reader = replace(self.reader, locate=lambda row: f"row {kept[row] + 1}")
-        y = encode_labels(self.target, table[self.target], schema.target, reader)
+        y = roles.encode_labels(self.target, table[self.target], schema.target, reader)
         x = self.encode(RawTable(Cells(table, reader, {}, notes), y, table.column_names), schema)
         return Split(x, encode_target(y, schema.target)), notes
 

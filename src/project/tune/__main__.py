@@ -1,33 +1,33 @@
-"""``python -m project.tune``: tries settings, and checks the best on fresh seeds against the untuned ones."""
+"""Tries settings within the ranges that a file gives, and keeps those with the lowest validation loss.
+
+A trial is several runs with different seeds, whose median counts; one that does badly is stopped early. The first trial
+is the untuned run. In the end the best found and the untuned settings are trained with fresh seeds and compared. In
+logs/tune/NAME best.yaml is a run's configuration, trials.csv has all trials, importance.png and history.png show them,
+and report.json says what was gained.
+
+All arguments of project.fit (see its --help) are taken too; they say what the untuned run is. Without arguments it
+does what configs/tune.yaml says, where the ranges are: copy it to tune other settings. With --jobs 1 the same seed
+gives the same trials.
+
+Example: python -m project.tune --data Wine --trials 20 --jobs 2
+"""
 
 import importlib.util
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from joblib import cpu_count
 
-from project.cli import CommandParser, Request, help_text, next_command, run_command, shown
-from project.config import Config, Layer, make_model, make_table, read_layer
-from project.errors import UsageError
-from project.many.one_of_many import said
-from project.tune.search import ranges
-from project.tune.settings import read_settings
+from project.cli import CommandParser, help_text, next_command, run_command, shown
+from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, read_layer
+from project.errors import UsageError, nearest
+from project.run_folder import alone, create_folder
 
-DESCRIPTION = """\
-Tries settings within the ranges that a file gives, and keeps those with the lowest validation loss. A trial is several
-runs with different seeds, whose median counts; one that does badly is stopped early. The first trial has the untuned
-settings, where they lie in the ranges. In the end the best found and the untuned default are trained with fresh seeds
-and compared. In logs/tune/NAME best.yaml is a run's configuration, trials.csv has all trials, importance.png and
-history.png show them, and report.json says what was gained.
-
-All arguments of project.fit (see its --help) are taken too; they say what the untuned run is. Without arguments it
-does what configs/tune.yaml says, where the ranges are: copy it to tune other settings.
-
-Example: python -m project.tune --data Wine --trials 20 --jobs 2
-"""
+SETTINGS = ("trials", "seeds", "fresh_seeds", "prune_after", "search")
+"""What stands below ``tune`` in a file."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -35,23 +35,17 @@ def main(args: Sequence[str] | None = None) -> int:
     return run_command(_main, args)
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("project.tune", DESCRIPTION)
+def _main(args: Sequence[str]) -> int:
+    parser = CommandParser("project.tune", __doc__ or "")
     parser.usage = "%(prog)s [--config FILE]... [--trials N] [--seeds N] [--jobs N] [any argument of project.fit]"
-    at_once = "trials at the same time, each in a process [all cores]; with 1, the same seed gives the same trials"
-    storage = "an Optuna URL; machines with the same one and the same --name share the trials [study.db in the folder]"
-    again = "go on with a tuning that was stopped; --trials N makes more of them"
+    storage = "a database, as Optuna names it; machines with the same one and the same --name share the trials"
     parser.add_argument("--trials", metavar="N", type=int, help="configurations to try [30]")
     parser.add_argument("--seeds", metavar="N", type=int, help="runs of each of them [3]")
-    parser.add_argument("--jobs", metavar="N", type=int, help=at_once)
+    parser.add_argument("--jobs", metavar="N", type=int, default=cpu_count(), help="trials at once [all cores]")
     parser.add_argument("--name", metavar="NAME", help="the folder in logs/tune, and the study's name [data and model]")
     parser.add_argument("--storage", metavar="URL", help=storage)
-    parser.add_argument("--resume", metavar="FOLDER", help=again)
-    return parser
-
-
-def _main(args: Sequence[str]) -> int:
-    options, request = _parser().parse_run(args)
+    parser.add_argument("--resume", metavar="FOLDER", type=Path, help="go on with a tuning that was stopped")
+    options, request = parser.parse_run(args)
     if request.help is not None:
         print(help_text(request), end="")
         return 0
@@ -59,61 +53,58 @@ def _main(args: Sequence[str]) -> int:
         raise UsageError("--print_config shows a single run: see the configuration with project.fit")
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("tuning needs optuna, which is not installed: pip install 'project[tune]'")
-    settings, search, config, corners = read_settings(*_layers(request, options))
+    from project.tune.search import check
+    from project.tune.tuning import Tuning, begin, tune
+
+    layers, folder = request.layers, options.resume
+    if folder is not None:
+        if options.name or options.seeds or any(layer.content for layer in layers):
+            raise UsageError("a tuning goes on as it began: beside --resume only --trials, --jobs, --storage may stand")
+        folder, layers = folder.resolve(), [read_layer(folder / "tune.yaml")]
+        if not options.storage and not (folder / "study.log").exists():
+            raise UsageError(f"{folder} has no study.log: give its --storage once more")
+    settings, config = _read(layers, {"trials": options.trials, "seeds": options.seeds})
     model, data = (config[section]["class_path"].rpartition(".")[2] for section in ("model", "data"))
     config["name"] = options.name or config["name"] or f"{data}-{model}"
-    rows = _check(config, corners, settings.seeds + settings.fresh_seeds)
-    print(f"Tuning {model} on {rows}; trials: {settings.trials}, seeds in each: {settings.seeds}")
-    print(f"Ranges: {', '.join(ranges(search))}")
-
-    from project.tune.tuning import tune  # which needs Optuna
-
-    folder = Path(options.resume).resolve() if options.resume else None
-    folder = tune(settings, search, config, folder, options.jobs or cpu_count())
+    names = check(config, settings["search"])
+    tuning = Tuning(config, folder or Path(), options.storage, **settings)
+    if options.storage:
+        begin(tuning)  # so that nothing is written if it cannot be used
+    tuning.folder = folder = folder or create_folder({**config, "experiment": "tune"})
+    (folder / "tune.yaml").write_text(yaml.safe_dump({"tune": settings, **config}, sort_keys=False), encoding="utf-8")
+    print(f"Tuning {model} on {data}; ranges: {', '.join(names)}")
+    print(f"If it is stopped, go on with: {next_command('project.tune --resume', folder)}")
+    with alone(folder):
+        tune(tuning, options.jobs)
     print(f"The tuning is in {shown(folder)}; next:")
     print(f"  {next_command('project.fit --config', folder / 'best.yaml')}   # train the best found")
-    print(f"  {next_command('tensorboard.main --logdir', folder)}   # look at all trials, under HParams")
+    print(f"  {next_command('tensorboard.main --logdir', folder)}   # look at all trials")
     return 0
 
 
-def _layers(request: Request, options: Namespace) -> tuple[list[Layer], dict[str, Any]]:
-    """The files and flags of a tuning; those with which it began, if it goes on."""
-    flags = {name: value for name in ("trials", "seeds", "storage") if (value := getattr(options, name)) is not None}
-    if not options.resume:
-        return request.layers, flags
-    if options.name or options.seeds or any(layer.content for layer in request.layers):
-        raise UsageError("a tuning goes on as it began: beside --resume only --trials, --jobs and --storage may stand")
-    path = Path(options.resume) / "tune.yaml"
-    if not path.is_file():
-        raise UsageError(f"{options.resume} is no tuning's folder: it has no tune.yaml")
-    layer = read_layer(path)
-    if ":***@" in str(layer.content.get("tune")) and not options.storage:
-        raise UsageError("the storage has a password, which is not kept: give --storage once more")
-    return [layer], flags
+def _read(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[dict[str, Any], Config]:
+    """How to tune, and the untuned configuration.
 
-
-def _check(config: Config, corners: Sequence[Config], num_seeds: int) -> str:
-    """Reads the data, and makes all that the ends of the ranges lead to, before anything is trained or written.
-
-    Returns:
-        Words for the training rows.
+    The ranges of ``configs/tune.yaml`` are for the classes that stand there: those of another class are left out.
     """
-    data, trainer = make_table(config), config["trainer"]
-    if trainer["enable_checkpointing"] is False or trainer["fast_dev_run"]:
-        raise UsageError("tuning tests the best checkpoint: leave trainer.enable_checkpointing and fast_dev_run alone")
-    data.setup()
-    if not len(data.splits["val"].x) or trainer["limit_val_batches"] == 0:
-        raise UsageError("tuning compares validation losses, and there are no validation rows: see data.val_fraction")
-    make_model(config, data)
-    make_table({**config, "seed": config["seed"] + num_seeds - 1})  # refuses seeds that are too large
-    for corner in corners:
-        try:
-            make_table(corner)
-            make_model(corner, data)
-        except Exception as error:  # a class of the user's may raise any
-            raise UsageError(f"tune.search: {said(error)}") from error
-    title = data.title
-    return f"{len(data.splits['train'].x):,} rows of {title}"
+    base = read_layer(ROOT / "configs" / "tune.yaml")
+    settings = base.content.pop("tune")
+    usual, search = combine([], base), settings["search"]
+    flags = {name: value for name, value in flags.items() if value is not None}
+    for layer in (*layers, Layer({"tune": flags}, COMMAND_LINE)):
+        own = layer.content.pop("tune", None) or {}
+        for name in own.keys() - SETTINGS:
+            raise UsageError(f"{layer.source}: 'tune.{name}' is not accepted; {nearest(name, SETTINGS)}")
+        settings |= own
+    for name in SETTINGS[:4]:
+        count = settings[name]
+        if not (isinstance(count, int) and count > 0) and not (name == "prune_after" and count is None):
+            raise UsageError(f"tune.{name} must be 1 or more, not {count!r}")
+    config = combine(layers, base)
+    for name in ("model", "optimizer", "scheduler"):
+        if (config[name] or {}).get("class_path") != (usual[name] or {}).get("class_path"):
+            search.pop(name, None)
+    return settings, config
 
 
 if __name__ == "__main__":

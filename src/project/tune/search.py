@@ -1,141 +1,132 @@
 """What is searched: ranges that stand where a run's configuration has its settings."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from project.config import Config, Layer, combine, inside, parts_of
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import BaseTrial
+
+from project.config import SECTIONS, Config, Layer, combine, flatten, inside, make_model, make_table
 from project.errors import UsageError
+from project.many.one_of_many import said
+
+MEASURE = ("seed", "model.class_weights", "trainer.limit_val_batches")
+"""Settings that decide what loss/val measures: where they differ, two losses cannot be compared."""
+TUNABLE = ("data.batch_size", "data.categorical", "data.numeric", "data.drop", "data.min_count")
+"""The settings of the data that do not."""
+
+Range = CategoricalDistribution | FloatDistribution | IntDistribution
+"""What Optuna draws from: numbers, or the labels of choices."""
 
 
-@dataclass(frozen=True)
-class Range:
-    """All numbers from one to another, or all whole ones if both ends are whole.
+def fill(search: Any, pick: Callable[[str, Range], Any], name: str = "") -> Any:
+    """Puts values in the places of all ranges: of ``low`` and ``high``, ``choices``, and lists of classes.
 
-    Attributes:
-        low: The lowest one.
-        high: The highest one.
-        log: Whether each factor counts the same, rather than each difference.
-        step: The distance from one number to the next; None for any.
+    Args:
+        search: A part of a configuration, with ranges in place of some values.
+        pick: Gives a number of a range, or the label of a choice, from its name and itself.
+        name: Its name on the command line; what is tuned in one of several classes is ``optimizer.Adam.lr``.
+
+    Raises:
+        UsageError: If a range cannot be.
     """
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = None
-
-    @property
-    def ends(self) -> list[Any]:
-        """Both ends."""
-        return [self.low, self.high]
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value is one of these numbers."""
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-            return False
-        return self.low <= value <= self.high and (self.step is None or not rest_of_steps(value, self.low, self.step))
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Some values by their labels in the study; a class may have ranges of its own."""
-
-    values: Mapping[Any, Any]
-
-    @property
-    def ends(self) -> list[Any]:
-        """All labels."""
-        return list(self.values)
-
-
-Search = dict[str, Any]
-"""A part of a configuration, with `Range` and `Choices` in the place of some values."""
-
-Pick = Callable[[str, Range | Choices], Any]
-"""Gives a number of a `Range`, or a label of `Choices`, from its name."""
-
-
-def ranges(search: Any, name: str = "") -> dict[str, Range | Choices]:
-    """All ranges by their names, which are those of the command line, or begin with the class that is chosen."""
-    found: dict[str, Range | Choices] = {}
-    if isinstance(search, Range | Choices):
-        found[name] = search
-        parts = [(str(label), value) for label, value in search.values.items()] if isinstance(search, Choices) else []
-    else:
-        parts = parts_of(search, name)
-    for inner, part in parts:
-        for key, value in ranges(part, inner).items():
-            if key in found:
-                raise UsageError(f"tune.search: two ranges are called {key}: give one of the classes another label")
-            found[key] = value
-    return found
-
-
-def fill(search: Any, pick: Pick, name: str = "") -> Any:
-    """Puts values in the places of all ranges."""
-    if isinstance(search, Range):
-        return pick(name, search)
-    if isinstance(search, Choices):
-        label = pick(name, search)
-        return fill(search.values[label], pick, str(label))
-    filled = [fill(part, pick, inner) for inner, part in parts_of(search, name)]
+    if isinstance(search, list) and name in SECTIONS:
+        search = {"choices": [{"class_path": spec} if isinstance(spec, str) else spec for spec in search]}
+    if isinstance(search, dict) and search.keys() & {"low", "high", "choices"}:
+        choices, found = _read(search, name)
+        picked = pick(name, found)
+        return fill(choices[picked], pick, f"{name}.{picked}") if choices else picked
     if isinstance(search, dict):
-        return dict(zip(search, filled, strict=True))
-    return filled if isinstance(search, list) else search
+        return {key: fill(part, pick, inside(name, key)) for key, part in search.items()}
+    if isinstance(search, list):
+        return [fill(part, pick, f"{name}[{i}]") for i, part in enumerate(search)]
+    return search
 
 
-def corners(search: Search) -> Iterator[Search]:
-    """Each section by itself, as often as it takes for every end of a range and every choice to be there."""
-    for section, node in search.items():
-        for choice in node.values.values() if isinstance(node, Choices) else [node]:
-            for i in range(max((len(found.ends) for found in ranges(choice).values()), default=1)):
-                yield {section: fill(choice, partial(_end, i))}
+def _read(spec: dict[str, Any], name: str) -> tuple[dict[Any, Any], Range]:
+    """The choices by their labels, if there are any, and what Optuna draws from."""
+    try:
+        if "choices" in spec:
+            choices = {_label(choice): choice for choice in spec["choices"]}
+            if not isinstance(spec["choices"], list) or len(choices) < len(spec["choices"]):
+                raise ValueError(f"choices must be a list of different values, not {spec['choices']!r}")
+            return choices, CategoricalDistribution(**{**spec, "choices": list(choices)})
+        # YAML takes 1e-4 for a text.
+        numbers: dict[str, Any] = {key: float(n) if isinstance(n, str) else n for key, n in spec.items()}
+        whole = all(isinstance(number, int) for number in numbers.values())
+        return {}, IntDistribution(**numbers) if whole else FloatDistribution(**numbers)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"tune.search: {name}: {error}") from error
 
 
-def _end(number: int, _: str, found: Range | Choices) -> Any:
-    return found.ends[min(number, len(found.ends) - 1)]
+def _label(choice: Any) -> Any:
+    if isinstance(choice, dict) and "class_path" in choice:
+        return str(choice["class_path"]).rpartition(".")[2]
+    return choice if isinstance(choice, str | bool | int | float) else json.dumps(choice, default=str)
 
 
-def configure(config: Config, sample: Config, source: str = "tune.search") -> Config:
-    """Lays a search with its ranges filled over the untuned configuration of a run."""
-    parts = {name: config[name] for name in sample}  # to check all the others each time would be slow
-    combined = combine([Layer(parts, source), Layer(sample, source)], Layer({}, source))
-    return config | {name: combined[name] for name in sample}
+def suggest(trial: BaseTrial, name: str, found: Range) -> Any:
+    """What a trial draws from a range, or has drawn."""
+    if isinstance(found, CategoricalDistribution):
+        return trial.suggest_categorical(name, found.choices)
+    if isinstance(found, IntDistribution):
+        return trial.suggest_int(name, found.low, found.high, step=found.step, log=found.log)
+    return trial.suggest_float(name, found.low, found.high, step=found.step, log=found.log)
 
 
-def untuned_values(search: Any, config: Any, name: str = "") -> dict[str, Any]:
-    """The untuned configuration as a trial would have it: such of its values as lie in their ranges."""
-    if isinstance(search, Range):
-        return {name: config} if search.holds(config) else {}
-    if isinstance(search, Choices):
-        if equal := [label for label, choice in search.values.items() if choice == config]:
-            return {name: equal[0]}
-        same = {
-            label: {name: label} | untuned_values(choice, config, str(label))
-            for label, choice in search.values.items()
-            if isinstance(choice, dict) and isinstance(config, dict) and short_class(choice) == short_class(config)
-        }
-        return max(same.values(), key=len, default={})
-    if isinstance(search, list) and isinstance(config, list):
-        parts = [
-            untuned_values(part, value, f"{name}[{i}]")
-            for i, (part, value) in enumerate(zip(search, config, strict=False))
-        ]
-    elif isinstance(search, dict) and isinstance(config, dict):
-        parts = [untuned_values(part, config.get(key), inside(name, key)) for key, part in search.items()]
-    else:
-        return {}
-    return {key: value for part in parts for key, value in part.items()}
+def corners(search: Config) -> tuple[list[Config], list[str]]:
+    """Samples in which every end of a range and every choice is there at least once, and the names of all ranges."""
+    samples: list[Config] = []
+    lengths: dict[str, int] = {}
+    while len(samples) < 2 * max([1, *lengths.values()]):
+        samples += [fill(search, partial(_corner, len(samples) // 2, end, lengths)) for end in ("low", "high")]
+    return samples, list(lengths)
 
 
-def short_class(spec: dict[str, Any]) -> str:
-    """The name of a class without its module."""
-    return str(spec.get("class_path")).rpartition(".")[2]
+def _corner(number: int, end: str, lengths: dict[str, int], name: str, found: Range) -> Any:
+    choices = found.choices if isinstance(found, CategoricalDistribution) else ()
+    lengths[name] = len(choices)
+    return choices[number % len(choices)] if choices else getattr(found, end)
 
 
-def rest_of_steps(value: float, low: float, step: float) -> Decimal:
-    """What is left where steps from the lowest number do not meet another one."""
-    return (Decimal(str(value)) - Decimal(str(low))) % Decimal(str(step))
+def configure(config: Config, sample: Config) -> Config:
+    """Lays a search with its ranges filled over the untuned configuration of a run.
+
+    Raises:
+        UsageError: If a setting cannot be, or makes losses that cannot be compared.
+    """
+    tuned = combine([Layer(config, "tune.search"), Layer(sample, "tune.search")])
+    old, new = flatten(config), flatten(tuned)
+    for name in {**old, **new}:
+        measures = name in MEASURE or (name.partition(".")[0] == "data" and name not in TUNABLE)
+        if measures and old.get(name) != new.get(name):
+            raise UsageError(f"tune.search: {name} decides what loss/val measures, so it cannot be tuned")
+    return tuned
+
+
+def check(config: Config, search: Any) -> list[str]:
+    """Reads the data, and makes all that the ends of the ranges lead to, before anything is trained or written.
+
+    Returns:
+        The names of all ranges.
+
+    Raises:
+        UsageError: If a range cannot be, or there is none.
+    """
+    data = make_table(config)
+    data.setup()
+    if not len(data.splits["val"].x) or config["trainer"]["limit_val_batches"] == 0:
+        raise UsageError("tuning compares validation losses, and there are no validation rows: see data.val_fraction")
+    samples, names = corners(search)
+    for sample in ({}, *samples):
+        try:
+            corner = configure(config, sample)
+            make_table(corner)
+            make_model(corner, data)
+        except Exception as error:  # a class of the user's may raise any
+            raise UsageError(f"tune.search: {said(error).removeprefix('tune.search: ')}") from error
+    if not names:
+        raise UsageError("tune.search: there is nothing to tune: no setting has a range")
+    return names

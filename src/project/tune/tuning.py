@@ -1,167 +1,210 @@
-"""A whole tuning: all trials, the best of them, and what it is worth."""
+"""A whole tuning: Optuna's study of all trials, and the runs that say what the best of them is worth."""
 
-import shutil
-import socket
-import sys
+import math
+import statistics
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+import warnings
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import optuna
 import yaml
-from optuna.study import Study
-from optuna.trial import FrozenTrial
-from sqlalchemy.engine import URL
+from lightning.pytorch import Callback, LightningModule, Trainer
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import BaseTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
-from project.cli import next_command
-from project.config import Config
+from project.config import PLACE, Config, flatten
+from project.errors import UsageError
 from project.many.jobs import run_all
-from project.report import write_report
-from project.run_folder import alone, create_folder, written_whole
-from project.tune.report import (
-    compare_scores,
-    conclusions,
-    history_figure,
-    importance_figure,
-    print_comparison,
-    write_trials,
-)
-from project.tune.search import Search, configure, fill, ranges, untuned_values
-from project.tune.settings import Settings
-from project.tune.study import counted, open_study, outcome, repeat_killed, shown_url
-from project.tune.worker import Plan, run_fresh, run_trial, write_trial
+from project.many.one_of_many import run_one
+from project.tune.report import report, write_trials
+from project.tune.search import configure, fill, suggest
 
-PLAN = "tune.yaml"
-"""The file in a tuning's folder with all that it was asked to do."""
-UNBEATEN = "Tuning gained nothing: no trial did better than the untuned settings."
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""The states of trials that count; one that was interrupted is drawn anew."""
 
 
-def tune(settings: Settings, search: Search, config: Config, folder: Path | None = None, jobs: int = 1) -> Path:
-    """Makes all trials that are missing, compares the best found with the default, and writes and prints the outcome.
+@dataclass
+class Tuning:
+    """What is to be tried, and how.
+
+    Attributes:
+        config: The untuned configuration; its ``name`` is the study's.
+        folder: Where all that is found is written.
+        storage: The study's place as an Optuna URL; None for a file in the folder.
+        search: Ranges, in the places of the run's own settings.
+        trials: How many configurations are tried.
+        seeds: Runs of each of them; the median of their lowest ``loss/val`` counts.
+        fresh_seeds: Runs of the best and of the untuned configuration at the end, with seeds that no trial has used.
+        prune_after: Epochs after which a trial is stopped if its first run is worse than half of those before it were
+            by then; None lets all of them end.
+        token: Differs between commands: each reads the data once.
+    """
+
+    config: Config
+    folder: Path
+    storage: str | None
+    search: dict[str, Any]
+    trials: int
+    seeds: int
+    fresh_seeds: int
+    prune_after: int | None
+    token: float = field(default_factory=time.time)
+
+
+def tune(tuning: Tuning, jobs: int = 1) -> None:
+    """Makes the trials that are missing, compares the best with the untuned run, and writes and prints what was gained.
 
     Args:
-        settings: How to tune.
-        search: The ranges.
-        config: The untuned configuration; its ``name`` is that of the study.
-        folder: A tuning that was stopped, or None for a new one.
+        tuning: What to try, and how.
         jobs: Trials at the same time; with one, the trials depend on the seed alone.
-
-    Returns:
-        The tuning's folder.
 
     Raises:
         UsageError: If the study was made for other settings.
         OSError: If the storage cannot be reached.
         ValueError: If no trial comes to its end.
     """
-    asked = {"tune": {name: getattr(settings, name) for name in ("search", "seeds", "prune_after")}, **config}
-    opened = partial(open_study, name=config["name"], seed=config["seed"], prune_after=settings.prune_after, plan=asked)
-    if settings.storage:
-        with opened(settings.storage):
-            pass  # so that nothing is written if it cannot be used
-    if folder is None:
-        folder = create_folder({**config, "experiment": "tune"})
-    with alone(folder):
-        _write_plan(folder, settings, config)
-        return _tune(settings, search, config, folder, jobs, opened)
+    study = begin(tuning)
+    _all(run_trial, [(tuning, i) for i in range(len(study.get_trials(states=ENDED)), tuning.trials)], jobs, "trials")
+    trials = study.get_trials(states=ENDED)
+    write_trials(tuning.folder / "trials.csv", trials)
+    if all(trial.state is TrialState.PRUNED for trial in trials):
+        raise ValueError(f"no trial has come to its end; the first one: {trials[0].user_attrs['message']}")
+    found = _configure(tuning, study.best_trial)
+    text = f"# Trial {study.best_trial.number}: the median of its lowest loss/val is {study.best_value:.4g}.\n"
+    text += yaml.safe_dump({**found, "name": None, "experiment": None}, sort_keys=False)
+    (tuning.folder / "best.yaml").write_text(text, encoding="utf-8")
+    first = tuning.config["seed"] + tuning.seeds
+    runs = [
+        (tuning.folder / f"{label}-seed{seed}", {**config, "seed": seed}, tuning.token)
+        for label, config in (("best", found), ("default", tuning.config))
+        for seed in range(first, first + tuning.fresh_seeds)
+    ]
+    reports = _all(run_one, runs if found != tuning.config else [], jobs, "fresh seeds")
+    report(study, trials, reports[: tuning.fresh_seeds], reports[tuning.fresh_seeds :], tuning.folder)
 
 
-def _tune(
-    settings: Settings, search: Search, config: Config, folder: Path, jobs: int, opened: Callable[[str], Any]
-) -> Path:
-    for path in folder.glob(".trial-*"):
-        shutil.rmtree(path)  # of a run that was killed
-    url, by = settings.storage or _database(folder), f"{socket.gethostname()}:{folder.resolve()}"
-    seeds = range(config["seed"], config["seed"] + settings.seeds)
-    own = settings.prune_after, folder, url, config["name"], by, time.time()
-    plan = Plan(config, search, settings.trials, seeds, *own)
-    with opened(url) as study:
-        if not study.get_trials(deepcopy=False):
-            study.enqueue_trial(untuned_values(search, config))  # the first one to beat
-        repeat_killed(study, by if settings.storage else None)
-        try:
-            _make_trials(study, plan, jobs)
-            trials = counted(study)
-            best = _write_trials(study, plan, trials)
-            found = _config(plan, best)
-            _write_best(folder / "best.yaml", found, best, len(seeds))
-            fresh = range(seeds.stop, seeds.stop + settings.fresh_seeds)
-            is_new = found != config
-            reports = _judge({"best": found, "default": config}, fresh, plan, jobs) if is_new else {}
-        except (KeyboardInterrupt, SystemExit, OSError):
-            print(f"go on with: {next_command('project.tune --resume', folder)}", file=sys.stderr)
-            raise
-    outcomes = Counter(map(outcome, trials))
-    scores = compare_scores(**reports) if is_new else []
-    sentences = conclusions(scores, **reports) if is_new else [UNBEATEN]
-    facts = {"trials": outcomes, "best_trial": best.number, "loss": best.value, "losses": best.user_attrs["losses"]}
-    compared = [{**s._asdict(), "difference": s.difference and s.difference._asdict()} for s in scores]
-    write_report(folder / "report.json", {**facts, "fresh_seeds": list(fresh), "scores": compared, "words": sentences})
-    print(f"{outcomes.total()} trials: {', '.join(f'{count} {name}' for name, count in outcomes.items())}")
-    if outcomes["running"]:
-        print(f"To take in those that still run elsewhere: {next_command('project.tune --resume', folder)}")
-    print_comparison(scores, found, config)
-    print("\n".join(sentences))
-    return folder
+def _all(function: Any, todo: list[tuple[Any, ...]], jobs: int, what: str) -> list[Any]:
+    return list(tqdm(run_all(function, todo, jobs), what, len(todo), disable=None, leave=False))
 
 
-def _write_plan(folder: Path, settings: Settings, config: Config) -> None:
-    """Writes ``tune.yaml``, with which a tuning goes on or is repeated; a password in the storage's URL is left out."""
-    plan = {"tune": {**vars(settings), "storage": settings.storage and shown_url(settings.storage)}, **config}
-    name = " --name NEW" if settings.storage else ""
-    again = f"# Repeat this tuning with: python -m project.tune --config {PLAN}{name}\n"
-    with written_whole(folder / PLAN, force=True) as path:
-        path.write_text(again + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+def open_study(tuning: Tuning, index: int = 0) -> optuna.Study:
+    """Opens the tuning's study, or makes it.
+
+    Args:
+        tuning: The tuning.
+        index: The number of the trial to be drawn: with the seed it decides what Optuna draws, unless other machines
+            draw, too.
+
+    Raises:
+        OSError: If the storage cannot be reached.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    seed = None if tuning.storage else (tuning.config["seed"] * 1_000_003 + index) % 2**32
+    warnings.filterwarnings("ignore", "Argument ``group``", optuna.exceptions.ExperimentalWarning)
+    sampler = optuna.samplers.TPESampler(seed=seed, group=True)  # the ranges of a class are drawn together
+    # A trial is compared with others where five of them have got as far.
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_min_trials=5)
+    storage = tuning.storage or optuna.storages.JournalStorage(JournalFileBackend(str(tuning.folder / "study.log")))
+    try:
+        return optuna.create_study(
+            storage=storage, sampler=sampler, pruner=pruner, study_name=tuning.config["name"], load_if_exists=True
+        )
+    except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+        raise OSError(f"the storage cannot be reached: {getattr(error, 'orig', error)}") from error
 
 
-def _database(folder: Path) -> str:
-    return URL.create("sqlite", database=str(folder / "study.db")).render_as_string()
+def begin(tuning: Tuning) -> optuna.Study:
+    """Opens the tuning's study, or makes it, with the untuned run as the first one to beat.
+
+    Raises:
+        UsageError: If the study was made for other settings.
+        OSError: If the storage cannot be reached.
+    """
+    study = open_study(tuning)
+    settings = flatten({**tuning.config, "tune": {"seeds": tuning.seeds, "search": tuning.search}})
+    settings = {name: value for name, value in settings.items() if name not in (*PLACE, "data.path")}
+    made_for = study.user_attrs.get("settings", {} if study.get_trials() else settings)
+    for name in [name for name in {**settings, **made_for} if settings.get(name) != made_for.get(name)]:
+        raise UsageError(f"the study '{study.study_name}' was made for another {name}: another --name makes a new one")
+    study.set_user_attr("settings", settings)
+    if tuning.storage is None:
+        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)  # it was killed
+    trials = study.get_trials(states=(*ENDED, TrialState.WAITING, TrialState.RUNNING))
+    if not any("untuned" in trial.user_attrs for trial in trials):
+        study.enqueue_trial({}, user_attrs={"untuned": True})
+    return study
 
 
-def _make_trials(study: Study, plan: Plan, jobs: int) -> None:
-    done = len(counted(study))
-    todo = [(plan,)] * max(0, plan.trials - done)
-    with tqdm(total=plan.trials, initial=done, unit="trial", disable=None, leave=False) as bar:
-        for _ in run_all(run_trial, todo, jobs, ordered=False):
-            bar.update(len(counted(study)) - bar.n)
+def run_trial(tuning: Tuning, index: int) -> None:
+    """Makes one trial, unless other machines have made enough."""
+    study = open_study(tuning, index)
+    if len(study.get_trials(deepcopy=False, states=ENDED)) < tuning.trials:
+        study.optimize(partial(_objective, tuning), n_trials=1)
 
 
-def _write_trials(study: Study, plan: Plan, trials: Sequence[FrozenTrial]) -> FrozenTrial:
-    """Writes the table and the pictures of all trials that have ended; returns the one with the lowest loss."""
-    ended = [trial for trial in trials if trial.state.is_finished()]
-    for trial in [t for t in ended if outcome(t) != "failed"]:
-        if not (plan.folder / f"trial-{trial.number}").exists():  # another machine made it
-            write_trial(trial, _config(plan, trial), plan.folder)
-    complete = [(trial.value, trial.number, trial) for trial in ended if outcome(trial) == "complete"]
-    write_trials(plan.folder / "trials.csv", ended, list(ranges(plan.search)))
-    if not complete:
-        message = next((t.user_attrs["message"] for t in ended if "message" in t.user_attrs), "others still run")
-        raise ValueError(f"no trial has come to its end; the first one: {message}")
-    history_figure(ended).savefig(plan.folder / "history.png")
-    if (figure := importance_figure(study)) is not None:
-        figure.savefig(plan.folder / "importance.png")
-    return min(complete)[2]
+def _objective(tuning: Tuning, trial: optuna.Trial) -> float:
+    """The median of the lowest ``loss/val`` of several runs with different seeds."""
+    config = _configure(tuning, trial)
+    # Nothing is chosen by the test rows, and no loss depends on checkpoints, which take a third of the time; but a
+    # callback of the user's may want them.
+    keep = "Checkpoint" in str(config["trainer"]["callbacks"])
+    changed = {"limit_test_batches": 0, "enable_checkpointing": keep, "num_sanity_val_steps": 0}
+    config = {**config, "trainer": {**config["trainer"], **changed}}
+    losses: list[float] = []
+    for seed in range(config["seed"], config["seed"] + tuning.seeds):
+        watch = Watch(None if losses else trial, tuning.prune_after)
+        path = tuning.folder / f"trial-{trial.number}" / f"seed{seed}"
+        run = run_one(path, {**config, "seed": seed}, tuning.token, callbacks=[watch])
+        if "message" in run:
+            trial.set_user_attr("outcome", run["status"])
+            trial.set_user_attr("message", run["message"])
+        if watch.pruned or "message" in run:
+            raise optuna.TrialPruned  # from which Optuna learns, so that it leaves a region where losses diverge
+        losses.append(watch.lowest)
+        trial.set_user_attr("losses", losses)
+    return statistics.median(losses)
 
 
-def _config(plan: Plan, trial: FrozenTrial) -> Config:
-    return configure(plan.config, fill(plan.search, lambda name, _: trial.params[name]))
+def _configure(tuning: Tuning, trial: BaseTrial) -> Config:
+    """The configuration of a trial, whose values are drawn if it is under way; that of the first one is untuned."""
+    if "untuned" in trial.user_attrs:
+        return tuning.config
+    return configure(tuning.config, fill(tuning.search, partial(suggest, trial)))
 
 
-def _write_best(path: Path, config: Config, trial: FrozenTrial, num_seeds: int) -> None:
-    """Writes the best configuration, which begins with the first of the trial's seeds."""
-    text = f"# Trial {trial.number}: the median of the lowest loss/val of {num_seeds} seeds is {trial.value:.4g}.\n"
-    text += f"# Train it with: python -m project.fit --config {path.name}\n"
-    plain = {**config, "name": None, "experiment": None}
-    path.write_text(text + yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+class Watch(Callback):
+    """Follows a run's validation loss, and ends a run whose loss is higher than half of the others had by then.
 
+    It asks after more and more epochs, for a storage may be slow.
 
-def _judge(configs: dict[str, Config], seeds: Sequence[int], plan: Plan, jobs: int) -> dict[str, list[dict[str, Any]]]:
-    """Trains each configuration with fresh seeds; returns the reports."""
-    runs = [(label, {**c, "seed": seed}, plan.folder, plan.token) for label, c in configs.items() for seed in seeds]
-    reports: dict[str, list[dict[str, Any]]] = {label: [] for label in configs}
-    for label, report in tqdm(run_all(run_fresh, runs, jobs), "fresh seeds", len(runs), leave=False, disable=None):
-        reports[label].append(report)
-    return reports
+    Args:
+        trial: The trial under way; None never asks.
+        first: The epoch after which it asks first; None never asks.
+
+    Attributes:
+        lowest: The lowest validation loss.
+        pruned: Whether the run was ended.
+    """
+
+    def __init__(self, trial: optuna.Trial | None, first: int | None) -> None:
+        self.trial = trial
+        self.next = first
+        self.epochs = 0
+        self.lowest = math.inf
+        self.pruned = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keeps the lowest loss, and asks whether to go on."""
+        self.epochs += 1
+        self.lowest = min(self.lowest, float(trainer.callback_metrics["loss/val"]))
+        if self.trial is not None and self.epochs == self.next:
+            self.next = max(self.epochs + 1, math.ceil(1.2 * self.epochs))
+            self.trial.report(self.lowest, self.epochs)
+            self.pruned = self.trial.should_prune()
+            trainer.should_stop = trainer.should_stop or self.pruned
