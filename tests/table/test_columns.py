@@ -201,6 +201,11 @@ def test_numeric_overrules(cells: list[str], tmp_path: Path) -> None:
     assert [column.name for column in table.schema.columns] == ["x", "other"]
 
 
+def test_numeric_takes_truth_as_numbers(tmp_path: Path) -> None:
+    table = read(tmp_path, pa.array([True, False] * 6), file="t.parquet", numeric="x")
+    assert find(table) == Finding("x", "number", 0, 2)
+
+
 @pytest.mark.parametrize("wanted", ["x", ["x"], "x,z", ["z", "x"]], ids=str)
 def test_drop_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     columns = {"x": SHUFFLED, "z": SHUFFLED, **OTHER}

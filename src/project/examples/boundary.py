@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.figure import Figure
 
 from project.confusion import plain
 from project.models import TableModel
@@ -29,6 +28,8 @@ class DecisionBoundary(Callback):
         """Draws."""
         if not isinstance(trainer.logger, TensorBoardLogger) or not isinstance(pl_module, TableModel):
             return
+        from matplotlib.figure import Figure  # not before it is needed
+
         x, y = trainer.datamodule.splits["test"]  # type: ignore[attr-defined]  # set by its connectors
         (left, bottom), (right, top) = x.min(0).values - 0.5, x.max(0).values + 0.5
         grid = torch.cartesian_prod(torch.linspace(left, right, 200), torch.linspace(bottom, top, 200))

@@ -97,8 +97,9 @@ class ColumnLearner:
             raise ValueError(f"column '{name}' holds {cells.type}, which cannot be used: leave it out with --data.drop")
         if name in self.categorical:
             return self._category(name, *self._names(cells))
-        if name in self.numeric or is_number(cells.type) or pa.types.is_boolean(cells.type):
-            return self._number(name, self.reader.numbers(name, cells), boolean=pa.types.is_boolean(cells.type))
+        boolean = pa.types.is_boolean(cells.type) and name not in self.numeric
+        if name in self.numeric or is_number(cells.type) or boolean:
+            return self._number(name, self.reader.numbers(name, cells), boolean)
         if pa.types.is_temporal(cells.type) and not pa.types.is_time(cells.type):
             return self._date(name, cells, "iso")
         if is_text(cells.type) and (values := self.reader.parse_numbers(cells)) is not None:
