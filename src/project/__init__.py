@@ -6,14 +6,14 @@ export, such as `Predictor` of `project.predict`. Each is imported when it is fi
 """
 
 import importlib
-import pkgutil
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    packages = [module.name for module in pkgutil.iter_modules(__path__) if module.ispkg]
-    for place in ["api", *packages] if not name.startswith("_") else []:
-        module = importlib.import_module(f"{__name__}.{place}")
+    from project.classes import features
+
+    for place in [f"{__name__}.api", *features(name)] if not name.startswith("_") else []:
+        module = importlib.import_module(place)
         if name in getattr(module, "__all__", ()):
             return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
