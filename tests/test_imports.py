@@ -132,6 +132,14 @@ def test_what_is_imported_is_installed_with_it(place: str) -> None:
     assert [name for name in others if not packages & set(map(canonicalize_name, homes[name]))] == []
 
 
+def test_a_run_loads_no_feature() -> None:
+    program = "import sys\nimport project.fit\nproject.fit.main(['--print_config'])\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "project.fit" in loaded
+    assert [name for name in loaded if name.startswith("project.") and name.split(".")[1] in FEATURES] == []
+
+
 def test_an_import_changes_nothing() -> None:
     """The modules are loaded a second time, for the libraries may change what they like when they are loaded."""
     program = """
