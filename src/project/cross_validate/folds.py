@@ -1,18 +1,18 @@
-"""What a cross-validation says at the end: mean scores over all folds, and the predictions of all tested rows."""
+"""The folds: which rows each of them tests, the run of one, and the predictions of all tested rows."""
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from project.config import Config
-from project.data import TableData
-from project.models import TableModel, predictions
-from project.report import Spread
-from project.schema import Target
+from project.config import Config, make_table
+from project.errors import Diverged, UsageError
+from project.fit import fit, prepare
+from project.models import predict_encoded
 
 
 class Fold(NamedTuple):
@@ -35,57 +35,90 @@ class Fold(NamedTuple):
     y: NDArray[Any]
 
 
-class Tested(NamedTuple):
-    """What the run of one fold gives.
+def draw_folds(config: Config, num_folds: int, repeats: int) -> tuple[list[Fold], Sequence[str] | None]:
+    """Draws all folds; what cannot be read or cut into folds is told here, before anything is trained or written.
 
-    Attributes:
-        outputs: The tested rows' probabilities, ``(tested, classes)``, or numbers in the target's unit, ``(tested,)``.
-        target: The target.
-        report: What the run's ``report.json`` says.
+    Returns:
+        The folds, and the classes' names; None if the target is a number.
+
+    Raises:
+        UsageError: If the configuration does not go with folds.
+        ValueError: If the data cannot be used, or a fold cannot be made.
     """
+    settings = config["data"]["init_args"]
+    if "num_folds" not in settings:
+        raise UsageError(f"data: {config['data']['class_path']} cannot be cut into folds, for it takes no num_folds")
+    if settings["num_folds"] is not None:
+        raise UsageError("data.num_folds is set here for each fold: leave it out and say --folds")
+    if repeats > 1 and not settings["shuffle"]:
+        raise UsageError("without data.shuffle every repeat has the same folds: leave out --repeats, or set it to true")
+    folds = []
+    for repeat in range(repeats):
+        for number in range(num_folds):
+            drawn = {**settings, "num_folds": num_folds, "fold": number, "seed": settings["seed"] + repeat}
+            changed = {**config, "data": {**config["data"], "init_args": drawn}}
+            if number == 0:  # the folds of a repeat share a table
+                data = make_table(changed)
+                table = data.read()
+                numbers = np.arange(1, len(table.y) + 1) if table.numbers is None else table.numbers
+            data.fold = number
+            name = f"repeat-{repeat + 1}-fold-{number + 1}" if repeats > 1 else f"fold-{number + 1}"
+            try:
+                rows = data.draw_splits(table)["test"]
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+            folds.append(Fold(repeat + 1, number + 1, name, changed, numbers[rows], table.y[rows]))
+    data = make_table(folds[0].config)
+    data.setup()
+    data.describe()
+    return folds, data.schema.target.classes
 
-    outputs: NDArray[np.float64]
-    target: Target
-    report: dict[str, Any]
 
-
-@torch.no_grad()
-def predict_test(model: TableModel, data: TableData) -> NDArray[np.float64]:
-    """Predicts the test rows, as `Tested.outputs` has it."""
-    model.eval()
-    batches = [model(x.to(model.device).to(model.dtype)).cpu().double() for x, _ in data.loader("test")]
-    return np.asarray(predictions(torch.cat(batches), model.schema.target).numpy())
-
-
-def predictions_table(folds: Sequence[Fold], results: Sequence[Tested]) -> pa.Table:
-    """All tested rows with their predictions, in the order of the table.
+def run_fold(config: Config, folder: Path, command: str) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Makes the run of a fold, as ``project.fit`` would, but prints nothing.
 
     Args:
-        folds: The folds.
-        results: What each of them gave.
+        config: Its configuration.
+        folder: Its new folder.
+        command: The command line, for its report.
+
+    Returns:
+        The tested rows' probabilities, ``(tested, classes)``, or numbers in the target's unit, ``(tested,)``; and the
+        run's report.
+
+    Raises:
+        Diverged: If the loss is no longer a number; the message begins with the fold.
+        ValueError: If it cannot be trained, likewise.
     """
-    target = results[0].target
-    columns: dict[str, Any] = {
-        "row": np.concatenate([fold.rows for fold in folds]),
-        "repeat": np.concatenate([np.full(len(fold.rows), fold.repeat) for fold in folds]),
-        "fold": np.concatenate([np.full(len(fold.rows), fold.number) for fold in folds]),
-    }
-    y = np.concatenate([fold.y for fold in folds])
-    outputs = np.concatenate([result.outputs for result in results])
-    if target.classes:
-        labels = pa.array(target.classes).cast(pa.type_for_alias(target.label_type))  # as they were given
-        columns |= {"target": labels.take(pa.array(y)), "prediction": labels.take(pa.array(outputs.argmax(1)))}
-        columns |= {f"probability_{name}": outputs[:, i] for i, name in enumerate(target.classes)}
-    else:
-        columns |= {"target": y, "prediction": outputs}
-    return pa.table(columns).take(np.lexsort((columns["row"], columns["repeat"])))
+    config = {**config, "trainer": {**config["trainer"], "enable_progress_bar": False}}
+    try:
+        run: Any = prepare(config, folder=folder)
+        torch.set_num_threads(1)
+        report = fit(*run, config=config, command=command)
+        return predict_encoded(run.model, run.data.splits["test"].x).numpy(), report
+    except (ValueError, Diverged) as error:
+        error.args = (f"{folder.name}: {error}",)
+        raise
 
 
-def spread(scores: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    """Every metric over the folds that have it."""
-    names = dict.fromkeys(name for score in scores for name in score)
-    values = {name: [score[name] for score in scores if name in score] for name in names}
-    return {
-        name: {"mean": float(np.mean(v)), "std": float(np.std(v, ddof=1)) if len(v) > 1 else None}
-        for name, v in values.items()
-    }
+def write_predictions(
+    path: Path, folds: Sequence[Fold], outputs: Sequence[NDArray[np.float64]], classes: Sequence[str] | None
+) -> None:
+    """Writes all tested rows with their predictions as a CSV file, in the order of the table.
+
+    Args:
+        path: The file.
+        folds: The folds.
+        outputs: What `run_fold` gave for each of them.
+        classes: The classes' names; None if the target is a number.
+    """
+    rows: list[list[Any]] = []
+    for fold, output in zip(folds, outputs, strict=True):
+        for row, y, predicted in zip(fold.rows.tolist(), fold.y.tolist(), output.tolist(), strict=True):
+            known = [classes[y], classes[int(np.argmax(predicted))], *predicted] if classes else [y, predicted]
+            rows.append([row, fold.repeat, fold.number, *known])
+    rows.sort(key=lambda row: (row[1], row[0]))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["row", "repeat", "fold", "target", "prediction", *(f"probability_{c}" for c in classes or ())])
+        writer.writerows(rows)

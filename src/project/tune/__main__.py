@@ -37,7 +37,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.tune", __doc__ or "")
-    parser.usage = "%(prog)s [--config FILE]... [--trials N] [--seeds N] [--jobs N] [any argument of project.fit]"
     storage = "a database, as Optuna names it; machines with the same one and the same --name share the trials"
     parser.add_argument("--trials", metavar="N", type=int, help="configurations to try [30]")
     parser.add_argument("--seeds", metavar="N", type=int, help="runs of each of them [3]")
