@@ -6,17 +6,14 @@ export, such as `Predictor` of `project.predict`. Each is imported when it is fi
 """
 
 import importlib
-from pathlib import Path
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    # The text says whether to import a file: jsonargparse asks for many names, and features take long to import.
-    folder = Path(__file__).parent
-    for file in [folder / "api.py", *sorted(folder.glob("*/__init__.py"))]:
-        if f'"{name}"' in file.read_text(encoding="utf-8"):
-            place = file.parent.name if file.stem == "__init__" else file.stem
-            module = importlib.import_module(f"{__name__}.{place}")
-            if name in getattr(module, "__all__", ()):
-                return getattr(module, name)
+    from project.classes import features
+
+    for place in [f"{__name__}.api", *features(name)] if not name.startswith("_") else []:
+        module = importlib.import_module(place)
+        if name in getattr(module, "__all__", ()):
+            return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 from project.errors import nearest
@@ -12,11 +13,14 @@ GROUND_FLOOR = ("data", "models", "engine")
 """The packages here that are no features."""
 
 
-def features() -> list[str]:
-    """The packages of the features that are there; what their ``__init__.py`` exports has a short name, too."""
-    root = importlib.import_module(__package__)
-    names = [module.name for module in pkgutil.iter_modules(root.__path__) if module.ispkg]
-    return [f"{root.__name__}.{name}" for name in names if name not in GROUND_FLOOR]
+def features(name: str = "") -> list[str]:
+    """The packages of the features that are there, or of those that export a name; none of them is imported."""
+    found = []
+    for file in sorted(Path(__file__).parent.glob("*/__init__.py")):
+        exports = not name or f'"{name}"' in file.read_text(encoding="utf-8")
+        if exports and file.parent.name not in GROUND_FLOOR:
+            found.append(f"{__package__}.{file.parent.name}")
+    return found
 
 
 def class_names(modules: Iterable[str], base: type) -> dict[str, str]:
@@ -62,7 +66,7 @@ def find_class(name: str, modules: Iterable[str], base: type) -> type:
     Args:
         name: A short name in one of the modules or of what the features export, or an import path
             (``package.module.Class``).
-        modules: Where short names are looked up first; the features are imported only if it is in none of these.
+        modules: Where short names are looked up first; a feature is imported only for a name that is in none of these.
         base: What it must be a subclass of.
 
     Raises:
@@ -70,7 +74,7 @@ def find_class(name: str, modules: Iterable[str], base: type) -> type:
     """
     names = class_names(modules, base)
     if name not in names and "." not in name:
-        names = class_names([*modules, *features()], base)
+        names = class_names([*modules, *(features(name) or features())], base)
     path = names.get(name, name)
     module_name, _, attribute = path.rpartition(".")
     if not module_name or not all(part.isidentifier() for part in path.split(".")):

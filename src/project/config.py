@@ -152,16 +152,16 @@ def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
     """What a class's constructor takes, of which jsonargparse reads the types, the docstring and the base classes.
 
     Returns:
-        A parser of all arguments, and the names of those that are settings: True for those that have no default.
+        A parser of the arguments that are settings, and their names: True for those that have no default.
     """
     parser = ArgumentParser(exit_on_error=False, add_help=False)
-    parser.add_class_arguments(cls, instantiate=False)
+    given = {name for section in SECTIONS.values() if issubclass(cls, section.base) for name in section.given}
+    parser.add_class_arguments(cls, skip=given, instantiate=False)
     if cls is Trainer:
         parser.set_defaults(devices=1)
-    given = {name for section in SECTIONS.values() if issubclass(cls, section.base) for name in section.given}
     names = {}
     for action in parser._actions:
-        if action.dest in parser.get_defaults() and action.dest not in given:
+        if action.dest in parser.get_defaults():
             names[action.dest] = action.required
         action.required = False  # a layer need not be complete; the whole configuration is looked at in the end
     return parser, names
@@ -222,11 +222,18 @@ def _leave_out_what_it_does_not_take(config: Config, layers: Sequence[Layer]) ->
     """Takes away the optimizer and the scheduler of a model that makes its own, unless the user named them."""
     model = _class("model", config)
     for name in ("optimizer", "scheduler"):
-        if name not in arguments(model)[0].get_defaults():
+        if not _takes(model, name):
             config[name] = None
             for layer in layers:
                 if layer.content.get(name):
                     raise UsageError(f"{layer.source}: {model.__name__} takes no {name}: leave {name} out")
+
+
+def _takes(model: type, name: str) -> bool:
+    """Whether a constructor takes an argument; a `TableModel` may pass it on in its ``**settings``."""
+    parameters = inspect.signature(model).parameters
+    passes_on = issubclass(model, TableModel) and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return name in parameters or passes_on
 
 
 def _plain(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
@@ -388,7 +395,7 @@ def make_model(config: Config, data: LightningDataModule) -> LightningModule:
     """
     cls = _class("model", config)
     given = {"schema": getattr(data, "schema", None), **{name: config[name] for name in ("optimizer", "scheduler")}}
-    given = {name: value for name, value in given.items() if name in arguments(cls)[0].get_defaults()}
+    given = {name: value for name, value in given.items() if _takes(cls, name)}
     if "schema" in given and given["schema"] is None:
         raise UsageError(f"model: {cls.__name__} needs a table's schema, and {type(data).__name__} has none")
     try:

@@ -1,0 +1,84 @@
+"""A data module and models that know nothing of this package, as a user may bring them."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from project.schema import Schema
+
+
+class LineData(LightningDataModule):
+    """Points on y = 2 x.
+
+    Args:
+        num_rows: How many of them to train on.
+    """
+
+    def __init__(self, num_rows: int = 40) -> None:
+        super().__init__()
+        self.num_rows = num_rows
+
+    def _loader(self, num_rows: int) -> DataLoader[Any]:
+        x = torch.linspace(-1, 1, num_rows).unsqueeze(1)
+        return DataLoader(TensorDataset(x, 2 * x), batch_size=10)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return self._loader(self.num_rows)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return self._loader(10)
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        return self._loader(10)
+
+
+class Line(LightningModule):
+    """A line with its own optimizer.
+
+    Args:
+        rate: Its learning rate.
+    """
+
+    def __init__(self, rate: float = 0.1) -> None:
+        super().__init__()
+        self.save_hyperparameters("rate")
+        self.layer = nn.Linear(1, 1)
+        self.rate = rate
+
+    def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return nn.functional.mse_loss(self.layer(x), y)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        loss = self._loss(batch)
+        self.log("loss/train", loss, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self.log("error", self._loss(batch))
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self.log("error/test", self._loss(batch))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), self.rate)
+
+
+class TableLine(Line):
+    """The same for a table's columns.
+
+    Args:
+        schema: The table's columns and target.
+        rate: Its learning rate.
+    """
+
+    def __init__(self, schema: Schema, rate: float = 0.1) -> None:
+        super().__init__(rate)
+        self.layer = nn.Linear(schema.num_encoded, 1)
+
+    def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return nn.functional.mse_loss(self.layer(x).squeeze(1), y.float())
