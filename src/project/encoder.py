@@ -54,15 +54,6 @@ class Encoder(nn.Module):
         return torch.cat([scaled, missing[:, self.indicators].float(), codes.float()], dim=1)
 
 
-def encoded_names(schema: Schema) -> list[str]:
-    """The name of the column from which each column that `Encoder` gives is made."""
-    names = [column.name for column in schema.columns if isinstance(column, Number)]
-    dates = [column.name for column in schema.columns if isinstance(column, Date)]
-    names += [name for name in dates for _ in range(4)]
-    indicators = [name for name, number in zip(names, schema.numbers, strict=True) if number.indicator]
-    return [*names, *indicators, *(category.name for category in schema.categories)]
-
-
 def date_parts(days: Tensor) -> Tensor:
     """Year, month, day of the week (0 is Monday) and days, of days since 1970-01-01.
 

@@ -20,7 +20,6 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from project.baselines import baseline_scores
 from project.cli import Request, help_text, next_command, read_flags, run_command, shown
 from project.config import Config, combine, make_data, make_model, make_trainer, read_layer
-from project.confusion import ConfusionMatrix
 from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
@@ -106,7 +105,7 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
     new = resume or folder or create_folder(config)
     new.mkdir(parents=True, exist_ok=True)
     try:
-        trainer = make_trainer(config, new, model, data, step, callbacks=[ConfusionMatrix()])
+        trainer = make_trainer(config, new, model, data, step)
     except BaseException:
         if resume is None:
             new.rmdir()

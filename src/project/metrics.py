@@ -121,7 +121,9 @@ def _of_classes(num_classes: int, postfix: str | None = None) -> Scores:
 
 
 def _of_numbers(scale: float, postfix: str | None = None) -> Scores:
-    return Scores({"mae": MAE(scale), "rmse": RMSE(scale), "r2": R2()}, postfix=postfix, compute_groups=False)
+    mae, rmse = (metric.set_dtype(torch.float64) for metric in (MeanAbsoluteError(), MeanSquaredError(squared=False)))
+    # Of standardised numbers, so times the scale they are in the target's unit.
+    return Scores({"mae": scale * mae, "rmse": scale * rmse, "r2": R2()}, postfix=postfix, compute_groups=False)
 
 
 class Accuracy(MulticlassConfusionMatrix):
@@ -183,30 +185,6 @@ class LogLoss(Metric):
     def compute(self) -> Tensor:
         """Computes it."""
         return self.total / self.num_rows
-
-
-class MAE(MeanAbsoluteError):
-    """The mean absolute error of standardised numbers, in the target's unit."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__()
-        self.scale = scale
-
-    def compute(self) -> Tensor:
-        """Computes it."""
-        return self.scale * super().compute()
-
-
-class RMSE(MeanSquaredError):
-    """The root of the mean squared error of standardised numbers, in the target's unit."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__(squared=False)
-        self.scale = scale
-
-    def compute(self) -> Tensor:
-        """Computes it."""
-        return self.scale * super().compute()
 
 
 class R2(R2Score):

@@ -385,3 +385,11 @@ def test_names_of_classes_do_not_spoil_the_pictures(classes: list[str]) -> None:
     y = np.arange(len(classes))
     for figure in class_figures(classes, y, y, np.eye(len(classes))).values():
         figure.savefig(BytesIO())
+
+
+def test_a_run_can_draw_its_confusion_matrix(fit: Callable[..., Path]) -> None:
+    folder = fit(
+        "--data", "Iris", "--trainer.max_epochs", "1", "--trainer.callbacks", "[project.evaluate.ConfusionMatrix]"
+    )
+    events = EventAccumulator(str(folder)).Reload()
+    assert events.Tags()["images"] == ["confusion/test"]

@@ -12,11 +12,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from write_table import read_table, write_table
 
-from project.encoder import encoded_names
 from project.models import FeedForward
 from project.schema import Category, Date, Number
 from project.table import Table
-from project.table.findings import Finding
+from project.table.findings import Finding, encoded_names
 
 NUM_ROWS = 12
 OTHER = {"other": [i % 5 + 0.25 for i in range(NUM_ROWS)], "y": ["no", "yes"] * (NUM_ROWS // 2)}

@@ -6,7 +6,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from project.confusion import plain
 from project.models import TableModel
 from project.models.base import predict_encoded
 
@@ -39,6 +38,6 @@ class DecisionBoundary(Callback):
         colours: dict[str, Any] = {"cmap": "tab10", "vmin": 0, "vmax": 9}
         axes.pcolormesh(grid[::200, 0].numpy(), grid[:200, 1].numpy(), classes.numpy(), alpha=0.3, **colours)
         axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), c=y.numpy(), edgecolors="white", **colours)
-        xlabel, ylabel = plain([column.name for column in pl_module.schema.columns])
+        xlabel, ylabel = (column.name for column in pl_module.schema.columns)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         trainer.logger.experiment.add_figure("boundary/test", figure, trainer.global_step)

@@ -9,8 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from project.data import Split
-from project.encoder import encoded_names
-from project.schema import Schema
+from project.schema import Date, Number, Schema
 
 MAX_SHOWN = 100
 """Columns that are shown one by one."""
@@ -90,3 +89,12 @@ def giveaways(split: Split, schema: Schema) -> set[str]:
         if wrong <= (1 - SURE) * guessed and guessed:
             found.add(name)
     return found
+
+
+def encoded_names(schema: Schema) -> list[str]:
+    """The name of the column from which each column that `Encoder` gives is made."""
+    names = [column.name for column in schema.columns if isinstance(column, Number)]
+    dates = [column.name for column in schema.columns if isinstance(column, Date)]
+    names += [name for name in dates for _ in range(4)]
+    indicators = [name for name, number in zip(names, schema.numbers, strict=True) if number.indicator]
+    return [*names, *indicators, *(category.name for category in schema.categories)]
