@@ -189,17 +189,11 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
 
 def _find_delimiter(text: str, quote: str) -> str:
     """The delimiter that cuts most lines into as many cells as the header, more than one."""
+    lines = list(islice(io.StringIO(text.lstrip("\r\n")), 100))
 
     def score(delimiter: str) -> tuple[float, int]:
-        widths = []
-        try:
-            for row in csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=quote):
-                widths += [len(row)] if row else []
-                if len(widths) == 100:
-                    break
-        except csv.Error:  # a cell that never ends
-            pass
-        if not widths or widths[0] < 2:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, quotechar=quote) if row]
+        if widths[0] < 2:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]
 
