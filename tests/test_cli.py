@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from project.evaluate.__main__ import main as evaluate
 from project.fit import main
 
 BAD_FLAGS = [
@@ -185,7 +184,6 @@ def test_the_printed_configuration_gives_itself(capsys: pytest.CaptureFixture[st
         (["--help"], ["--config", "--resume", "BreastCancer", "FeedForward", "Adam", "OneCycleLR", "--seed"]),
         (["-h"], ["--config"]),
         (["--data.help"], ["Wine", "--data.val_fraction", "validate on"]),
-        (["--data.help", "Table"], ["--data.target", "column to predict"]),
         (["--model", "LinearRegression", "--model.help"], ["--model.bias"]),
         (["--model.help"], ["--model.hidden_sizes", "--model.decay_biases", "LogisticRegression"]),
         (["--model.help", "LogisticRegression"], ["--model.bias", "--model.init", "Whether to add a constant"]),
@@ -209,27 +207,3 @@ def test_help_does_not_offer_what_cannot_be_used(capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert "SparseAdam" not in out
     assert "LambdaLR" not in out
-
-
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        ([], ["RUN"]),
-        (["a", "b"], ["b"]),
-        (["nowhere"], ["nowhere"]),
-        (["a", "--nowhere"], ["--nowhere"]),
-    ],
-)
-def test_bad_evaluate(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate(args) == 2
-    err = capsys.readouterr().err
-    for word in words:
-        assert word in err
-
-
-def test_evaluate_refuses_foreign_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "foreign.ckpt").write_bytes(b"not a checkpoint")
-    assert evaluate([str(tmp_path / "foreign.ckpt")]) == 1
-    assert "foreign.ckpt is not a checkpoint" in capsys.readouterr().err
-    assert evaluate([str(tmp_path)]) == 2
-    assert "best.ckpt" in capsys.readouterr().err
