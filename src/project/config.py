@@ -3,11 +3,12 @@
 import inspect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from project.classes import class_path, find_class
+from project.classes import class_path, features, find_class
 from project.data import TableData
 from project.engine.checkpoints import AtomicCheckpointIO, Resumable
 from project.engine.lean import Lean, NoProfiler
@@ -144,7 +145,8 @@ SECTIONS = {
         LRScheduler, SCHEDULER_MODULES, frozenset({"optimizer", "last_epoch"}), frozenset({"max_lr", "T_max"})
     ),
 }
-NESTED_MODULES = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.profilers")
+NESTED = Section(object, ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.profilers"))
+"""A class within a setting, such as one of the trainer's callbacks."""
 
 
 @cache
@@ -180,53 +182,27 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
     Raises:
         UsageError: If a name is not known, a value is not of the right type, or one is missing.
     """
-    config: Config = {"trainer": {}, **dict.fromkeys(SECTIONS)}
-    config["optimizer"] = {"class_path": "torch.optim.Adam", "init_args": {}}
-    names = [*RUN_SETTINGS, *config]
     files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
     complete = all(any(section in file for file in files) for section in ("data", "model"))
     under = [] if complete else [base or read_layer(ROOT / "configs" / "fit.yaml")]
+    config: Config = {"optimizer": {"class_path": "torch.optim.Adam", "init_args": {}}}
     for layer in [*under, *layers]:
-        for name, value in layer.content.items():
-            if name in SECTIONS:
-                config[name] = _lay_section(name, config[name], value, layer)
-            elif name == "trainer":
-                config[name] = config[name] | check(Trainer, value or {}, name, layer)
-            elif name in names:
-                config |= check(RunSettings, {name: value}, "", layer)
-            elif name == "class_path":
-                raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
-            else:
-                raise UsageError(f"{layer.source}: '{name}' is not accepted; {nearest(name, names)}")
-    if config["model"] is not None:
-        _leave_out_what_it_does_not_take(config, layers)
-    # All that no layer sets gets its default.
-    filled = _plain(RunSettings, {name: config[name] for name in RUN_SETTINGS if name in config})
-    filled["trainer"] = _plain(Trainer, config["trainer"])
-    for name, section in SECTIONS.items():
-        chosen, filled[name] = config[name], None
-        if chosen is not None:
-            cls = _class(name, config)
-            for setting, required in arguments(cls)[1].items():
-                if required and setting not in {*chosen["init_args"], *section.deduced}:
-                    raise UsageError(f"{name}: {cls.__name__} needs --{name}.{setting}")
-            filled[name] = {**chosen, "init_args": _plain(cls, chosen["init_args"])}
-    return filled
-
-
-def _class(name: str, config: Config) -> Any:
-    return find_class(config[name]["class_path"], (), SECTIONS[name].base)
-
-
-def _leave_out_what_it_does_not_take(config: Config, layers: Sequence[Layer]) -> None:
-    """Takes away the optimizer and the scheduler of a model that makes its own, unless the user named them."""
-    model = _class("model", config)
-    for name in ("optimizer", "scheduler"):
-        if not _takes(model, name):
+        config = check(RunSettings, layer.content, "", layer, config)
+    if config.get("model"):
+        model = find_class(config["model"]["class_path"], (), LightningModule)
+        for name in [name for name in ("optimizer", "scheduler") if not _takes(model, name)]:
             config[name] = None
             for layer in layers:
                 if layer.content.get(name):
                     raise UsageError(f"{layer.source}: {model.__name__} takes no {name}: leave {name} out")
+    filled = _complete(RunSettings, {name: config[name] for name in RUN_SETTINGS if name in config}, "")
+    filled["trainer"] = _complete(Trainer, config.get("trainer", {}), "trainer")
+    for name in SECTIONS:
+        filled[name] = chosen = config.get(name)
+        if chosen is not None:
+            cls = find_class(chosen["class_path"], (), object)
+            filled[name] = {**chosen, "init_args": _complete(cls, chosen["init_args"], name)}
+    return filled
 
 
 def _takes(model: type, name: str) -> bool:
@@ -236,72 +212,50 @@ def _takes(model: type, name: str) -> bool:
     return name in parameters or passes_on
 
 
-def _plain(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
-    """Constructor arguments with their defaults, as a file can hold them."""
+def _complete(cls: type, settings: dict[str, Any], where: str) -> dict[str, Any]:
+    """Adds defaults to constructor arguments, in plain values only; refuses them if one has none and is missing."""
     parser, names = arguments(cls)
+    section = SECTIONS.get(where, NESTED)
+    for name, required in names.items():
+        if required and name not in {*settings, *section.deduced}:
+            raise UsageError(f"{where}: {cls.__name__} needs {name if section is NESTED else f'--{where}.{name}'}")
     # Through JSON, so that tuples, paths and enumerations become lists and strings.
     values = json.loads(json.dumps(parser.parse_object(settings).as_dict(), default=str))
     return {name: values[name] for name, required in names.items() if not required or values[name] is not None}
 
 
-def _lay_section(name: str, current: Config | None, value: Any, layer: Layer) -> Config | None:
-    """Lays a section over what the layers before say of it; see `combine`."""
-    section, spec = SECTIONS[name], _spec(value, name, layer)
-    if "class_path" in spec:
-        chosen = spec["class_path"]
-        if str(chosen).endswith((".yaml", ".yml")):
-            file = read_layer(layer.folder / chosen)
-            current = _lay_section(name, current, file.content, file)
-        elif chosen in (None, "null"):
-            if name in ("data", "model"):
-                raise UsageError(f"{layer.source}: {name} must name a class")
-            current = None
-        else:
-            cls = _find(chosen, name, layer, section.modules, section.base)
-            again = current is not None and current["class_path"] == class_path(cls)
-            if not (again and name == "model" and layer.source == COMMAND_LINE):
-                current = {"class_path": class_path(cls), "init_args": {}}
-    if not (settings := spec.get("init_args")):
-        return current
-    if current is None:
-        raise UsageError(f"{layer.source}: {name} has settings but no class; name one with --{name} NAME")
-    checked = check(_class(name, {name: current}), settings, name, layer)
-    return {**current, "init_args": current["init_args"] | checked}
+def check(
+    cls: type, settings: Any, where: str, layer: Layer, laid: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Checks constructor arguments, one by one, brings them into their types, and lays them over earlier ones.
 
+    Args:
+        cls: The class.
+        settings: What a layer says.
+        where: The name of these settings on the command line.
+        layer: The layer.
+        laid: What the layers before say.
 
-def _spec(value: Any, where: str, layer: Layer) -> dict[str, Any]:
-    """What names a class, perhaps with settings, as a mapping of ``class_path`` and ``init_args``."""
-    spec = value if isinstance(value, dict) else {"class_path": value}
-    for name in spec.keys() - {"class_path", "init_args"}:
-        raise UsageError(
-            f"{layer.source}: '{where}.{name}' is not accepted: there are class_path and init_args "
-            "(a file for a whole run goes with --config)"
-        )
-    return spec
-
-
-def _find(name: Any, where: str, layer: Layer, modules: Sequence[str], base: type) -> type:
-    try:
-        cls = find_class(str(name), modules, base)
-        if base in (Optimizer, LRScheduler):
-            describe(cls, base)  # which refuses what cannot be used
-    except ValueError as error:
-        table = str(name).endswith((".csv", ".csv.gz", ".parquet"))
-        hint = f"; for a table: --data Table --data.path {name} --data.target COLUMN" if table else ""
-        raise UsageError(f"{layer.source}: {where}: {error}{hint}") from None
-    return cls
-
-
-def check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
-    """Checks constructor arguments, one by one, and brings them into their types."""
+    Raises:
+        UsageError: If a name is not known, or a value is not of the right type.
+    """
     if not isinstance(settings, dict):
         raise UsageError(f"{layer.source}: {where} must hold names with values, not {settings!r}")
     parser, names = arguments(cls)
-    checked = {}
+    checked = dict(laid)
     for name, value in settings.items():
         path = f"{where}.{name}".lstrip(".")
+        if path in SECTIONS:
+            checked[name] = _check_class(value, path, layer, laid.get(name))
+            continue
+        if path == "trainer":
+            checked[name] = check(Trainer, value or {}, path, layer, laid.get(name, {}))
+            continue
+        if path == "class_path":
+            raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
         if name not in names:
-            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, names)}")
+            known = names if where else [*names, *SECTIONS, "trainer"]
+            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
         value = _check_nested(value, path, layer)
         try:
             checked[name] = parser.parse_object({name: value}, defaults=False)[name]
@@ -316,27 +270,60 @@ def check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
     return checked
 
 
+def _check_class(value: Any, where: str, layer: Layer, laid: Config | None = None) -> Config | None:
+    """Checks a class, given by its name or as ``class_path`` and ``init_args``, and lays it over an earlier one."""
+    spec = value if isinstance(value, dict) else {"class_path": value}
+    for name in spec.keys() - {"class_path", "init_args"}:
+        words = "there are class_path and init_args (a file for a whole run goes with --config)"
+        raise UsageError(f"{layer.source}: '{where}.{name}' is not accepted; {words}")
+    if "class_path" in spec:
+        laid = _name_class(spec["class_path"], where, layer, laid)
+    settings = spec.get("init_args") or {}
+    if laid is None and settings:
+        raise UsageError(f"{layer.source}: {where} has settings but no class; name one with --{where} NAME")
+    if laid is None:
+        return None
+    cls = find_class(laid["class_path"], (), object)
+    return {**laid, "init_args": check(cls, settings, where, layer, laid["init_args"])}
+
+
+def _name_class(name: Any, where: str, layer: Layer, laid: Config | None) -> Config | None:
+    section = SECTIONS.get(where, NESTED)
+    if str(name).endswith((".yaml", ".yml")):
+        file = read_layer(layer.folder / name)
+        return _check_class(file.content, where, file, laid)
+    if name in (None, "null") and where in ("optimizer", "scheduler"):
+        return None
+    if name in (None, "null"):
+        raise UsageError(f"{layer.source}: {where} must name a class")
+    try:
+        cls = find_class(str(name), section.modules, section.base)
+        if where in ("optimizer", "scheduler"):
+            describe(cls, section.base)  # which refuses what cannot be used
+    except ValueError as error:
+        table = str(name).endswith((".csv", ".csv.gz", ".parquet")) and features("Table")
+        hint = f"; for a table: --data Table --data.path {name} --data.target COLUMN" if table else ""
+        raise UsageError(f"{layer.source}: {where}: {error}{hint}") from None
+    if where == "model" and layer.source == COMMAND_LINE and laid and laid["class_path"] == class_path(cls):
+        return laid
+    return {"class_path": class_path(cls), "init_args": {}}
+
+
 def _check_nested(value: Any, path: str, layer: Layer) -> Any:
-    """Checks classes within values, such as callbacks, and their arguments."""
+    """Checks classes within a setting, such as callbacks; they are complete, with all their arguments."""
     named = isinstance(value, str) and value.lower() not in ("true", "false", "null")
     if path in ("trainer.callbacks", "trainer.logger") and (named or isinstance(value, dict)):
         value = [value]
     if isinstance(value, list):
         return [_check_nested(item, f"{path}[{i}]", layer) for i, item in enumerate(value)]
-    if named and re.fullmatch(r"trainer\.(callbacks|logger)\[\d+\]", path):
-        value = {"class_path": value}
-    if not isinstance(value, dict) or "class_path" not in value:
+    by_name = named and re.fullmatch(r"trainer\.(callbacks|logger)\[\d+\]", path)
+    if not by_name and not (isinstance(value, dict) and "class_path" in value):
         return value
-    spec = _spec(value, path, layer)
-    cls = _find(spec["class_path"], path, layer, NESTED_MODULES, object)
-    names = arguments(cls)[1]
-    settings = check(cls, spec.get("init_args") or {}, path, layer)
-    if issubclass(cls, Logger) and "save_dir" in names:
-        settings = {"save_dir": RUN_FOLDER} | settings
-    for name, required in names.items():
-        if required and name not in settings:
-            raise UsageError(f"{layer.source}: {path}: {cls.__name__} needs {name}")
-    return {"class_path": class_path(cls), "init_args": settings}
+    spec: Any = _check_class(value, path, layer)
+    cls = find_class(spec["class_path"], (), object)
+    if issubclass(cls, Logger) and "save_dir" in arguments(cls)[1]:
+        spec["init_args"] = {"save_dir": RUN_FOLDER} | spec["init_args"]
+    return {**spec, "init_args": _complete(cls, spec["init_args"], path)}
 
 
 _LIST = "a list such as [1, 2]"
@@ -361,7 +348,7 @@ def make_data(config: Config) -> LightningDataModule:
     if not 0 <= config["seed"] < 2**32:
         raise UsageError(f"seed must be between 0 and {2**32 - 1}, not {config['seed']}")
     torch.get_num_threads()  # else this thread would take the number from those that encode, which is one
-    cls = _class("data", config)
+    cls = find_class(config["data"]["class_path"], (), LightningDataModule)
     try:
         data: LightningDataModule = cls(**_objects(cls, config["data"]["init_args"]))
     except ValueError as error:
@@ -393,7 +380,7 @@ def make_model(config: Config, data: LightningDataModule) -> LightningModule:
     Raises:
         UsageError: If the class does not take its settings, or needs a schema and the data have none.
     """
-    cls = _class("model", config)
+    cls = find_class(config["model"]["class_path"], (), LightningModule)
     given = {"schema": getattr(data, "schema", None), **{name: config[name] for name in ("optimizer", "scheduler")}}
     given = {name: value for name, value in given.items() if _takes(cls, name)}
     if "schema" in given and given["schema"] is None:
