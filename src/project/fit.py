@@ -100,6 +100,7 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
 
     seed_everything(config["seed"], verbose=False)
     model = make_model(config, data)
+    _check_last_batch(model, data)
     set_threads(model, data)
 
     new = resume or folder or create_folder(config)
@@ -150,7 +151,6 @@ def fit(
     try:
         if folder is not None and config is not None and resume is None:
             write_config(folder, config)
-        _check_last_batch(model, data)
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
         trainer.fit(model, data, ckpt_path=resume, weights_only=True)
