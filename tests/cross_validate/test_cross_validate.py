@@ -1,5 +1,6 @@
 """Cross-validation through the command line."""
 
+import csv
 import json
 import os
 import re
@@ -11,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+import shops
 import torch
 import yaml
 from sklearn.datasets import load_diabetes, load_iris
@@ -24,8 +25,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import project.fit
 from project.cross_validate.__main__ import main
-from project.evaluate import evaluate
-from project.report import print_scores
 
 Run = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "2", "--optimizer.lr", "0.01")
@@ -51,8 +50,13 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cross_validate(tmp_path_factory.mktemp("logs"), *IRIS, "--data.seed", "3", "--repeats", "2")
 
 
-def predictions(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "predictions.csv")
+def predictions(folder: Path) -> dict[str, np.ndarray]:
+    """The columns of ``predictions.csv``, of numbers where all are numbers."""
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        names, *rows = csv.reader(file)
+    columns = {name: np.array(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+    numeric = {name: column for name, column in columns.items() if column[0].lstrip("-")[0].isdigit()}
+    return columns | {name: column.astype(float) for name, column in numeric.items()}
 
 
 def report(folder: Path) -> dict:
@@ -71,32 +75,30 @@ def assert_same_weights(a: Path, b: Path) -> None:
 
 
 def test_each_row_is_tested_once_a_repeat_in_the_folds_of_scikit_learn(iris: Path) -> None:
-    table, (_, y) = predictions(iris), load_iris(return_X_y=True)
-    names = load_iris().target_names
-    assert set(table["repeat"]) == {1, 2}
-    for repeat, rows in table.groupby("repeat"):
-        assert rows["row"].tolist() == list(range(1, 151))
-        assert rows["target"].tolist() == names[y].tolist()
+    found, (_, y) = predictions(iris), load_iris(return_X_y=True)
+    cut = []
+    for repeat in (1, 2):
+        table = {name: column[found["repeat"] == repeat] for name, column in found.items()}
+        assert table["row"].tolist() == list(range(1, 151))
+        assert table["target"].tolist() == load_iris().target_names[y].tolist()
         folds = StratifiedKFold(5, shuffle=True, random_state=3 + repeat - 1).split(y, y)
         for fold, (_, test) in enumerate(folds, start=1):
-            assert (rows["row"][rows["fold"] == fold] - 1).tolist() == test.tolist()
-            assert rows["target"][rows["fold"] == fold].value_counts().tolist() == [10, 10, 10]
-    first, second = (rows["fold"].tolist() for _, rows in table.groupby("repeat"))
-    assert first != second
+            assert (table["row"][table["fold"] == fold] - 1).tolist() == test.tolist()
+        cut.append(table["fold"].tolist())
+    assert cut[0] != cut[1]
 
 
 def test_the_report_is_what_scikit_learn_makes_of_the_predictions(iris: Path) -> None:
-    classes = load_iris().target_names.tolist()
-    probabilities = [f"probability_{name}" for name in classes]
+    classes, table, found = load_iris().target_names, predictions(iris), report(iris)
+    probabilities = np.column_stack([table[f"probability_{name}"] for name in classes])
+    assert (table["prediction"] == classes[probabilities.argmax(1)]).all()
     scores = []
-    for _, rows in predictions(iris).groupby(["repeat", "fold"]):
-        assert (rows["prediction"] == np.array(classes)[rows[probabilities].to_numpy().argmax(1)]).all()
-        accuracy = accuracy_score(rows["target"], rows["prediction"])
-        scores.append((accuracy, log_loss(rows["target"], rows[probabilities], labels=classes)))
-    found = report(iris)
-    assert [fold["metrics"]["accuracy"] for fold in found["folds"]] == pytest.approx([a for a, _ in scores])
-    for i, name in enumerate(("accuracy", "log_loss")):
-        values = np.array(scores)[:, i]
+    for entry in found["folds"]:
+        rows = (table["repeat"] == entry["repeat"]) & (table["fold"] == entry["fold"])
+        accuracy = accuracy_score(table["target"][rows], table["prediction"][rows])
+        scores.append((accuracy, log_loss(table["target"][rows], probabilities[rows], labels=classes)))
+        assert entry["metrics"]["accuracy"] == pytest.approx(accuracy)
+    for name, values in zip(("accuracy", "log_loss"), np.transpose(scores), strict=True):
         assert found["summary"]["metrics"][name]["mean"] == pytest.approx(values.mean(), rel=1e-6)
         assert found["summary"]["metrics"][name]["std"] == pytest.approx(values.std(ddof=1), rel=1e-5)
     assert (found["num_folds"], found["repeats"], len(found["folds"])) == (5, 2, 10)
@@ -128,7 +130,6 @@ def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Callabl
     again = fit("--config", str(fold / "config.yaml"), *SHORT)
     assert_same_weights(fold, again)
     assert report(again)["metrics"] == report(fold)["metrics"] == entry["metrics"]
-    assert evaluate(fold).metrics == entry["metrics"]
 
 
 def test_tensorboard_finds_every_fold_in_the_folder(iris: Path) -> None:
@@ -149,107 +150,49 @@ def test_the_number_of_jobs_changes_no_bit(run: Run) -> None:
         assert report(one / fold)["baselines"] == report(two / fold)["baselines"]
 
 
-def shops(path: Path) -> pd.DataFrame:
-    """A table with a group for each four rows, a column of names, text labels, and one row without a label."""
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame({"shop": np.repeat([f"s{i}" for i in range(30)], 4), "size": rng.normal(size=120).round(3)})
-    table["colour"] = rng.choice(["red", "green, blue"], 120)
-    table["sold"] = np.where(table["size"] + rng.normal(size=120) > 0, "yes, all", "no")
-    table.loc[9, "sold"] = None
-    table.to_csv(path, index=False)
-    return table
-
-
-def test_groups_stay_together_and_labels_and_row_numbers_are_those_of_the_file(run: Run, tmp_path: Path) -> None:
-    table = shops(tmp_path / "shops.csv")
-    args = ("--data", "Table", "--data.path", str(tmp_path / "shops.csv"), "--data.target", "sold")
-    folder = run(*args, "--data.group", "shop", "--folds", "4", *SHORT)
-    assert folder.parent.name == "shops"
+def test_groups_stay_together_and_labels_and_row_numbers_are_those_of_the_source(run: Run) -> None:
+    folder = run("--data", "shops.Shops", "--folds", "4", *SHORT)
     found = predictions(folder)
-    assert found["row"].tolist() == [row for row in range(1, 121) if row != 10]
-    file_rows = table.iloc[found["row"] - 1]
-    assert found["target"].tolist() == file_rows["sold"].tolist()
+    assert list(found) == ["row", "repeat", "fold", "target", "prediction", "probability_no", "probability_yes, all"]
+    rows, table = found["row"].astype(int), shops.Shops().read()
+    assert rows.tolist() == (shops.KEPT + 1).tolist()
+    assert found["target"].tolist() == [shops.LABELS[label] for label in table.y]
     assert set(found["prediction"]) <= {"yes, all", "no"}
-    assert {"probability_no", "probability_yes, all"} < set(found.columns)
-    folds = found["fold"].groupby(file_rows["shop"].to_numpy())
-    assert (folds.nunique() == 1).all()
-    assert sorted(found["fold"].unique()) == [1, 2, 3, 4]
-
-
-def grouped(path: Path, labels: dict[int, str]) -> tuple[str, ...]:
-    """Arguments for the table of shops, with other labels in some rows."""
-    table = shops(path)
-    table.loc[list(labels), "sold"] = list(labels.values())
-    table.to_csv(path, index=False)
-    return "--data", "Table", "--data.path", str(path), "--data.target", "sold", "--data.group", "shop"
+    assert len(set(zip(shops.SHOPS[rows - 1], found["fold"], strict=True))) == 30  # one fold for each shop
+    assert sorted(set(found["fold"])) == [1, 2, 3, 4]
 
 
 def test_a_class_that_a_later_fold_takes_whole_is_told_before_any_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = grouped(tmp_path / "shops.csv", dict.fromkeys(range(4), "rare"))  # one shop has them all
-    assert main([*args, *SHORT, "--folds", "4", "--trainer.default_root_dir", str(tmp_path / "logs")]) == 1
+    args = ["--data", "shops.Shops", "--data.maybe", "[0, 1, 2, 3]", *SHORT, "--folds", "4"]  # one shop has them all
+    assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert re.match(r"error: fold-[234]: class 'rare' of 'sold' has no row to train on", err)
+    assert re.match(r"error: fold-[1234]: class 'maybe' has no row to train on", err)
     assert not (tmp_path / "logs").exists()
 
 
 def test_a_class_with_fewer_rows_than_folds_is_cut_without_a_warning(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """scikit-learn warns of it, which with groups nobody can mend."""
-    args = grouped(tmp_path / "shops.csv", dict.fromkeys((0, 40, 80, 116), "maybe"))
-    found = predictions(run(*args, *SHORT, "--folds", "5"))
+    found = predictions(run("--data", "shops.Shops", "--data.maybe", "[0, 40, 80, 116]", *SHORT, "--folds", "5"))
     assert (found["target"] == "maybe").sum() == 4
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("ours", "compared", "words"),
-    [
-        ({"accuracy": 0.76656, "log_loss": 0.50004}, {}, None),  # shown as 0.7666 and 0.5000
-        ({"accuracy": 0.7665, "log_loss": 0.4}, {}, "accuracy 0.7665 against 0.7666."),
-        ({"accuracy": 0.5, "log_loss": 0.6}, {}, "accuracy 0.5000 against 0.7666 and log_loss 0.6000 against 0.5000."),
-        ({"accuracy": 0.5, "log_loss": 0.4}, {"compared": ["log_loss"]}, None),
-    ],
-)
-def test_worse_is_what_a_reader_can_see(
-    ours: dict, compared: dict, words: str | None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    baselines = {"majority": {"accuracy": 0.9}, "logistic regression": {"accuracy": 0.76664, "log_loss": 0.49996}}
-    print_scores("Net", ours, baselines, **compared)
-    out = capsys.readouterr().out
-    if words is None:
-        assert "worse" not in out
-    else:
-        assert f"Net is worse than scikit-learn's logistic regression: {words}" in out
-
-
-@pytest.mark.parametrize("labels", [["7", "12"], ["true", "false"]], ids=" ".join)
-def test_labels_come_back_as_they_were_given(labels: list[str], run: Run, tmp_path: Path) -> None:
-    given = [labels[i % 2] for i in range(40)]
-    lines = [f"{i % 7},{label}" for i, label in enumerate(given)]
-    (tmp_path / "file.csv").write_text("\n".join(["a,b", *lines]))
-    args = ("--data", "Table", "--data.path", str(tmp_path / "file.csv"), "--data.target", "b", *SHORT)
-    folder = run(*args, "--folds", "2")
-    assert '"' not in (folder / "predictions.csv").read_text().splitlines()[1]
-    table = pd.read_csv(folder / "predictions.csv", dtype=str)
-    assert table["target"].tolist() == given
-    assert set(table["prediction"]) <= set(labels)
 
 
 def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:
     folder = run("--data", "Diabetes", "--folds", "3", *SHORT)
     y = load_diabetes().target
     table, found = predictions(folder), report(folder)
-    assert list(table.columns) == ["row", "repeat", "fold", "target", "prediction"]
+    assert list(table) == ["row", "repeat", "fold", "target", "prediction"]
     assert table["target"].tolist() == y.tolist()
     expected = []
     for fold, (_, test) in enumerate(KFold(3, shuffle=True, random_state=0).split(y), start=1):
-        rows = table[table["fold"] == fold]
-        assert (rows["row"] - 1).tolist() == test.tolist()
-        expected.append(np.sqrt(mean_squared_error(rows["target"], rows["prediction"])))
+        rows = table["fold"] == fold
+        assert (table["row"][rows] - 1).tolist() == test.tolist()
+        expected.append(np.sqrt(mean_squared_error(table["target"][rows], table["prediction"][rows])))
     assert found["summary"]["metrics"]["rmse"]["mean"] == pytest.approx(np.mean(expected), rel=1e-5)
     assert found["summary"]["metrics"]["rmse"]["std"] == pytest.approx(np.std(expected, ddof=1), rel=1e-4)
     assert {"mean", "ridge regression"} == set(found["summary"]["baselines"])

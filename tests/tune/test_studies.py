@@ -77,15 +77,14 @@ def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Tune
 @pytest.mark.slow
 def test_processes_on_one_storage_share_a_study(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    optuna.create_study(study_name="other", storage=storage)  # two that make the tables at once are in each other's way
     args = ("--storage", storage, "--name", "shared")
-    first = start(tmp_path / "a", *args, num_trials=16)
-    wait_for((tmp_path / "a" / "tune" / "shared" / "trial-0").exists)
-    for process in (first, start(tmp_path / "b", *args, num_trials=16)):
+    for process in [start(tmp_path / machine, *args, num_trials=16) for machine in "ab"]:
         out, error = process.communicate(timeout=300)
         assert (process.returncode, error) == (0, ""), out
     done = [t for t in optuna.load_study(study_name="shared", storage=storage).trials if t.state.name == "COMPLETE"]
     assert len(done) in (16, 17)  # both may be at the last one
-    assert len({trial.params.get("model.dropout") for trial in done}) == len(done)
+    assert len({trial.params.get("model.dropout") for trial in done}) >= len(done) - 1  # two may be the untuned run
     assert all(len(list((tmp_path / machine / "tune/shared").glob("trial-*"))) < 16 for machine in "ab")
 
 

@@ -1,0 +1,26 @@
+"""Scores beside those of the baselines."""
+
+import pytest
+
+from project.report import print_scores
+
+
+@pytest.mark.parametrize(
+    ("ours", "compared", "words"),
+    [
+        ({"accuracy": 0.76656, "log_loss": 0.50004}, {}, None),  # shown as 0.7666 and 0.5000
+        ({"accuracy": 0.7665, "log_loss": 0.4}, {}, "accuracy 0.7665 against 0.7666."),
+        ({"accuracy": 0.5, "log_loss": 0.6}, {}, "accuracy 0.5000 against 0.7666 and log_loss 0.6000 against 0.5000."),
+        ({"accuracy": 0.5, "log_loss": 0.4}, {"compared": ["log_loss"]}, None),
+    ],
+)
+def test_worse_is_what_a_reader_can_see(
+    ours: dict, compared: dict, words: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baselines = {"majority": {"accuracy": 0.9}, "logistic regression": {"accuracy": 0.76664, "log_loss": 0.49996}}
+    print_scores("Net", ours, baselines, **compared)
+    out = capsys.readouterr().out
+    if words is None:
+        assert "worse" not in out
+    else:
+        assert f"Net is worse than scikit-learn's logistic regression: {words}" in out
