@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
 
 
@@ -22,27 +23,61 @@ class NoProfiler(PassThroughProfiler):
         return self._nothing
 
 
+STEP_HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+"""What Lightning calls in every step, on each callback and on the model; what is None there, it leaves out."""
+
+
 class Lean(Callback):
-    """Lets the model of a fit log without detours, by a subclass of its own class that it has until the fit ends."""
+    """Makes the steps of a fit lean, until the fit ends.
+
+    Hooks of a step that a callback does not have are None. The model gets a subclass of its own class, in which its
+    own ones are, too. The arguments that ``training_step`` takes are looked up once, not at every step.
+    """
 
     def __init__(self) -> None:
         self._class: type[LightningModule] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Gives the model a lean class."""
-        if stage == "fit" and self._class is None:
-            self._class = type(pl_module)
-            names = {"__module__": self._class.__module__, "__qualname__": self._class.__qualname__}
-            pl_module.__class__ = type(self._class.__name__, (_LeanModule, self._class), names)
+        """Changes what is called in a step."""
+        if stage != "fit" or self._class is not None:
+            return
+        cls = self._class = type(pl_module)
+        names: dict[str, Any] = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        names |= dict.fromkeys(_missing(pl_module, LightningModule))
+        pl_module.__class__ = type(cls.__name__, (_LeanModule, cls), names)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by its connectors
+            vars(callback).update(dict.fromkeys(_missing(callback, Callback)))
+        if is_param_in_hook_signature(pl_module.training_step, "batch_idx", min_args=2):
+            trainer.fit_loop.epoch_loop.__dict__["_build_kwargs"] = _batch_and_number
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Gives the model its own class back."""
+        """Changes it back."""
         if self._class is not None:
             pl_module.__class__, self._class = self._class, None
+            for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by its connectors
+                for hook in [hook for hook in STEP_HOOKS if vars(callback).get(hook, hook) is None]:
+                    del vars(callback)[hook]
+            trainer.fit_loop.epoch_loop.__dict__.pop("_build_kwargs", None)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Gives the model its own class back."""
+        """Changes it back."""
         self.teardown(trainer, pl_module, "fit")
+
+
+def _missing(thing: Callback | LightningModule, base: type) -> list[str]:
+    """The hooks of a step that do nothing in an object."""
+    return [hook for hook in STEP_HOOKS if getattr(getattr(thing, hook), "__func__", None) is getattr(base, hook)]
+
+
+def _batch_and_number(arguments: dict[str, Any], batch: Any, batch_idx: int) -> dict[str, Any]:
+    return {**arguments, "batch": batch, "batch_idx": batch_idx}
 
 
 class _LeanModule(LightningModule):
@@ -60,8 +95,7 @@ class _LeanModule(LightningModule):
 
         The first batch of an epoch, and whatever else is logged, goes Lightning's way.
         """
-        trainer = self.trainer
-        connector = trainer._logger_connector
+        connector = self.trainer._logger_connector
         if (
             self._current_fx_name == "training_step"
             and connector._first_loop_iter is False
@@ -71,7 +105,7 @@ class _LeanModule(LightningModule):
             and value.ndim == 0
             and not args
         ):
-            metric = trainer.fit_loop.epoch_loop._results.get(f"training_step.{name}")
+            metric = self.trainer.fit_loop.epoch_loop._results.get(f"training_step.{name}")
             if metric is not None and metric.meta.is_mean_reduction:
                 metric.update(value.detach(), options["batch_size"])
                 metric.has_reset = False

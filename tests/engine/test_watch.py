@@ -1,0 +1,100 @@
+"""Losses are logged at the logger's interval, and a run that diverges is stopped."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from curves import read_curve
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
+
+from project.data import BatchLoader
+from project.engine.watch import LossWatch
+from project.errors import Diverged
+
+
+class Given(LightningModule):
+    """A model of somebody else's, whose losses are the targets of its batches."""
+
+    def __init__(self, key: str | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.0))
+        self.key = key
+
+    def training_step(self, batch, batch_idx):
+        loss = batch[1].mean() + 0 * self.weight
+        return loss if self.key is None else {self.key: loss}
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.5)
+
+
+def loader(*losses: float) -> BatchLoader:
+    """A batch of one row for each loss."""
+    return BatchLoader(torch.zeros(len(losses), 1), torch.tensor(losses), 1)
+
+
+def make_trainer(**settings) -> Trainer:
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return Trainer(**{"max_epochs": 2, "accelerator": "cpu", "callbacks": [LossWatch()], **quiet, **settings})
+
+
+@pytest.mark.parametrize("key", [None, "loss"])
+def test_an_interval_s_mean_is_logged_within_an_epoch(key: str | None, tmp_path: Path) -> None:
+    """Five steps an epoch and an interval of two: the fifth belongs to none, whoever made the model."""
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    run = make_trainer(logger=logger, log_every_n_steps=2)
+    run.fit(Given(key), loader(1.0, 2.0, 3.0, 5.0, 8.0))
+    assert read_curve(tmp_path, "loss/train_step") == [(2, 1.5), (4, 4.0), (7, 1.5), (9, 4.0)]
+    assert read_curve(tmp_path, "lr") == [(step, 0.5) for step in (0, 2, 4, 5, 7, 9)]
+    assert [step for step, _ in read_curve(tmp_path, "epoch_seconds")] == [4, 9]
+
+
+@pytest.mark.parametrize(
+    ("losses", "batches", "step"),
+    [
+        ((1.0, 1e6, 1e7), 1, 3),
+        ((1.0, float("nan"), 1.0), 1, 2),
+        ((5.0, 4e6, float("inf")), 1, 3),
+        ((0.1, 1.0, 1e7, 1.0, 1.0), 2, 2),
+        ((0.1, 1.0, 1.0, 1e7, 1.0), 2, 2),
+        ((0.1, 1.0, 1.0, 1.0, 1e7), 2, 3),
+    ],
+)
+def test_a_loss_that_is_a_million_times_the_first_one_or_no_number_stops_the_run(
+    losses: tuple[float, ...], batches: int, step: int
+) -> None:
+    sentence = f"the loss diverged to .* at step {step} with SGD at a learning rate of 0.5; try a lower learning rate"
+    with pytest.raises(Diverged, match=sentence):
+        make_trainer(accumulate_grad_batches=batches).fit(Given(), loader(*losses))
+
+
+def test_the_losses_of_a_later_epoch_are_measured_by_the_first_one(tmp_path: Path) -> None:
+    """Also where the run went on from a checkpoint in between."""
+    run = make_trainer(max_epochs=1)
+    run.fit(Given(), loader(100.0, 100.0))
+    run.save_checkpoint(tmp_path / "last.ckpt")
+    make_trainer().fit(Given(), loader(9e7, 9e7), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    with pytest.raises(Diverged, match="at step 3"):
+        make_trainer().fit(Given(), loader(2e8, 2e8), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+
+
+def test_a_diverged_model_is_not_saved(tmp_path: Path) -> None:
+    class Saves(LossWatch):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+            trainer.save_checkpoint(tmp_path / f"{batch_idx}.ckpt")
+
+    with pytest.raises(Diverged, match="nan at step 2"):
+        make_trainer(callbacks=[Saves()]).fit(Given(), loader(1.0, float("nan"), 1.0))
+    assert [path.name for path in tmp_path.iterdir()] == ["0.ckpt"]
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_run() -> None:
+    class Validates(Given):
+        def validation_step(self, batch, batch_idx):
+            self.log("loss/val", batch[1].mean())
+
+    with pytest.raises(Diverged, match="diverged to nan at step 2"):
+        make_trainer().fit(Validates(), loader(1.0, 1.0), loader(float("nan")))
