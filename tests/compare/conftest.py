@@ -1,11 +1,11 @@
 """A comparison in this process, with logs in a temporary folder."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow.csv import read_csv
 
 from project.compare.__main__ import main
 
@@ -29,10 +29,10 @@ def compare(tmp_path: Path) -> Compare:
 
 @pytest.fixture
 def runs_of() -> Callable[..., list[dict[str, Any]]]:
-    """The lines of a comparison's ``runs.jsonl``; with conditions on the tasks."""
+    """The rows of a comparison's ``runs.csv`` that meet some conditions."""
 
     def read(folder: Path, **conditions: Any) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
-        return [line for line in lines if conditions.items() <= line["task"].items()]
+        runs: list[dict[str, Any]] = read_csv(folder / "runs.csv").to_pylist()
+        return [run for run in runs if conditions.items() <= run.items()]
 
     return read

@@ -15,9 +15,9 @@ from set_up import set_up
 
 from project.compare.__main__ import main
 from project.fit import main as fit_main
-from project.run_folder import alone
+from project.many.jobs import alone
 from project.runs.__main__ import main as runs_main
-from project.runs.curves import curves_by_tag
+from project.runs.curves import read_curves
 
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
@@ -45,7 +45,7 @@ def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> No
         again = tmp_path / "again"
         args = ["--config", str(run / "config.yaml"), "--trainer.default_root_dir", str(again), "--name", run.name]
         assert fit_main([*args, "--experiment", run.parent.name]) == 0
-        there, here = curves_by_tag(run), curves_by_tag(again / run.parent.name / run.name)
+        there, here = read_curves(run), read_curves(again / run.parent.name / run.name)
         assert there.keys() == here.keys()
         assert len(there["loss/val"].values) in (2, 4)
         for tag in here.keys() - {"epoch_seconds"}:
@@ -59,7 +59,7 @@ def test_the_tutorial_s_three_curves(compare: Compare) -> None:
     expected = {"Adam": (107.9976, 8.7378), "SGD": (499.9, 32.7)}
     for label in ("Adam", "RMSprop", "SGD"):
         (run,) = folder.glob(f"{label}/own-settings-*")
-        losses = [4000 * loss for loss in curves_by_tag(run)["loss/train"].values]
+        losses = [4000 * loss for loss in read_curves(run)["loss/train"].values]
         assert losses == pytest.approx(expected.get(label, losses), rel=2e-3)
         assert len(losses) == 2
 
@@ -93,11 +93,11 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
     folder = compare(*bowl(*widths), "--trainer.max_epochs", "30", "--tuning-share", "1")
     curvatures = [2 * width**2 for width in widths] + [2.0]  # the last one is the bias's
     best = 2 / (min(curvatures) + max(curvatures))
-    chosen = {run["task"]["rate"] for run in runs_of(folder, stage="final")} - {0.001}
+    chosen = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
     assert len(chosen) == 1
     assert best / 10**0.5 <= chosen.pop() <= best * 10**0.5
     for run in runs_of(folder):
-        assert (run["status"] == "diverged") == (run["task"]["rate"] > 2 / max(curvatures))
+        assert (run["status"] == "diverged") == (run["rate"] > 2 / max(curvatures))
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compar
     rates = f"{0.96 * limit},{1.04 * limit}"
     folder = compare(*bowl(1.0, 2.0), "--rates", rates, "--trainer.max_epochs", "200", "--tuning-share", "1")
     for run in runs_of(folder, stage="tuning"):
-        assert run["status"] == ("diverged" if run["task"]["rate"] > limit else "done")
+        assert run["status"] == ("diverged" if run["rate"] > limit else "done")
     assert "diverged" in runs_of(folder, stage="tuning", rate=1.04 * limit)[0]["message"]
 
 
@@ -130,31 +130,31 @@ def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compar
     x = np.column_stack([set_up(data).splits["train"].x.double().numpy(), np.ones(len(set_up(data).splits["train"].x))])
     curvatures = np.linalg.eigvalsh(2 * x.T @ x / len(x))
     best = 2 / (curvatures.min() + curvatures.max())
-    (chosen,) = {run["task"]["rate"] for run in runs_of(folder, stage="final")} - {0.001}
+    (chosen,) = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
     assert best / 10**0.5 <= chosen <= best * 10**0.5
 
 
 def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:
     args = ("--trainer.max_epochs", "30", "--model.bias", "false", "--tuning-seeds", "2", "--seeds", "2")
     folder = compare(*bowl(0.5, 0.5), *args)
-    rates = sorted({run["task"]["rate"] for run in runs_of(folder, stage="tuning")})
+    rates = sorted({run["rate"] for run in runs_of(folder, stage="tuning")})
     assert rates[0] == 0.0001  # two half decades below the default of 0.001
     for low, high in itertools.pairwise(rates):
         assert high / low == pytest.approx(10**0.5, rel=0.02)
     medians = [np.median([run["loss"] or math.inf for run in runs_of(folder, stage="tuning", rate=r)]) for r in rates]
     assert int(np.argmin(medians)) == len(rates) - 2  # just one more was tried
-    seeds = {run["task"]["seed"] for run in runs_of(folder, stage="tuning")}
+    seeds = {run["seed"] for run in runs_of(folder, stage="tuning")}
     assert seeds == {0, 1}
-    assert {run["task"]["seed"] for run in runs_of(folder, stage="final")} == {2, 3}
+    assert {run["seed"] for run in runs_of(folder, stage="final")} == {2, 3}
 
 
 def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs_of: RunsOf) -> None:
     folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.3,0.03", "--tuning-seeds", "1", "--seeds", "1")
     tuning, final = runs_of(folder, stage="tuning"), runs_of(folder, stage="final")
-    assert {run["task"]["rate"] for run in tuning} == {0.03, 0.3}
+    assert {run["rate"] for run in tuning} == {0.03, 0.3}
     assert {run["steps"] for run in final} == {2 * run["steps"] for run in tuning}
-    best = min(tuning, key=lambda run: run["loss"])["task"]["rate"]
-    assert {run["task"]["rate"] for run in final} == {best, 0.001}
+    best = min(tuning, key=lambda run: run["loss"])["rate"]
+    assert {run["rate"] for run in final} == {best, 0.001}
 
 
 @pytest.mark.slow
@@ -174,10 +174,10 @@ def test_a_run_that_fails_is_a_row_and_not_the_end(
     compare: Compare, runs_of: RunsOf, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", *FEW)  # LBFGS wants the full batch
-    failed = runs_of(folder, label="LBFGS")
+    failed = runs_of(folder, optimizer="LBFGS")
     assert {run["status"] for run in failed} == {"failed"}
     assert "batch_size full" in failed[0]["message"]
-    assert {run["status"] for run in runs_of(folder, label="Adam")} == {"done"}
+    assert {run["status"] for run in runs_of(folder, optimizer="Adam")} == {"done"}
     assert "failed" in capsys.readouterr().out
 
 
@@ -196,7 +196,7 @@ def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
         ('--optimizers [{"class_path":SGD,"lable":x}]', "'lable' is not accepted in an entry; did you mean label?"),
         ('--optimizers [{"lr":1}]', "'lr' is not accepted in an entry"),
         ('--optimizers [{"label":x}]', "an entry of optimizers needs a class_path"),
-        ('--optimizers [Adam,{"class_path":SGD,"init_args":{"momentum":-1}}]', "SGD: optimizer: SGD does not take"),
+        ('--optimizers [Adam,{"class_path":SGD,"init_args":{"momentum":-1}}]', "SGD does not take"),
         ("--experiment mine", "give it another name there with --name"),
         ("--name=", "--name needs a value"),
         ("--lr 0.1", "did you mean --optimizer.lr?"),
@@ -215,11 +215,10 @@ def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
         ("--jobs 0", "--jobs must be 1 or more, not 0"),
         ("--trainer.max_epoch 3", "did you mean max_epochs?"),
         ("--resume nowhere", "is no comparison's folder"),
-        ("--backend-address tcp://localhost:1", "--backend dask"),
-        ("--optimizers ,", "optimizers must be a list of one or more"),
+        ("--optimizers ,", "--optimizers [,] is no valid list"),
+        ("--optimizers []", "optimizers must be a list of one or more"),
         ("--optimizers [SGD", "is no valid list"),
         ("--rates []", "rates must be"),
-        ("--backend threading", "--backend must be loky or dask, not threading"),
         ("--trainer.logger false", "trainer.logger"),
         ("--trainer.enable_checkpointing false", "trainer.enable_checkpointing"),
         ("--trainer.max_epochs -1", "trainer.max_epochs"),

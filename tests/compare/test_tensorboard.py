@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Browser, browser, tensorboard, wait
+from pyarrow.csv import read_csv
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project.compare.__main__ import main
-from project.compare.bands import write_bands
-from project.compare.summary import Row, Run, Summary
-from project.compare.worker import Result, Task
-from project.runs.curves import Curve, curves_by_tag
+from project.compare.curves import make_bands, write_bands
+from project.runs.curves import Curve, read_curves
 
 OPTIMIZERS = ("Adam", "RMSprop", "SGD")
 BANDS = ("median", "low", "high")
@@ -33,10 +31,9 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return logs / "compare" / "small"
 
 
-def results(comparison: Path) -> dict[str, Result]:
+def results(comparison: Path) -> dict[str, dict[str, Any]]:
     """What came of each run, by the name it has in TensorBoard."""
-    found = [Result.from_json(line) for line in (comparison / "runs.jsonl").read_text().splitlines()]
-    return {result.task.folder.as_posix(): result for result in found}
+    return {run["folder"]: run for run in read_csv(comparison / "runs.csv").to_pylist()}
 
 
 def seeds(comparison: Path, label: str) -> list[str]:
@@ -48,44 +45,32 @@ def seeds(comparison: Path, label: str) -> list[str]:
 
 def test_bands_are_median_lowest_and_highest_of_the_seeds(comparison: Path) -> None:
     for label in OPTIMIZERS:
-        curves = [curves_by_tag(comparison / name) for name in seeds(comparison, label)]
+        curves = [read_curves(comparison / name) for name in seeds(comparison, label)]
         for name, function in zip(BANDS, (np.median, np.min, np.max), strict=True):
-            band = curves_by_tag(comparison / label / name)
+            band = read_curves(comparison / label / name)
             assert {tag for tag in band if not tag.startswith("band/")} == set(curves[0])
             for tag in ("loss/train", "loss/val", "accuracy/val", "accuracy/test"):
                 assert band[tag].steps == curves[0][tag].steps
                 assert band[tag].values == pytest.approx(function([curve[tag].values for curve in curves], axis=0))
     # A chart draws its bands from tags of one run.
     for end in ("low", "high"):
-        band = curves_by_tag(comparison / "SGD" / "median")
-        assert band[f"band/loss/val/{end}"] == curves_by_tag(comparison / "SGD" / end)["loss/val"]
+        band = read_curves(comparison / "SGD" / "median")
+        assert band[f"band/loss/val/{end}"] == read_curves(comparison / "SGD" / end)["loss/val"]
 
 
 def test_the_relative_axis_shows_the_seconds_of_the_training(comparison: Path) -> None:
     points = EventAccumulator(str(comparison / "Adam" / "median")).Reload().Scalars("loss/val")
-    seconds = [curves_by_tag(comparison / name)["epoch_seconds"].values for name in seeds(comparison, "Adam")]
+    seconds = [read_curves(comparison / name)["epoch_seconds"].values for name in seeds(comparison, "Adam")]
     ends = np.median(np.cumsum(seconds, axis=1), axis=0)
     assert [point.wall_time - points[0].wall_time for point in points] == pytest.approx(ends - ends[0], abs=1e-5)
-
-
-def summary(**curves: list[dict[str, Curve]]) -> Summary:
-    """A comparison of runs with such curves, by their optimizer's label."""
-    rows = []
-    for label, runs in curves.items():
-        made = [
-            Run(Result(Task(label, "final", 0.1, seed), "done"), tags, [], Curve([], []))
-            for seed, tags in enumerate(runs)
-        ]
-        rows.append(Row(**{**{field.name: None for field in fields(Row)}, "label": label, "chosen": made}))
-    return Summary(rows, None, "loss/val", None)
 
 
 def test_bands_end_with_the_shortest_run(tmp_path: Path) -> None:
     long = {"loss/val": Curve([1, 3, 5], [4.0, 2.0, 1.0]), "lr": Curve([0, 1], [0.1, 0.1])}
     short = {"loss/val": Curve([1, 3], [3.0, float("nan")]), "accuracy/val": Curve([1], [0.5])}
-    write_bands(summary(a=[long, short]), tmp_path)
-    assert curves_by_tag(tmp_path / "a" / "low")["loss/val"].values[0] == 3.0
-    band = curves_by_tag(tmp_path / "a" / "median")
+    write_bands(make_bands([long, short]), tmp_path)
+    assert read_curves(tmp_path / "low")["loss/val"].values[0] == 3.0
+    band = read_curves(tmp_path / "median")
     assert set(band) == {"loss/val", "band/loss/val/low", "band/loss/val/high"}
     assert band["loss/val"].steps == [1, 3]
     assert band["loss/val"].values[0] == 3.5
@@ -94,11 +79,11 @@ def test_bands_end_with_the_shortest_run(tmp_path: Path) -> None:
 
 def test_bands_of_an_earlier_call_are_replaced(tmp_path: Path) -> None:
     first, second = ({"loss/train": Curve([1], [value])} for value in (1.0, 2.0))
-    write_bands(summary(a=[first], b=[first]), tmp_path)
-    write_bands(summary(a=[second], b=[second, {}]), tmp_path)  # the second one failed before its first step
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(BANDS)
-    assert [curves_by_tag(tmp_path / "a" / name)["loss/train"] for name in BANDS] == [Curve([1], [2.0])] * 3
-    assert not list((tmp_path / "b").iterdir())
+    write_bands(make_bands([first]), tmp_path)
+    write_bands(make_bands([second]), tmp_path)
+    assert [read_curves(tmp_path / name)["loss/train"] for name in BANDS] == [Curve([1], [2.0])] * 3
+    write_bands(make_bands([second, {}]), tmp_path)  # the second one failed before its first step
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +134,7 @@ def test_the_time_series_page_shows_every_optimizer(
     ):
         assert set(legend) == {f"{label}/{name}" for label in OPTIMIZERS for name in BANDS}
         for run, (_, shown) in legend.items():  # with four digits
-            assert float(shown) == pytest.approx(curves_by_tag(comparison / run)[tag].values[-1], abs=1e-4)
+            assert float(shown) == pytest.approx(read_curves(comparison / run)[tag].values[-1], abs=1e-4)
     colors = {label: color(legend[f"{label}/median"][0]) for label in OPTIMIZERS}
     boxes = page.run("return findAll('line-chart canvas').map(canvas => canvas.getBoundingClientRect())")
     assert len(boxes) == 2
@@ -190,7 +175,7 @@ def test_the_custom_scalars_page_draws_the_bands(
     for title, lines, areas in charts:
         tag = {"training loss": "loss/train", "validation loss": "loss/val"}[title]
         for label in OPTIMIZERS:
-            median, low, high = (curves_by_tag(comparison / label / name)[tag].values for name in BANDS)
+            median, low, high = (read_curves(comparison / label / name)[tag].values for name in BANDS)
             rgb = "rgb({}, {}, {})".format(*bytes.fromhex(colors[f"{label}/median"].strip(" #")))
             # A path is M1.5,20L3,21...: the band goes there above and back below. The axis is linear, and points down.
             heights = [float(y) for path in (lines[rgb], areas[rgb]) for y in re.findall(r",([-.\d]+)", path)]
@@ -215,17 +200,17 @@ return arguments[0].every(name => names.includes(name)) && table.length >= argum
 def test_the_hparams_tab_lists_every_run(comparison: Path, address: str, open_page: Callable[[], Browser]) -> None:
     page = open_page()
     runs = results(comparison)
-    assert {result.status for result in runs.values()} == {"done", "diverged"}
+    assert {run["status"] for run in runs.values()} == {"done", "diverged"}
     page.open(f"{address}#hparams")
     columns = ["optimizer", "optimizer.lr", "optimizer.momentum", "seed", "lowest_loss/val", "accuracy/test"]
     table: list[dict[str, Any]] = wait(lambda: page.run(HPARAMS, columns, len(runs)), "a run or column is missing")
     assert {row["Trial ID"] for row in table} == set(runs)
     for row in table:
-        result = runs[row["Trial ID"]]
-        assert row["optimizer"] == result.task.label
-        assert float(row["optimizer.lr"]) == result.task.rate
-        assert float(row["seed"]) == result.task.seed
-        assert (row["optimizer.momentum"] != "") == (result.task.label != "Adam")
-        scores = [result.loss, result.metrics["accuracy"]] if result.metrics else []
+        run = runs[row["Trial ID"]]
+        assert row["optimizer"] == run["optimizer"]
+        assert float(row["optimizer.lr"]) == run["rate"]
+        assert float(row["seed"]) == run["seed"]
+        assert (row["optimizer.momentum"] != "") == (run["optimizer"] != "Adam")
+        scores = [run["loss"], run["accuracy/test"]] if run["status"] == "done" else []
         shown = [float(row[name]) for name in ("lowest_loss/val", "accuracy/test") if row[name]]
         assert shown == pytest.approx(scores, rel=1e-4)

@@ -5,30 +5,132 @@ outcome (after Choi et al. 2019, arXiv:1910.05446; Sivaprasad et al. 2020, arXiv
 arXiv:2007.01547).
 """
 
+import csv
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from project.compare.settings import Entry, Settings
-from project.compare.worker import Result, Task
 from project.config import Config
+from project.many.jobs import run_all
+from project.many.one_of_many import run_one
+from project.run_folder import written_whole
 
 MAX_RATES = 13
 """A search that has tried so many rates ends, though the best one be on the edge: six decades."""
 
-Runner = Callable[[Sequence[tuple[Task, Config]]], Iterator[Result]]
+Run = dict[str, Any]
+"""A row of ``runs.csv``: what is run, and what came of it; None where it never got so far.
+
+It begins with `COLUMNS`, and then has the metrics of the test rows, such as ``accuracy/test``.
+"""
+COLUMNS = ("optimizer", "stage", "rate", "seed", "folder", "status", "message", "loss", "last_loss", "steps", "seconds")
+TYPES: dict[str, type] = dict.fromkeys(("optimizer", "stage", "folder", "status", "message"), str)
+TYPES |= {"seed": int, "steps": int}  # and all others are floats
 
 
-def rate_grid(usual: float, settings: Settings) -> list[float]:
-    """The rates with which a search begins, in rising order.
+class Comparison:
+    """The runs that are made, and those that are to come.
 
     Args:
-        usual: The rate in the middle.
-        settings: The comparison's settings.
+        folder: The comparison's folder; runs that its ``runs.csv`` has are not made again, unless they failed.
+        settings: How to compare.
+        entries: What is compared.
     """
-    return list(settings.rates) if isinstance(settings.rates, list) else [half_decades(usual, i) for i in range(-2, 3)]
+
+    def __init__(self, folder: Path, settings: Settings, entries: Sequence[Entry]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.entries = entries
+        self.file = folder / "runs.csv"
+        self.runs = [run for run in _read_runs(self.file) if run["status"] != "failed"]
+
+    def seeds(self, stage: str) -> range:
+        """The seeds of a stage: ``tuning`` tries rates, and ``final`` judges with fresh ones."""
+        first, settings = self.entries[0].config["seed"], self.settings
+        if stage == "tuning":
+            return range(first, first + settings.tuning_seeds)
+        first += settings.tuning_seeds if settings.rates != "none" else 0
+        return range(first, first + settings.seeds)
+
+    def runs_of(self, entry: Entry, stage: str, rate: float | None) -> list[Run]:
+        """The runs that are made at a rate, by their seeds."""
+        return [run for run in self.runs if (run["optimizer"], run["stage"], run["rate"]) == (entry.label, stage, rate)]
+
+    def search(self, entry: Entry) -> dict[float, float | None]:
+        """The rates that an entry tries, as far as the runs show, in rising order; none if it is taken as it is given.
+
+        Returns:
+            The median loss of each; None if a seed diverged, failed, or is to come.
+        """
+        given = self.settings.rates
+        if entry.usual is None or given == "none":
+            return {}
+        low, high = -2, 2
+        while True:
+            rates = given if isinstance(given, list) else [half_decades(entry.usual, i) for i in range(low, high + 1)]
+            runs = {rate: self.runs_of(entry, "tuning", rate) for rate in rates}
+            losses = {rate: self._median(made) for rate, made in runs.items()}
+            ended = all(len(made) == self.settings.tuning_seeds for made in runs.values())
+            failed = any(run["status"] == "failed" for made in runs.values() for run in made)
+            best = best_rate(losses)
+            if isinstance(given, list) or not ended or failed or best in rates[1:-1] or len(rates) >= MAX_RATES:
+                return losses
+            # Where all diverge, a smaller one may not.
+            low, high = (low, high + 1) if best == rates[-1] else (low - 1, high)
+
+    def _median(self, runs: Sequence[Run]) -> float | None:
+        losses = [run["loss"] for run in runs]
+        return statistics.median(losses) if len(losses) == self.settings.tuning_seeds and None not in losses else None
+
+    def final_rates(self, entry: Entry) -> list[float | None]:
+        """The rates that fresh seeds judge: the chosen and the default one; None for an entry taken as it is given."""
+        losses = self.search(entry)
+        rates = [best_rate(losses), entry.default]
+        return list(dict.fromkeys(rate for rate in rates if rate is not None)) if losses else [None]
+
+    def judged(self, entry: Entry) -> list[Run]:
+        """The runs by which an entry is compared: those at the chosen rate, or as given; none if no rate would do."""
+        return self.runs_of(entry, "final", best_rate(self.search(entry)))
+
+    def make_runs(self, jobs: int, keep_checkpoints: bool) -> None:
+        """Makes all runs that are missing; ``runs.csv`` has each of them as soon as it ends.
+
+        Args:
+            jobs: Runs at the same time; the losses do not depend on it.
+            keep_checkpoints: Whether the runs keep their checkpoints.
+        """
+        call = partial(_make_run, self.folder, keep_checkpoints, time.time())
+        labels = [entry.label for entry in self.entries]
+        with tqdm(unit="run", initial=len(self.runs), disable=None, leave=False) as bar:
+            while missing := self._missing("tuning") or self._missing("final"):
+                bar.total = len(self.runs) + len(missing)
+                for run in run_all(call, missing, jobs, ordered=False):
+                    self.runs.append(run)
+                    # In an order that does not depend on which ends first.
+                    self.runs.sort(key=lambda r: (labels.index(r["optimizer"]), r["stage"], r["rate"] or 0, r["seed"]))
+                    write_rows(self.file, self.runs)
+                    bar.update()
+
+    def _missing(self, stage: str) -> list[tuple[Run, Config]]:
+        share = self.settings.tuning_share if stage == "tuning" else 1.0
+        missing = []
+        for entry in self.entries:
+            for rate in self.search(entry) if stage == "tuning" else self.final_rates(entry):
+                made = {run["seed"] for run in self.runs_of(entry, stage, rate)}
+                name = "own-settings" if rate is None else f"lr{rate:g}"
+                folder = f"{entry.label}/tuning/{name}" if stage == "tuning" else f"{entry.label}/{name}"
+                for seed in [seed for seed in self.seeds(stage) if seed not in made]:
+                    run = (entry.label, stage, rate, seed, f"{folder}-seed{seed}")
+                    missing.append(
+                        (dict.fromkeys(COLUMNS) | dict(zip(COLUMNS, run, strict=False)), entry.run(rate, seed, share))
+                    )
+        return missing
 
 
 def half_decades(rate: float, number: int) -> float:
@@ -36,119 +138,30 @@ def half_decades(rate: float, number: int) -> float:
     return rate if number == 0 else float(f"{rate * 10 ** (number / 2):.1e}")
 
 
-def median_loss(results: Iterable[Result]) -> float | None:
-    """The median loss of several seeds; None if one of them diverged or failed, or there is none."""
-    losses = [result.loss for result in results]
-    return statistics.median(losses) if losses and None not in losses else None  # type: ignore[type-var]  # no None
+def best_rate(losses: Mapping[float, float | None]) -> float | None:
+    """The rate with the lowest loss; None if there is none."""
+    good = {rate: loss for rate, loss in losses.items() if loss is not None}
+    return min(good, key=good.__getitem__) if good else None
 
 
-class Comparison:
-    """The runs that are made and those that are to come.
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a CSV file, whole; None becomes an empty cell."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    with written_whole(path, force=True) as new, new.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(names), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
-    Args:
-        entries: What is compared.
-        settings: How.
-        results: The results that there are already.
-    """
 
-    def __init__(self, entries: Sequence[Entry], settings: Settings, results: Iterable[Result] = ()) -> None:
-        self.entries = entries
-        self.settings = settings
-        self.results = {result.task: result for result in results}
+def _read_runs(path: Path) -> list[Run]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: TYPES.get(name, float)(cell) if cell else None for name, cell in row.items()} for row in rows]
 
-    def tuning_rates(self, entry: Entry) -> list[float]:
-        """The rates that the search of an entry tries, as far as the results show, in rising order."""
-        if entry.usual is None or self.settings.rates == "none":
-            return []
-        rates = rate_grid(entry.usual, self.settings)
-        low, high = -2, 2
-        while self.settings.rates == "auto" and len(rates) < MAX_RATES:
-            tried = [self.results.get(task) for rate in rates for task in self.tuning_tasks(entry, rate)]
-            if any(result is None or result.status == "failed" for result in tried):
-                break  # there is more to come, or nothing to learn
-            losses = [self.tuning_loss(entry, rate) for rate in rates]
-            good = [loss for loss in losses if loss is not None]
-            best = losses.index(min(good)) if good else 0  # where all diverge, a smaller one may not
-            if best == 0:
-                low -= 1
-                rates.insert(0, half_decades(entry.usual, low))
-            elif best == len(rates) - 1:
-                high += 1
-                rates.append(half_decades(entry.usual, high))
-            else:
-                break
-        return rates
 
-    def tuning_tasks(self, entry: Entry, rate: float) -> list[Task]:
-        """The runs that try a rate."""
-        first: int = entry.config["seed"]
-        return [Task(entry.label, "tuning", rate, first + i) for i in range(self.settings.tuning_seeds)]
-
-    def tuning_loss(self, entry: Entry, rate: float) -> float | None:
-        """The median loss with which a rate was tried; None if a seed diverged or failed."""
-        tasks = self.tuning_tasks(entry, rate)
-        return median_loss(self.results[task] for task in tasks) if self._is_tried(entry, rate) else None
-
-    def chosen_rate(self, entry: Entry) -> float | None:
-        """The rate with the lowest median loss; None if there is none, or the entry is compared as it is given."""
-        losses = {
-            rate: loss for rate in self.tuning_rates(entry) if (loss := self.tuning_loss(entry, rate)) is not None
-        }
-        return min(losses, key=losses.__getitem__) if losses else None
-
-    def final_tasks(self, entry: Entry, rate: float | None) -> list[Task]:
-        """The runs with fresh seeds at a rate."""
-        first: int = entry.config["seed"] + (self.settings.tuning_seeds if self.settings.rates != "none" else 0)
-        return [Task(entry.label, "final", rate, first + i) for i in range(self.settings.seeds)]
-
-    def final_rates(self, entry: Entry) -> list[float | None]:
-        """The chosen rate and the default one; just None for an entry that is compared as it is given."""
-        if not self.tuning_rates(entry):
-            return [None]
-        rates = [self.chosen_rate(entry), entry.default]
-        return list(dict.fromkeys(rate for rate in rates if rate is not None))
-
-    def run_all(self, runner: Runner, file: Path) -> None:
-        """Makes all runs that are missing.
-
-        Args:
-            runner: Makes several runs, in any order.
-            file: Takes a line for each run as it ends.
-        """
-        with tqdm(unit="run", initial=len(self.results), disable=None, leave=False) as bar:
-            while tuning := self._missing_tuning():
-                judged = 2 * self.settings.seeds * len(self.entries)  # so many are to come, or a few less
-                self._run(tuning, runner, file, bar, judged)
-            self._run(self._missing_final(), runner, file, bar)
-
-    def _run(
-        self, todo: Sequence[tuple[Task, Config]], runner: Runner, file: Path, bar: "tqdm[None]", later: int = 0
-    ) -> None:
-        bar.total = len(self.results) + len(todo) + later
-        for result in runner(todo):
-            with file.open("a", encoding="utf-8") as lines:
-                lines.write(result.to_json() + "\n")
-            self.results[result.task] = result
-            bar.update()
-
-    def _missing_tuning(self) -> list[tuple[Task, Config]]:
-        rates = [(entry, rate) for entry in self.entries for rate in self.tuning_rates(entry)]
-        share = self.settings.tuning_share
-        return [
-            (task, entry.run(rate, task.seed, share))
-            for entry, rate in rates
-            for task in self.tuning_tasks(entry, rate)
-            if task not in self.results
-        ]
-
-    def _missing_final(self) -> list[tuple[Task, Config]]:
-        return [
-            (task, entry.run(rate, task.seed))
-            for entry in self.entries
-            for rate in self.final_rates(entry)
-            for task in self.final_tasks(entry, rate)
-            if task not in self.results
-        ]
-
-    def _is_tried(self, entry: Entry, rate: float) -> bool:
-        return all(task in self.results for task in self.tuning_tasks(entry, rate))
+def _make_run(folder: Path, keep_checkpoints: bool, token: float, begun: Run, config: Config) -> Run:
+    outcome = run_one(folder / begun["folder"], config, token, keep_checkpoints)
+    metrics = {f"{name}/test": value for name, value in outcome.pop("metrics", {}).items()}
+    return {**begun, **outcome, **metrics}

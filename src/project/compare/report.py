@@ -1,227 +1,132 @@
-"""The files of a comparison: ``report.html``, ``report.md``, ``results.csv``, ``runs.csv``, and the pictures."""
+"""What a comparison says: tables and sentences on the console, and in ``report.html`` beside the picture."""
 
-import csv
 import io
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from pathlib import Path
-from typing import Any, NamedTuple
 
-from project.compare.charts import curve_panels, rate_panels
-from project.compare.drawing import Panel, figure, line_style, png, svg
-from project.compare.protocol import Comparison
+import matplotlib as mpl
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from project.compare.curves import draw, make_bands, write_bands
+from project.compare.protocol import Comparison, write_rows
 from project.compare.settings import PLAN
-from project.compare.summary import Summary
-from project.compare.table import NOTHING, TextTable, rate, records, tables
-from project.compare.words import cautions, explanations, findings, method
+from project.compare.summary import Row, summarize
 from project.run_folder import written_whole
+from project.runs.curves import read_curves
 
-STYLE = """
-:root { color-scheme: light dark; --line: #d8d8d8; --soft: #666; }
-@media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #aaa; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem; }
-ul { padding-left: 1.2rem; max-width: 46rem; } li { margin: 0.2rem 0; }
-.table { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-caption { text-align: left; font-weight: 600; padding-bottom: 0.3rem; }
-th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
-.text { text-align: left; } td.text:last-child { white-space: normal; min-width: 16rem; }
-td svg { vertical-align: middle; margin-right: 0.5rem; }
-figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: 0.9rem; }
-.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 0.8rem; }
-.panels svg { width: 100%; height: auto; background: white; border-radius: 6px; }
-pre { overflow-x: auto; padding: 0.6rem; border: 1px solid var(--line); border-radius: 6px; font-size: 0.85rem; }
-@media print {
-  @page { margin: 1.5cm; } body { max-width: none; padding: 0; font-size: 10pt; }
-  .table { overflow: visible; } table { font-size: 8pt; } th, td { padding: 0.15rem 0.4rem; }
-  .panels { grid-template-columns: 1fr 1fr; } h2 { break-after: avoid; } svg, table { break-inside: avoid; }
-}
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8"/>
+<title>{title}</title>
+<style>
+body {{ font: 1rem system-ui, sans-serif; max-width: 64rem; margin: auto; padding: 1rem; }}
+pre {{ overflow-x: auto; }}
+svg {{ width: 100%; height: auto; }}
+</style>
+<h1>{title}</h1>
+<pre>{text}</pre>
+{picture}
+<p>{method}</p>
+</html>
 """
+WORDS = (
+    "Behind by: 95 % of the bootstrap's mean differences from the best, seed by seed. Tie: they hold zero. Behind: a "
+    "paired t-test, as strict as all pairs together demand, says so too. Unclear: it does not; take more seeds.",
+    "Rates are chosen by {loss_name}, on the rows where it is measured, so it flatters; the test score does not.",
+    "All this holds for these data, this model and this length of training alone; seconds are those of this machine, "
+    "{jobs} at a time.",
+)
+"""What the verdicts mean, and what may not be concluded."""
+FAILED = "{optimizer}: {failed} of {runs} runs failed, the first with: {message}"
+OTHERS = ("default_loss_median", "steps_to_target", "seconds_to_target", "ms_per_step", "diverged", "tuning_seconds")
+"""Columns of the second table."""
 
 
-class Pictures(NamedTuple):
-    """Panels of a picture that has a file of its own, too.
-
-    Attributes:
-        name: The file's name without its ending.
-        caption: What they show.
-        panels: How to draw them.
-    """
-
-    name: str
-    caption: str
-    panels: list[Panel]
-
-
-class Command(NamedTuple):
-    """A command to be typed."""
-
-    text: str
-
-
-Block = str | list[str] | TextTable | Pictures | Command
-"""A heading, sentences, or one of the others."""
-
-
-def write_report(summary: Summary, comparison: Comparison, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Writes all files, each whole; the same comparison gives the same bytes.
+def write_report(comparison: Comparison, title: str, jobs: int) -> None:
+    """Writes ``results.csv``, ``report.html`` and the bands for TensorBoard, and prints the tables.
 
     Args:
-        summary: What was found.
-        comparison: How, with all its results.
-        folder: The comparison's folder.
-        facts: ``data`` and ``model``, a few words on each; ``jobs``, how many runs were made at the same time; and
-            ``command``, the command line. Each may be missing.
+        comparison: All its runs are made.
+        title: What was compared.
+        jobs: How many runs were made at the same time.
 
     Raises:
         OSError: If a file cannot be written.
+        ValueError: If no optimizer has a loss to compare.
     """
-    title = f"{len(summary.rows)} optimizers compared: {folder.name}"
-    blocks = _blocks(summary, comparison, facts)
-    for block in blocks:
-        if isinstance(block, Pictures):
-            _write(folder / f"{block.name}.png", png(figure(block.panels)))
-    styles = {row.label: line_style(index) for index, row in enumerate(summary.rows)}
-    _write(folder / "report.html", _html(title, blocks, styles).encode())
-    _write(folder / "report.md", _markdown(title, blocks).encode())
-    _write(folder / "results.csv", _csv(records(summary)))
-    _write(folder / "runs.csv", _csv(_runs(comparison)))
-
-
-def _blocks(summary: Summary, comparison: Comparison, facts: Mapping[str, Any]) -> list[Block]:
-    verdicts, *others = tables(summary)
-    caption = "A line is the median of the seeds, a band their range, and each thin line one seed."
-    if comparison.settings.seeds == 1:
-        caption = "Each line is one run."
-    curves = Pictures("curves", caption, curve_panels(summary))
-    blocks: list[Block] = [findings(summary), verdicts, "Curves", curves]
-    blocks += ["All figures", *others, explanations(summary)]
-    if panels := rate_panels(summary):
-        caption = "By rate: the median of the seeds that tried it. Tuned and default: median and range of fresh seeds."
-        blocks += ["Learning rates", Pictures("rates", caption, panels)]
-    blocks += ["What may not be concluded", cautions(summary, comparison, facts.get("jobs", 1))]
-    blocks += ["How it was done", method(comparison, facts), _tried(comparison)]
-    commands = [f"{facts['command']}   # how it was called"] if facts.get("command") else []
-    commands.append(f"python -m project.compare --config {PLAN}   # repeats it, in this folder")
-    return [*blocks, Command("\n".join(commands))]
-
-
-def _tried(comparison: Comparison) -> TextTable:
-    rows = []
+    folder, curves = comparison.folder, {}
     for entry in comparison.entries:
-        scheduler = entry.config["scheduler"]
-        rates = ", ".join(map(rate, comparison.tuning_rates(entry))) or f"as given: {rate(entry.usual)}"
-        classes = [spec["class_path"] if spec else NOTHING for spec in (entry.config["optimizer"], scheduler)]
-        rows.append([entry.label, *classes, rates])
-    return TextTable(f"What was tried; {PLAN} has all settings", ["optimizer", "class", "scheduler", "rates"], rows)
+        runs = [folder / run["folder"] for run in comparison.judged(entry)]
+        curves[entry.label] = [read_curves(run) if any(run.glob("events.*")) else {} for run in runs]
+    rows = summarize(comparison, curves)
+    write_rows(folder / "results.csv", rows)
+    bands = {label: make_bands(runs) for label, runs in curves.items()}
+    for label in bands:
+        write_bands(bands[label], folder / label)
+
+    text, picture = io.StringIO(), io.StringIO()
+    for console in (Console(), Console(file=text, width=100)):
+        print_tables(console, rows, jobs)
+    tried = {entry.label: comparison.search(entry) for entry in comparison.entries}
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "compare"}):  # text as text; the same bytes each time
+        draw(rows, bands, tried).savefig(picture, format="svg", metadata={"Date": None})
+    method = f"{PLAN} has all settings, and runs.csv all runs; python -m project.compare --config {PLAN} repeats them."
+    parts = {"title": escape(title), "text": escape(text.getvalue()), "method": escape(method)}
+    svg = "".join(picture.getvalue().partition("<svg")[1:])
+    with written_whole(folder / "report.html", force=True) as new:
+        new.write_text(PAGE.format(picture=svg, **parts), encoding="utf-8")
+    if all(row["loss_median"] is None for row in rows):
+        raise ValueError(f"no optimizer has a loss to compare; the report is in {folder}")
 
 
-def _runs(comparison: Comparison) -> list[dict[str, Any]]:
-    """All runs in a fixed order, whichever ended first."""
-    labels = [entry.label for entry in comparison.entries]
-    results = sorted(
-        comparison.results.values(),
-        key=lambda r: (labels.index(r.task.label), r.task.stage, r.task.rate or 0.0, r.task.seed),
-    )
-    metrics = list(dict.fromkeys(name for result in results for name in result.metrics or {}))
-    return [
-        {
-            "optimizer": result.task.label,
-            "stage": result.task.stage,
-            "rate": result.task.rate,
-            "seed": result.task.seed,
-            "status": result.status,
-            "message": result.message,
-            "loss": result.loss,
-            "last_loss": result.last_loss,
-            **{f"{name}/test": (result.metrics or {}).get(name) for name in metrics},
-            "steps": result.steps,
-            "seconds": result.seconds,
-            "folder": result.task.folder.as_posix(),
-        }
-        for result in results
-    ]
+def print_tables(console: Console, rows: Sequence[Row], jobs: int) -> None:
+    """Prints what was found in tables that fit into 80 columns, and below them what that means.
+
+    Args:
+        console: Where to print.
+        rows: The optimizers.
+        jobs: How many runs were made at the same time.
+    """
+    loss, score, target = (rows[0][name] for name in ("loss_name", "score_name", "target_loss"))
+    losses, others = _table("rate", "median", "range", score, "behind_by", "verdict"), _table(*OTHERS)
+    for row in rows:
+        label = Text(row["optimizer"])
+        losses.add_row(
+            label,
+            _number(row["rate"], "g") + (" (edge)" if row["on_edge"] else ""),
+            _number(row["loss_median"]),
+            _range(row["loss_low"], row["loss_high"]),
+            _number(row["score_median"]),
+            _range(row["difference_low"], row["difference_high"], ".2g"),
+            row["verdict"],
+        )
+        others.add_row(label, *(_number(row[name], ".4g") for name in OTHERS))
+    console.print(Text(f"{loss} of fresh seeds, the lowest of each run", "bold"), losses, "", sep="\n")
+    console.print(Text(f"Beside that; the target is a {loss} of {_number(target)}", "bold"), others, "", sep="\n")
+    for sentence in WORDS:
+        console.print(Text(sentence.format(**rows[0], jobs=jobs)))
+    for row in rows:
+        if row["failed"]:
+            console.print(Text(FAILED.format(**row)))
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+def _table(*headings: str) -> Table:
+    table = Table("optimizer", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.columns[0].overflow = "fold"  # a long label goes on in the next line
+    for name in headings:
+        table.add_column(name.replace("_", "\n"), justify="left" if name == "verdict" else "right", no_wrap=True)
+    return table
 
 
-def _write(path: Path, content: bytes) -> None:
-    with written_whole(path, force=True) as temporary:
-        temporary.write_bytes(content)
+def _number(value: float | None, form: str = "#.4g") -> str:
+    return "–" if value is None else f"{value:{form}}"
 
 
-def _html(title: str, blocks: Sequence[Block], styles: Mapping[str, tuple[str, tuple[float, ...]]]) -> str:
-    parts = []
-    for block in blocks:
-        if isinstance(block, str):
-            parts.append(f"<h2>{escape(block)}</h2>")
-        elif isinstance(block, list):
-            parts.append("<ul>\n" + "\n".join(f"<li>{escape(sentence)}</li>" for sentence in block) + "\n</ul>")
-        elif isinstance(block, TextTable):
-            parts.append(_html_table(block, styles))
-        elif isinstance(block, Pictures):
-            pictures = "\n".join(svg(figure([panel]), f"{block.name}{i}") for i, panel in enumerate(block.panels))
-            caption = f"<figcaption>{escape(block.caption)}</figcaption>"
-            parts.append(f'<figure>\n<div class="panels">\n{pictures}\n</div>\n{caption}\n</figure>')
-        else:
-            parts.append(f"<pre>{escape(block.text)}</pre>")
-    head = (
-        '<meta charset="utf-8"/>\n<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>"
-    )
-    body = "\n".join([f"<h1>{escape(title)}</h1>", *parts])
-    return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
-
-
-def _html_table(table: TextTable, styles: Mapping[str, tuple[str, tuple[float, ...]]]) -> str:
-    words = ("optimizer", "verdict", "class", "scheduler", "rates")
-    sides = [' class="text"' if heading in words else "" for heading in table.headings]
-    lines = []
-    for label, *cells in table.rows:
-        colour, dashes = styles[label]
-        dash = f' stroke-dasharray="{" ".join(map(str, dashes))}"' if dashes else ""
-        sample = f'<path d="M0 4H22" stroke="{colour}" stroke-width="3"{dash}/>'
-        first = f'<svg width="22" height="8" aria-hidden="true">{sample}</svg>{escape(label)}'
-        cells = [f"<td{side}>{cell}</td>" for side, cell in zip(sides, [first, *map(escape, cells)], strict=True)]
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    headings = "".join(
-        f'<th scope="col"{side}>{escape(heading)}</th>' for side, heading in zip(sides, table.headings, strict=True)
-    )
-    caption = f"<caption>{escape(table.title)}</caption>"
-    body = "\n".join(lines)
-    return (
-        f'<div class="table"><table>\n{caption}\n<thead><tr>{headings}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>"
-    )
-
-
-def _markdown(title: str, blocks: Sequence[Block]) -> str:
-    parts = [f"# {_plain(title)}"]
-    for block in blocks:
-        if isinstance(block, str):
-            parts.append(f"## {_plain(block)}")
-        elif isinstance(block, list):
-            parts.append("\n".join(f"- {_plain(sentence)}" for sentence in block))
-        elif isinstance(block, TextTable):
-            rule = ["---"] * len(block.headings)
-            lines = [block.headings, rule, *([_plain(cell) for cell in row] for row in block.rows)]
-            parts += [f"**{_plain(block.title)}**", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
-        elif isinstance(block, Pictures):
-            parts += [f"![{block.name}]({block.name}.png)", _plain(block.caption)]
-        else:
-            parts.append(f"```\n{block.text}\n```")
-    return "\n\n".join(parts) + "\n"
-
-
-def _plain(text: str) -> str:
-    """Text without meaning for Markdown: an underscore within a word has none anyway."""
-    return re.sub(r"[\\`*\[\]<>|$~&#]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
+def _range(low: float | None, high: float | None, form: str = "#.4g") -> str:
+    if low is None or low == high:
+        return "–"
+    return f"{low:{form}}{' to ' if low < 0 else '–'}{high:{form}}"

@@ -18,9 +18,9 @@ PLAN = "compare.yaml"
 """The file in a comparison's folder with all that it was asked to do."""
 ENTRY = ("label", "class_path", "init_args", "scheduler")
 """What an entry may hold."""
-FILES = (PLAN, "runs.jsonl", "report.html", "report.md", "results.csv", "runs.csv", "curves.png", "rates.png")
 
 
+@dataclass
 class Settings:
     """How the optimizers are compared.
 
@@ -35,33 +35,28 @@ class Settings:
             end within twice the lowest one.
     """
 
-    def __init__(
-        self,
-        optimizers: list[Any],
-        seeds: int = 5,
-        rates: str | list[float] = "auto",
-        tuning_seeds: int = 3,
-        tuning_share: float = 0.5,
-        target_loss: float | None = None,
-    ) -> None:
-        for name, value in (("seeds", seeds), ("tuning_seeds", tuning_seeds)):
+    optimizers: list[Any]
+    seeds: int = 5
+    rates: str | list[float] = "auto"
+    tuning_seeds: int = 3
+    tuning_share: float = 0.5
+    target_loss: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("seeds", self.seeds), ("tuning_seeds", self.tuning_seeds)):
             if value < 1:
                 raise UsageError(f"{name} must be 1 or more, not {value}")
-        if not 0 < tuning_share <= 1:
-            raise UsageError(f"tuning_share must be above 0 and at most 1, not {tuning_share}")
-        if not rates or (isinstance(rates, str) and rates not in ("auto", "none")):
-            raise UsageError(f"rates must be auto, none, or a list such as 0.1,0.01, not {rates!r}")
-        if target_loss is not None and not math.isfinite(target_loss):
-            raise UsageError(f"target_loss must be a number, not {target_loss}")
-        for rate in rates if isinstance(rates, list) else []:
-            if not (rate > 0 and math.isfinite(rate)):
-                raise UsageError(f"a rate must be above 0, not {rate:g}")
-        self.optimizers = optimizers
-        self.seeds = seeds
-        self.rates = sorted(set(rates)) if isinstance(rates, list) else rates
-        self.tuning_seeds = tuning_seeds
-        self.tuning_share = tuning_share
-        self.target_loss = target_loss
+        if not 0 < self.tuning_share <= 1:
+            raise UsageError(f"tuning_share must be above 0 and at most 1, not {self.tuning_share}")
+        if not self.rates or (isinstance(self.rates, str) and self.rates not in ("auto", "none")):
+            raise UsageError(f"rates must be auto, none, or a list such as 0.1,0.01, not {self.rates!r}")
+        if self.target_loss is not None and not math.isfinite(self.target_loss):
+            raise UsageError(f"target_loss must be a number, not {self.target_loss}")
+        if isinstance(self.rates, list):
+            for rate in self.rates:
+                if not (rate > 0 and math.isfinite(rate)):
+                    raise UsageError(f"a rate must be above 0, not {rate:g}")
+            self.rates = sorted(set(self.rates))
 
 
 @dataclass(frozen=True)
@@ -124,44 +119,26 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
     if not isinstance(optimizers, list) or not optimizers:
         raise UsageError(f"{source.source}: optimizers must be a list of one or more, not {optimizers!r}")
     entries = [_entry(value, layers, base, source) for value in optimizers]
-    labels = [entry.label for entry in entries]
-    for label in labels:
-        if [other.casefold() for other in labels].count(label.casefold()) > 1:  # they name folders
+    labels = [entry.label.casefold() for entry in entries]  # they name folders
+    for entry in entries:
+        if labels.count(entry.label.casefold()) > 1:
             label_them = "a file can give labels, as configs/compare.yaml does"
-            raise UsageError(f"{source.source}: two optimizers are called '{label}'; {label_them}")
+            raise UsageError(f"{source.source}: two optimizers are called '{entry.label}'; {label_them}")
     return Settings(optimizers, **settings), entries
 
 
-def write_plan(folder: Path, settings: Settings, entries: Sequence[Entry]) -> None:
-    """Writes ``compare.yaml``, with which a comparison goes on or is repeated."""
-    config = {
-        name: value for name, value in entries[0].config.items() if name not in ("optimizer", "scheduler", "name")
-    }
-    optimizers = [
-        {"label": entry.label, **entry.config["optimizer"], "scheduler": entry.config["scheduler"]} for entry in entries
-    ]
-    plan = {"compare": {**vars(settings), "optimizers": optimizers}, **config}
-    again = f"# Repeat this comparison with: python -m project.compare --config {PLAN}\n"
-    (folder / PLAN).write_text(again + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
-
-
 def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> Entry:
-    content: dict[str, Any] = {"optimizer": value}
-    if isinstance(value, dict):
-        value = dict(value)
-        for name in value.keys() - set(ENTRY):
-            raise UsageError(f"{source.source}: '{name}' is not accepted in an entry; {nearest(name, ENTRY)}")
-        content = {name: value.pop(name) for name in ("scheduler",) if name in value}
-        if not value.get("class_path"):
-            raise UsageError(
-                f"{source.source}: an entry of optimizers needs a class_path; this one has {', '.join(value)}"
-            )
-        label = str(value.pop("label", str(value["class_path"]).rpartition(".")[2]))
-        content["optimizer"] = value
-    else:
-        label = re.sub(r"\.ya?ml$", "", str(value)).replace("\\", "/").rpartition("/")[2]
-        label = label if str(value).endswith((".yaml", ".yml")) else label.rpartition(".")[2]
-    if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-" or label in FILES:
+    spec = dict(value) if isinstance(value, dict) else {"class_path": value}
+    for name in spec.keys() - set(ENTRY):
+        raise UsageError(f"{source.source}: '{name}' is not accepted in an entry; {nearest(name, ENTRY)}")
+    if not spec.get("class_path"):
+        raise UsageError(f"{source.source}: an entry of optimizers needs a class_path; this one has {', '.join(spec)}")
+    path = str(spec["class_path"])
+    label = Path(path).stem if path.endswith((".yaml", ".yml")) else path.rpartition(".")[2]
+    label = str(spec.pop("label", label))
+    content = {"scheduler": spec.pop("scheduler")} if "scheduler" in spec else {}
+    content["optimizer"] = spec if "init_args" in spec else path
+    if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-_" or label.endswith((".csv", ".html", ".yaml")):
         raise UsageError(
             f"{source.source}: '{label}' is no label, for it names a folder: no slash, no dot first, no file's name"
         )
@@ -178,3 +155,16 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
     if usual is not None and not usual > 0:
         raise UsageError(f"{source.source}: {label}: a rate must be above 0, not {usual:g}")
     return Entry(label, config, usual, default)
+
+
+def write_plan(folder: Path, settings: Settings, entries: Sequence[Entry]) -> None:
+    """Writes ``compare.yaml``, with which a comparison goes on or is repeated."""
+    config = {
+        name: value for name, value in entries[0].config.items() if name not in ("optimizer", "scheduler", "name")
+    }
+    optimizers = [
+        {"label": entry.label, **entry.config["optimizer"], "scheduler": entry.config["scheduler"]} for entry in entries
+    ]
+    plan = {"compare": {**vars(settings), "optimizers": optimizers}, **config}
+    again = f"# Repeat this comparison with: python -m project.compare --config {PLAN}\n"
+    (folder / PLAN).write_text(again + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")

@@ -1,242 +1,140 @@
 """What a comparison found: a row for each optimizer, and its difference from the best one."""
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from project.compare.protocol import Comparison
+from project.compare.protocol import Comparison, Run, best_rate
 from project.compare.settings import Entry
-from project.compare.worker import Result
-from project.many.paired import Interval, bootstrap_interval, differs
-from project.runs.curves import Curve, curves_by_tag
+from project.many.paired import bootstrap_interval, differs
+from project.runs.curves import Curve
+
+Curves = Mapping[str, Curve]
+"""The curves of a run by tag; none if it failed before its first step."""
+Row = dict[str, Any]
+"""A row of ``results.csv``: what is said of an optimizer. None where there is nothing to say.
+
+optimizer, verdict: Its label; and ``best``, ``tie``, ``behind``, ``unclear`` (behind, but too few seeds to be sure),
+    ``one seed``, ``diverged`` or ``failed``.
+rate, on_edge, default_rate: The rate it was judged at; whether that was the lowest or highest one that was tried; and
+    the default of its class.
+loss_name, score_name: What is compared: ``loss/val``, or ``loss/train`` without validation rows; and the test metric.
+loss_*, default_loss_*, score_*: Median, lowest and highest of its runs: the loss at the rate it was judged at and at
+    the default one, and the test score.
+difference_*: The loss less that of the best optimizer, seed by seed: the mean, and its 95 % interval.
+target_loss, reached: The loss for which steps and seconds are counted; how many runs reached it.
+steps_to_target, seconds_to_target: What it took half of the runs, or a run more if their number is odd.
+ms_per_step: Milliseconds a step, validation included; the median of the runs.
+rates_tried, tuning_runs, tuning_seconds: What the search for the rate took.
+seeds, runs, diverged, failed, message: How many runs judged it; how many were made in all, diverged, and failed; and
+    why the first one that failed did.
+"""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Median, lowest and highest of several seeds."""
-
-    median: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run with fresh seeds, and its curves.
-
-    Attributes:
-        result: What came of it.
-        curves: Its curves by tag; none if it failed before the first step.
-        seconds: The time since the start of its training at each point of ``loss_curve``.
-        loss_curve: ``loss/val`` by step, or ``loss/train`` if there are no validation rows.
-    """
-
-    result: Result
-    curves: dict[str, Curve]
-    seconds: list[float]
-    loss_curve: Curve
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is said of an optimizer; each number is None where there is nothing to say.
-
-    Attributes:
-        label: Its name.
-        rate: The rate it was judged at.
-        default_rate: Its class's own rate.
-        chosen: Its runs at the chosen rate, or as given.
-        default: Its runs at the default rate; none if they are the same.
-        tuning: The median loss of each rate that was tried; None for one at which a seed diverged.
-        loss: The lowest loss of its runs at the chosen rate.
-        last_loss: The last loss of these.
-        default_loss: The lowest loss at the default rate.
-        score: Their test score.
-        reached: In how many runs the target loss was reached.
-        steps: Steps until half of the runs have reached the target loss, or a run more if their number is odd.
-        seconds: Seconds to the target loss, likewise.
-        ms_per_step: Milliseconds a step in the median epoch, validation included; the median of the runs.
-        num_runs: How many runs were made.
-        num_diverged: How many of them diverged.
-        num_failed: How many failed.
-        message: Why the first one that failed did.
-        good_rates: How many of the rates that were tried end within twice the lowest loss.
-        tuning_seconds: What the search for the rate cost.
-        difference: The loss less that of the best optimizer, seed by seed, with its 95 % interval.
-        verdict: ``best``, ``tie``, ``behind``, ``unclear`` (behind, but too few seeds to be sure), ``one seed``,
-            ``diverged`` or ``failed``.
-    """
-
-    label: str
-    rate: float | None
-    default_rate: float | None
-    chosen: list[Run]
-    default: list[Run]
-    tuning: dict[float, float | None]
-    loss: Spread | None
-    last_loss: Spread | None
-    default_loss: Spread | None
-    score: Spread | None
-    reached: int
-    steps: float | None
-    seconds: float | None
-    ms_per_step: float | None
-    num_runs: int
-    num_diverged: int
-    num_failed: int
-    message: str
-    good_rates: int
-    tuning_seconds: float
-    difference: Interval | None
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A whole comparison.
-
-    Attributes:
-        rows: The optimizers, the best one first.
-        target_loss: The loss for which steps and seconds are counted; None if there is none.
-        loss_name: What is compared: ``loss/val``, or ``loss/train`` if there are no validation rows.
-        score_name: The test metric; None without test rows.
-    """
-
-    rows: list[Row]
-    target_loss: float | None
-    loss_name: str
-    score_name: str | None
-
-
-def summarize(comparison: Comparison, folder: Path) -> Summary:
-    """Reads the curves and makes the rows.
+def summarize(comparison: Comparison, curves: Mapping[str, Sequence[Curves]]) -> list[Row]:
+    """Makes the rows, the best optimizer first.
 
     Args:
         comparison: All its runs are made.
-        folder: Where they stand.
+        curves: The curves of the runs that judge each optimizer, by its label.
     """
-    done = [result for result in comparison.results.values() if result.metrics is not None]
-    metrics = done[0].metrics if done else None
-    score_name = next((name for name in ("accuracy", "rmse") if metrics and name in metrics), None)
-    runs = {entry.label: _final_runs(comparison, entry, folder) for entry in comparison.entries}
-    losses = {label: _spread([run.result.loss for run in chosen]) for label, (_, chosen, _) in runs.items()}
-    ranked = {label: loss.median for label, loss in losses.items() if loss is not None}
-    best = min(ranked, key=ranked.__getitem__) if ranked else None
+    loss_name = "loss/val" if any("loss/val" in run for runs in curves.values() for run in runs) else "loss/train"
+    metrics = {name for run in comparison.runs for name, value in run.items() if value is not None}
+    score_name = next((name for name in ("accuracy/test", "rmse/test") if name in metrics), "")
+    rows = [_row(comparison, entry, loss_name, score_name) for entry in comparison.entries]
+    rows.sort(key=lambda row: (row["loss_median"] is None, row["loss_median"] or 0.0))
+    medians: list[float] = [row["loss_median"] for row in rows if row["loss_median"] is not None]
     target = comparison.settings.target_loss
-    if target is None and best is not None:
+    if target is None and medians:
         # What half of the runs reach, of the slowest optimizer that is not far behind.
-        target = max(loss for loss in ranked.values() if loss <= 2 * ranked[best] or loss == ranked[best])
-    rows = [
-        _row(comparison, entry, *runs[entry.label], runs[best][1] if best else [], target, score_name)
-        for entry in comparison.entries
-    ]
-    rows.sort(key=lambda row: (row.loss is None, row.loss.median if row.loss else 0.0))
-    curves = [run.curves for row in rows for run in (*row.chosen, *row.default)]
-    validates = any("loss/val" in tags for tags in curves)
-    return Summary(rows, target, "loss/val" if validates else "loss/train", score_name)
+        target = max(loss for loss in medians if loss <= 2 * medians[0] or loss == medians[0])
+    judged = {entry.label: comparison.judged(entry) for entry in comparison.entries}
+    for row in rows:
+        runs, best = judged[row["optimizer"]], judged[rows[0]["optimizer"]]
+        row |= _difference(row, runs, best, rows)
+        row |= _speed(row, runs, curves[row["optimizer"]], target)
+    return rows
 
 
-def _final_runs(comparison: Comparison, entry: Entry, folder: Path) -> tuple[float | None, list[Run], list[Run]]:
-    """The rate an entry is judged at, its runs there, and those at the default rate."""
-    rates = comparison.final_rates(entry)
-    runs = [[_read(comparison.results[t], folder) for t in comparison.final_tasks(entry, rate)] for rate in rates]
-    if not comparison.tuning_rates(entry):
-        return entry.usual, runs[0], []
-    chosen = comparison.chosen_rate(entry)
-    if chosen is None:
-        return None, [], runs[0] if runs else []
-    return chosen, runs[0], runs[1] if len(runs) > 1 else []
+def _row(comparison: Comparison, entry: Entry, loss_name: str, score_name: str) -> Row:
+    made = [run for run in comparison.runs if run["optimizer"] == entry.label]
+    judged, losses = comparison.judged(entry), comparison.search(entry)
+    rate = best_rate(losses) if losses else entry.usual
+    failed = [run for run in made if run["status"] == "failed"]
+    tuning = [run["seconds"] for run in made if run["stage"] == "tuning"]
+    return {
+        "optimizer": entry.label,
+        "verdict": None,
+        "rate": rate,
+        "on_edge": len(losses) > 1 and rate in (min(losses), max(losses)),
+        "default_rate": entry.default,
+        "loss_name": loss_name,
+        **_spread("loss", [run["loss"] for run in judged]),
+        **_spread("default_loss", [run["loss"] for run in comparison.runs_of(entry, "final", entry.default)]),
+        "score_name": score_name,
+        **_spread("score", [run.get(score_name) for run in judged]),
+        "seeds": len(judged),
+        "runs": len(made),
+        "diverged": sum(run["status"] == "diverged" for run in made),
+        "failed": len(failed),
+        "message": failed[0]["message"] if failed else "",
+        "rates_tried": len(losses),
+        "tuning_runs": len(tuning),
+        "tuning_seconds": sum(tuning),
+    }
 
 
-def _read(result: Result, folder: Path) -> Run:
-    path = folder / result.task.folder
-    curves = curves_by_tag(path) if any(path.glob("events.*")) else {}
-    loss = curves.get("loss/val") or curves.get("loss/train") or Curve([], [])
-    ends, seconds = curves.get("epoch_seconds", Curve([], []))
-    passed = np.interp(loss.steps, [-1, *ends], [0.0, *np.cumsum(seconds)]).tolist()  # a validation may come in between
-    return Run(result, curves, passed, loss)
-
-
-def _row(
-    comparison: Comparison,
-    entry: Entry,
-    rate: float | None,
-    chosen: list[Run],
-    default: list[Run],
-    best: list[Run],
-    target: float | None,
-    score_name: str | None,
-) -> Row:
-    results = [result for result in comparison.results.values() if result.task.label == entry.label]
-    tuning = {rate: comparison.tuning_loss(entry, rate) for rate in comparison.tuning_rates(entry)}
-    tried = [loss for loss in tuning.values() if loss is not None]
-    loss = _spread([run.result.loss for run in chosen])
-    scores = [run.result.metrics.get(score_name) if run.result.metrics and score_name else None for run in chosen]
-    hits = [_first(run, target) for run in chosen]
-    failed = [result for result in results if result.status == "failed"]
-    # Of the epochs the median one, for the first one of a process takes longer.
-    epochs = [(run.curves["epoch_seconds"].values, run.result.steps) for run in chosen if run.result.steps]
-    per_step = [1000 * statistics.median(seconds) * len(seconds) / steps for seconds, steps in epochs if seconds]
-    pairs = [(a.result.loss, b.result.loss) for a, b in zip(chosen, best, strict=False)]
-    differences = [a - b for a, b in pairs if a is not None and b is not None] if loss else []
-    return Row(
-        label=entry.label,
-        rate=rate,
-        default_rate=entry.default,
-        chosen=chosen,
-        default=default,
-        tuning=tuning,
-        loss=loss,
-        last_loss=_spread([run.result.last_loss for run in chosen]),
-        default_loss=loss if rate == entry.default else _spread([run.result.loss for run in default]),
-        score=_spread(scores),
-        reached=sum(hit is not None for hit in hits),
-        steps=_median_hit([hit and hit[0] for hit in hits]),
-        seconds=_median_hit([hit and hit[1] for hit in hits]),
-        ms_per_step=statistics.median(per_step) if per_step else None,
-        num_runs=len(results),
-        num_diverged=sum(result.status == "diverged" for result in results),
-        num_failed=len(failed),
-        message=failed[0].message if failed else "",
-        good_rates=sum(loss <= 2 * min(tried) for loss in tried),
-        tuning_seconds=sum(result.seconds for result in results if result.task.stage == "tuning"),
-        difference=bootstrap_interval(differences),
-        verdict=_verdict(loss, chosen is best, differences, bool(failed), len(comparison.entries)),
-    )
-
-
-def _verdict(loss: Spread | None, is_best: bool, differences: Sequence[float], failed: bool, num_settings: int) -> str:
-    if loss is None:
-        return "failed" if failed else "diverged"
-    if is_best:
-        return "best"
-    interval = bootstrap_interval(differences)
-    if interval is None:
-        return "one seed"
-    if interval.low <= 0:  # the best is so by its median, and may be worse by its mean
-        return "tie"
-    return "behind" if differs(differences, num_settings) else "unclear"
-
-
-def _spread(values: Sequence[float | None]) -> Spread | None:
-    """None if a run has no value: what the others say would flatter it."""
+def _spread(name: str, values: Sequence[float | None]) -> Row:
+    """Median, lowest and highest; None if a run has no value: what the others say would flatter it."""
     numbers = [value for value in values if value is not None]
-    if not numbers or len(numbers) < len(values):
-        return None
-    return Spread(statistics.median(numbers), min(numbers), max(numbers))
+    whole = len(numbers) == len(values) > 0
+    found = (statistics.median(numbers), min(numbers), max(numbers)) if whole else (None, None, None)
+    return {f"{name}_{part}": value for part, value in zip(("median", "low", "high"), found, strict=True)}
 
 
-def _first(run: Run, target: float | None) -> tuple[int, float] | None:
-    """Steps and seconds after which a run has reached the target loss."""
-    points = zip(*run.loss_curve, run.seconds, strict=True)
-    return next(((s + 1, t) for s, loss, t in points if target is not None and loss <= target), None)
+def _difference(row: Row, runs: Sequence[Run], best: Sequence[Run], rows: Sequence[Row]) -> Row:
+    """The difference from the best one, seed by seed, and what it says."""
+    has_loss = row["loss_median"] is not None
+    differences = [a["loss"] - b["loss"] for a, b in zip(runs, best, strict=True)] if has_loss else []
+    interval = bootstrap_interval(differences)
+    if not has_loss:
+        verdict = "failed" if row["failed"] else "diverged"
+    elif row is rows[0]:
+        verdict = "best"
+    elif interval is None:
+        verdict = "one seed"
+    elif interval.low <= 0:  # the best is so by its median, and may be worse by its mean
+        verdict = "tie"
+    else:
+        verdict = "behind" if differs(differences, len(rows)) else "unclear"
+    found = interval._asdict() if interval else dict.fromkeys(("mean", "low", "high"))
+    return {"verdict": verdict, **{f"difference_{name}": value for name, value in found.items()}}
 
 
-def _median_hit(hits: Sequence[float | None]) -> float | None:
-    """When at least half of the runs had reached the target; None if they never did."""
-    inf = float("inf")
-    median = statistics.median_low(inf if hit is None else hit for hit in hits) if hits else inf
-    return None if median == inf else median
+def _speed(row: Row, runs: Sequence[Run], curves: Sequence[Curves], target: float | None) -> Row:
+    """Steps and seconds to the target loss, and the time of a step."""
+    hits = []
+    for curve in curves:
+        steps, losses = curve.get(row["loss_name"], Curve([], []))
+        below = [step for step, loss in zip(steps, losses, strict=True) if target is not None and loss <= target]
+        if below:
+            hits.append((below[0] + 1, float(seconds_at(curve, below)[0])))
+    half = max(len(runs) - 1, 0) // 2
+    reached = [sorted(numbers)[half] for numbers in zip(*hits, strict=True)] if len(hits) > half else [None, None]
+    per_step = [1000 * run["seconds"] / run["steps"] for run in runs if run["steps"]]
+    return {
+        "target_loss": target,
+        "reached": len(hits),
+        "steps_to_target": reached[0],
+        "seconds_to_target": reached[1],
+        "ms_per_step": statistics.median(per_step) if per_step else None,
+    }
+
+
+def seconds_at(run: Curves, steps: Sequence[int]) -> NDArray[np.float64]:
+    """The time since the start of a run's training at some of its steps, which are counted from 0."""
+    ends, seconds = run.get("epoch_seconds", Curve([], []))
+    return np.asarray(np.interp(steps, [-1, *ends], [0.0, *np.cumsum(seconds)]))

@@ -4,26 +4,40 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
 from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
-from joblib import Parallel, delayed, parallel_config
+import torch
+from filelock import FileLock, Timeout
+from joblib import Parallel, delayed
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from project.cli import silence
-from project.errors import Stopped
+from project.errors import Stopped, UsageError
 
 Result = TypeVar("Result")
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps other processes from working in the same folder.
+
+    Raises:
+        UsageError: If another one does so already.
+    """
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise UsageError(f"another process is at work in {folder}: wait for its end") from None
+
+
 def run_all(
-    function: Callable[..., Result],
-    todo: Sequence[tuple[Any, ...]],
-    jobs: int = 1,
-    backend: str = "loky",
-    ordered: bool = True,
+    function: Callable[..., Result], todo: Sequence[tuple[Any, ...]], jobs: int = 1, ordered: bool = True
 ) -> Iterator[Result]:
     """Calls a function with each of several arguments, in this process or in workers, which end when it does.
 
@@ -31,7 +45,6 @@ def run_all(
         function: What to call; whatever it does is done with one thread, and so to the same bits for any ``jobs``.
         todo: The arguments of each call.
         jobs: How many calls run at the same time.
-        backend: The name of a backend of joblib; another than ``loky`` may run them on other machines.
         ordered: Whether the results are to come in the order of ``todo``, rather than each as it is there.
 
     Yields:
@@ -44,14 +57,12 @@ def run_all(
     on_sigterm = signal.signal(signal.SIGTERM, _stop)
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
-        if jobs <= 1 and backend == "loky":
+        if jobs <= 1:
             yield from (_call(function, *arguments) for arguments in todo)
             return
-        with parallel_config(backend):
-            parallel = Parallel(jobs, return_as="generator" if ordered else "generator_unordered", batch_size=1)
+        parallel = Parallel(jobs, return_as="generator" if ordered else "generator_unordered", batch_size=1)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
-        parent = os.getpid() if backend == "loky" else None
-        results = parallel(delayed(_call)(function, *arguments, parent=parent) for arguments in todo)
+        results = parallel(delayed(_call)(function, *arguments, parent=os.getpid()) for arguments in todo)
         signal.signal(signal.SIGINT, on_ctrl_c)
         yield from results
     except BrokenProcessPool:
@@ -69,6 +80,7 @@ def _call(function: Callable[..., Result], *arguments: Any, parent: int | None =
     if parent not in (None, os.getppid()):  # it was killed, and may be going on in another process
         os._exit(1)
     silence()
+    torch.set_num_threads(1)
     tqdm.set_lock(RLock())  # its own lock is a semaphore, which a process that is killed would leave behind
     try:
         with threadpool_limits(1, "blas"):

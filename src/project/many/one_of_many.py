@@ -8,14 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, seed_everything
+from lightning.pytorch.callbacks import LambdaCallback
+from torch import Tensor
 
-from project.config import Config, make_table
+from project.config import Config, make_model, make_table, make_trainer
 from project.data import TableData
-from project.engine.progress import RunLogger
 from project.errors import Diverged, Stopped
-from project.report import log_hparams, write_report
-from project.training import finish, fit_model, lowest_val_loss
+from project.fit import fit
+from project.report import finish_curves, write_report
 
 NOTHING: dict[str, Any] = {"metrics": {}, "baselines": {}, "val_loss": None}
 """What the report of a run has that came to nothing."""
@@ -58,39 +59,40 @@ def run_one(
 
     Returns:
         ``status`` (``done``, ``diverged`` or ``failed``), ``message``, ``loss`` (the lowest ``loss/val``; without
-        validation rows the last ``loss/train``), ``last_loss``, ``metrics`` of the test rows, ``steps``, ``seconds``
-        of training, and ``overhead``, the seconds beside that. A run that is not done lacks what it never reached.
+        validation rows the last ``loss/train``), ``last_loss``, ``metrics`` of the test rows, ``steps``, and
+        ``seconds`` of training. A run that is not done lacks what it never reached.
     """
-    called = time.perf_counter()
+    start = time.perf_counter()
     shutil.rmtree(path, ignore_errors=True)
     config = {**config, "experiment": None, "name": None}  # where they stand is no part of what they do
+    hidden = {**config, "trainer": {**config["trainer"], "enable_progress_bar": False}}
+    last: dict[str, Tensor] = {}  # a test forgets them
+    note = LambdaCallback(on_train_end=lambda trainer, _: last.update(trainer.callback_metrics))
     outcome: dict[str, Any]
     try:
         data = load_data(config, token)
-        start = time.perf_counter()
-        trainer, model, _ = fit_model(config, data, folder=path, quiet=True, callbacks=callbacks)
-        seconds = time.perf_counter() - start
-        last = trainer.callback_metrics
-        if len(data.splits["val"].x) and trainer.limit_val_batches != 0 and "loss/val" not in last:
+        seed_everything(config["seed"], verbose=False)
+        model = make_model(config, data)
+        trainer = make_trainer(hidden, path, model, data, callbacks=[*callbacks, note])
+        path.mkdir(parents=True)
+        report = fit(data, model, trainer, path, baselines=False, config=config)
+        if trainer.limit_val_batches != 0 and "loss/val" not in last:
             raise ValueError("the run ended before its first validation: make it longer")
         last_loss = float(last["loss/val"] if "loss/val" in last else last["loss/train"])
-        loss, steps = lowest_val_loss(trainer), trainer.global_step
-        report = finish(trainer, model, data, path, config, {"command": "", "seconds": seconds}, alone=False)
-        outcome = {"status": "done", "loss": last_loss if loss is None else loss, "last_loss": last_loss}
-        outcome |= {"metrics": report["metrics"], "steps": steps, "seconds": seconds}
+        loss = last_loss if report["val_loss"] is None else report["val_loss"]
+        outcome = {"status": "done", "loss": loss, "last_loss": last_loss}
+        outcome |= {name: report[name] for name in ("metrics", "steps", "seconds")}
     except Stopped:
         raise
     except Exception as error:  # whatever is wrong with one run, the others go on
         outcome = {"status": "diverged" if isinstance(error, Diverged) else "failed", "message": said(error)}
         if path.exists():  # the HParams tab and `project.runs` list it, too
             write_report(path / "report.json", {"run": path.name, **outcome, **NOTHING})
-            logger = RunLogger(path.parent.parent, path.parent.name, path.name, default_hp_metric=False)
-            log_hparams(logger, config)
-            logger.experiment.close()
-        outcome["seconds"] = time.perf_counter() - called
+            finish_curves(trainer, None, config)
+        outcome["seconds"] = time.perf_counter() - start
     if not keep_checkpoints:
         shutil.rmtree(path / "checkpoints", ignore_errors=True)
-    return {**outcome, "overhead": time.perf_counter() - called - outcome["seconds"]}
+    return outcome
 
 
 def said(error: Exception) -> str:

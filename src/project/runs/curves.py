@@ -34,6 +34,3 @@ def read_curves(run: str | os.PathLike[str]) -> dict[str, Curve]:
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()  # 0 keeps them all
     scalars = {tag: events.Scalars(tag) for tag in events.Tags()["scalars"]}
     return {tag: Curve([e.step for e in curve], [e.value for e in curve]) for tag, curve in scalars.items()}
-
-
-curves_by_tag = read_curves

@@ -1,6 +1,6 @@
 """What a comparison costs beyond the training of its runs."""
 
-import json
+import csv
 import subprocess
 import sys
 import tempfile
@@ -20,8 +20,9 @@ def _measure() -> tuple[float, float, int]:
         subprocess.run(command, check=True, capture_output=True)
         end = time.time()
         start = min(file.stat().st_mtime for file in Path(path).rglob("config.yaml"))
-        lines = (Path(path) / "compare" / "x" / "runs.jsonl").read_text().splitlines()
-        return end - start, sum(json.loads(line)["seconds"] for line in lines), len(lines)
+        with (Path(path) / "compare" / "x" / "runs.csv").open(newline="", encoding="utf-8") as file:
+            seconds = [float(run["seconds"]) for run in csv.DictReader(file)]
+        return end - start, sum(seconds), len(seconds)
 
 
 def wall() -> float:
