@@ -61,7 +61,6 @@ def test_an_own_model_takes_a_table(fit: Fit) -> None:
         (["--model", "own_classes.TableLine", "--model.schema", "{}"], ["model.schema"]),
         (["--trainer.logger", "CSVLoger"], ["trainer.logger", "CSVLoger", "CSVLogger"]),
         (["--batch_size", "3"], ["--data.batch_size"]),
-        (["--path", "mine.csv"], ["--data.path"]),
         (["--hidden_sizes", "3"], ["--model.hidden_sizes"]),
         (["--lr", "3"], ["--optimizer.lr"]),
         (["--max_epochs", "3"], ["--trainer.max_epochs"]),

@@ -393,3 +393,27 @@ def test_a_run_can_draw_its_confusion_matrix(fit: Callable[..., Path]) -> None:
     )
     events = EventAccumulator(str(folder)).Reload()
     assert events.Tags()["images"] == ["confusion/test"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([], ["RUN"]),
+        (["a", "b"], ["b"]),
+        (["nowhere"], ["nowhere"]),
+        (["a", "--nowhere"], ["--nowhere"]),
+    ],
+)
+def test_bad_evaluate(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(args) == 2
+    err = capsys.readouterr().err
+    for word in words:
+        assert word in err
+
+
+def test_evaluate_refuses_foreign_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "foreign.ckpt").write_bytes(b"not a checkpoint")
+    assert main([str(tmp_path / "foreign.ckpt")]) == 1
+    assert "foreign.ckpt is not a checkpoint" in capsys.readouterr().err
+    assert main([str(tmp_path)]) == 2
+    assert "best.ckpt" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 import torch
 from write_table import read_table, write_table
 
+from project.fit import main
 from project.table import Table
 from project.table.findings import giveaways
 
@@ -211,3 +212,14 @@ def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
     shuffled.schema = learned
     with pytest.raises(ValueError, match="the data have changed"):
         shuffled.setup()
+
+
+def test_help_and_a_flag_without_its_section(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data.help", "Table"]) == 0
+    out = capsys.readouterr().out
+    assert "--data.target" in out
+    assert "column to predict" in out
+    assert main(["--path", "mine.csv"]) == 2
+    assert "did you mean --data.path?" in capsys.readouterr().err
+    assert main(["--data", "mine.csv"]) == 2
+    assert "--data Table --data.path mine.csv" in capsys.readouterr().err
