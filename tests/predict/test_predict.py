@@ -453,8 +453,9 @@ def test_what_is_no_run_is_refused(runs: Runs, tmp_path: Path, refuse: Refuse) -
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     torch.save(torch.nn.Linear(1, 1), tmp_path / "pickle.ckpt")
     (tmp_path / "empty.ckpt").touch()
-    for name in ("cut.ckpt", "foreign.ckpt", "pickle.ckpt", "empty.ckpt", "new.csv"):
+    for name in ("cut.ckpt", "pickle.ckpt", "empty.ckpt", "new.csv"):
         refuse([tmp_path / name, new, "-o", tmp_path / "out.csv"], [name, "damaged"])
+    refuse([tmp_path / "foreign.ckpt", new, "-o", tmp_path / "out.csv"], ["the run's model is no TableModel"])
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     refuse([tmp_path / "run", new, "-o", tmp_path / "out.csv"], ["has no checkpoints/best.ckpt"], status=2)
     refuse([tmp_path / "nowhere", new, "-o", tmp_path / "out.csv"], ["nowhere"], status=2)

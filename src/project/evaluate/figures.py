@@ -1,17 +1,19 @@
 """Pictures of a model's predictions."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from project.data import TableData
 from project.models import TableModel
 from project.models.base import predict_encoded
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_CLASSES = 30
 """With more classes than this, a confusion matrix has colours only: no names, no counts."""
@@ -21,7 +23,7 @@ PICTURES = ("confusion", "roc", "precision_recall", "calibration", "predictions"
 
 def class_figures(
     classes: Sequence[str], y: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float64]
-) -> dict[str, Figure]:
+) -> dict[str, "Figure"]:
     """The confusion matrix and, for two classes that both occur, ROC, precision-recall and calibration curves.
 
     Args:
@@ -47,7 +49,7 @@ def class_figures(
     return figures
 
 
-def number_figures(y: NDArray[np.float64], predictions: NDArray[np.float64]) -> dict[str, Figure]:
+def number_figures(y: NDArray[np.float64], predictions: NDArray[np.float64]) -> dict[str, "Figure"]:
     """Predicted numbers against true ones, both ``(rows,)``; a thousand rows at most."""
     from sklearn.metrics import PredictionErrorDisplay
 
@@ -56,12 +58,14 @@ def number_figures(y: NDArray[np.float64], predictions: NDArray[np.float64]) -> 
     return {"predictions": figure}
 
 
-def _axes() -> tuple[Figure, Any]:
-    figure = Figure(figsize=(5, 5), layout="constrained")
+def _axes(size: float = 5) -> tuple["Figure", Any]:
+    from matplotlib.figure import Figure  # slow to import, so not before it is needed
+
+    figure = Figure(figsize=(size, size), layout="constrained")
     return figure, figure.subplots()
 
 
-def confusion_figure(classes: Sequence[str], y: NDArray[Any], predicted: NDArray[np.int64]) -> Figure:
+def confusion_figure(classes: Sequence[str], y: NDArray[Any], predicted: NDArray[np.int64]) -> "Figure":
     """A confusion matrix: true classes down, predicted ones across.
 
     Args:
@@ -72,9 +76,7 @@ def confusion_figure(classes: Sequence[str], y: NDArray[Any], predicted: NDArray
     from sklearn.metrics import ConfusionMatrixDisplay
 
     few = len(classes) <= MAX_CLASSES
-    size = max(5, 0.4 * len(classes)) if few else 8
-    figure = Figure(figsize=(size, size), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _axes(max(5, 0.4 * len(classes)) if few else 8)
     shown: dict[str, Any] = {"labels": range(len(classes)), "include_values": few, "colorbar": False, "ax": axes}
     names = _plain(classes) if few else None
     ConfusionMatrixDisplay.from_predictions(y, predicted, display_labels=names, xticks_rotation=45, **shown)
@@ -102,7 +104,6 @@ class ConfusionMatrix(Callback):
         if not (data.schema.target.classes and isinstance(trainer.logger, TensorBoardLogger)):
             return
         x, y = data.splits["test"]
-        figure = confusion_figure(
-            data.schema.target.classes, y.numpy(), predict_encoded(pl_module, x).argmax(1).numpy()
-        )
+        predicted = predict_encoded(pl_module, x).argmax(1)
+        figure = confusion_figure(data.schema.target.classes, y.numpy(), predicted.numpy())
         trainer.logger.experiment.add_figure("confusion/test", figure, trainer.global_step)
