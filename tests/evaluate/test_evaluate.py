@@ -1,7 +1,10 @@
 """A run can be tested again from its checkpoint alone, on its test rows or on a file."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -417,3 +420,17 @@ def test_evaluate_refuses_foreign_files(capsys: pytest.CaptureFixture[str], tmp_
     assert "foreign.ckpt is not a checkpoint" in capsys.readouterr().err
     assert main([str(tmp_path)]) == 2
     assert "best.ckpt" in capsys.readouterr().err
+
+
+def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real command with every warning an error; torch's own deprecations while Lightning starts are not ours."""
+    folder = fit("--trainer.max_epochs", "1")
+    out = capsys.readouterr().out
+    assert f"project.evaluate {folder}" in out
+    command = [sys.executable, "-m", "project.evaluate", str(folder)]
+    env = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.partition("The report")[0].strip() in out
