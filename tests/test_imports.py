@@ -133,7 +133,12 @@ def test_what_is_imported_is_installed_with_it(place: str) -> None:
 
 
 def test_a_run_loads_no_feature() -> None:
-    program = "import sys\nimport project.fit\nproject.fit.main(['--print_config'])\nprint(*sys.modules)"
+    program = """
+import sys
+from project import fit
+fit.main(["--print_config"])
+print(*sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
     assert "project.fit" in loaded

@@ -1,8 +1,7 @@
 """A starter for supervised learning on tables with PyTorch Lightning.
 
 ``from project import ...`` gives what `project.api` has (`train`, `load_run`, `Run`) and what the packages beside it
-export, such as `Predictor` of `project.predict`. Each is imported when it is first asked for, so that
-``import project`` stays light.
+export. Each is imported when it is first asked for, so that ``import project`` stays light.
 """
 
 import importlib
