@@ -236,37 +236,9 @@ def check(
         layer: The layer.
         laid: What the layers before say.
 
-<<<<<<< HEAD
     Raises:
         UsageError: If a name is not known, or a value is not of the right type.
     """
-=======
-def _spec(value: Any, where: str, layer: Layer) -> dict[str, Any]:
-    """What names a class, perhaps with settings, as a mapping of ``class_path`` and ``init_args``."""
-    spec = value if isinstance(value, dict) else {"class_path": value}
-    for name in spec.keys() - {"class_path", "init_args"}:
-        raise UsageError(
-            f"{layer.source}: '{where}.{name}' is not accepted: there are class_path and init_args "
-            "(a file for a whole run goes with --config)"
-        )
-    return spec
-
-
-def _find(name: Any, where: str, layer: Layer, modules: Sequence[str], base: type) -> type:
-    try:
-        cls = find_class(str(name), modules, base)
-        if base in (Optimizer, LRScheduler):
-            describe(cls, base)  # which refuses what cannot be used
-    except ValueError as error:
-        table = features("Table") and str(name).endswith((".csv", ".csv.gz", ".parquet"))
-        hint = f"; for a table: --data Table --data.path {name} --data.target COLUMN" if table else ""
-        raise UsageError(f"{layer.source}: {where}: {error}{hint}") from None
-    return cls
-
-
-def check(cls: type, settings: Any, where: str, layer: Layer) -> dict[str, Any]:
-    """Checks constructor arguments, one by one, and brings them into their types."""
->>>>>>> 17cdc8c (Extras after what the folders import now; forks without a trace of other features)
     if not isinstance(settings, dict):
         raise UsageError(f"{layer.source}: {where} must hold names with values, not {settings!r}")
     parser, names = arguments(cls)
@@ -329,7 +301,7 @@ def _name_class(name: Any, where: str, layer: Layer, laid: Config | None) -> Con
         if where in ("optimizer", "scheduler"):
             describe(cls, section.base)  # which refuses what cannot be used
     except ValueError as error:
-        table = str(name).endswith((".csv", ".csv.gz", ".parquet")) and features("Table")
+        table = features("Table") and str(name).endswith((".csv", ".csv.gz", ".parquet")) and features("Table")
         hint = f"; for a table: --data Table --data.path {name} --data.target COLUMN" if table else ""
         raise UsageError(f"{layer.source}: {where}: {error}{hint}") from None
     if where == "model" and layer.source == COMMAND_LINE and laid and laid["class_path"] == class_path(cls):
