@@ -7,7 +7,10 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from project.metrics import class_metrics, number_metrics, two_columns
+from project.metrics import class_metrics, defined, make_metrics, number_metrics, scored, two_columns
+from project.schema import Target
+
+CLASS_METRICS = ("accuracy", "auroc", "balanced_accuracy", "calibration_error", "f1", "log_loss")
 
 
 def draw(num_classes: int, num_rows: int = 300, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,6 +84,41 @@ def test_the_ranks_of_confident_predictions_count():
     logits = 25 + 4 * y + rng.normal(0, 2, 200)
     scores = class_metrics(two_columns(torch.from_numpy(logits).float()[:, None]), torch.from_numpy(y))
     assert scores["auroc"] == pytest.approx(sk.roc_auc_score(y, logits), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "number"])
+@pytest.mark.parametrize("occurs", [4, 1])
+def test_one_batch_and_seven_give_the_same_figures(kind, occurs):
+    """Also where a batch, or all of them, lack a class or have a single true number."""
+    classes = {"binary": ("a", "b"), "multiclass": ("a", "b", "c", "d"), "number": ()}[kind]
+    target = Target("y", kind, classes, 150.0, 70.0)
+    rng = np.random.default_rng(0)
+    outputs = torch.from_numpy(rng.normal(0, 5, (50, target.num_outputs))).float()
+    y = torch.from_numpy(rng.integers(0, min(occurs, len(classes) or 4), 50)).float()
+    scores = []
+    for num_batches in (1, 7):
+        metrics = make_metrics(target, "/test")
+        for rows in torch.arange(50).chunk(num_batches):
+            metrics.update(**scored(outputs[rows], y[rows], target))
+        scores.append({name: float(score) for name, score in defined(metrics.compute()).items()})
+        metrics.reset()
+        metrics.update(**scored(outputs, y, target))
+        assert {name: float(score) for name, score in defined(metrics.compute()).items()} == pytest.approx(scores[0])
+    assert scores[0] == pytest.approx(scores[1], rel=1e-12)
+    names = {"mae", "rmse", "r2"} if kind == "number" else {*CLASS_METRICS}
+    assert scores[0].keys() == {f"{name}/test" for name in names - ({"auroc", "r2"} if occurs == 1 else set())}
+
+
+@pytest.mark.parametrize("kind", ["binary", "number"])
+def test_metrics_stay_where_and_as_they_are(kind):
+    """In double precision on the CPU, wherever the model is, and in no checkpoint."""
+    target = Target("y", kind, ("a", "b") if kind == "binary" else (), 150.0, 70.0)
+    metrics = make_metrics(target)
+    metrics.update(**scored(torch.zeros(3, 1), torch.ones(3), target))
+    model = torch.nn.ModuleDict({"metrics": metrics}).to("meta").half()
+    state = metrics["accuracy"].confmat if kind == "binary" else metrics["r2"].lowest
+    assert (state.dtype, state.device.type) == (torch.float64, "cpu")
+    assert model.state_dict() == {}
 
 
 def test_two_columns_are_the_logarithms_of_both_probabilities():

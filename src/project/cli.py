@@ -218,6 +218,7 @@ def silence() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (
         r".*isinstance\(treespec, LeafSpec\)",  # Lightning calls what torch has deprecated
+        r"The '\w+' does not have many workers",  # batches are cut from tensors, by one process
         r"The number of training batches",  # losses are logged at each epoch's end, too
         r"`ModelCheckpoint\(monitor=.*could not find the monitored key",  # not before an epoch has ended
         r"Glyph \d+ ",  # a class's name in letters that the pictures' font lacks

@@ -1,16 +1,18 @@
 """Batches and their order."""
 
+import warnings
 from itertools import chain, pairwise
 from typing import ClassVar
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from points import Points
 from set_up import set_up
+from torch import nn
 
 from project.data import BatchLoader
-from project.models import LogisticRegression
+from project.models import FeedForward, LogisticRegression
 
 X = torch.arange(20.0).reshape(10, 2)
 Y = torch.arange(10)
@@ -103,3 +105,114 @@ def test_the_trainer_sets_the_epoch():
         loader.sampler.set_epoch(epoch)
         expected += [x for x, _ in loader]
     assert torch.equal(torch.cat(recorder.seen), torch.cat(expected))
+
+
+class Seen(LightningModule):
+    """Notes the rows of every batch that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.0))
+        self.batches: dict[str, list[list[int]]] = {"train": [], "val": [], "predict": []}
+
+    def note(self, stage, batch):
+        self.batches[stage].append(batch[1].tolist())
+        return 0 * self.weight
+
+    def training_step(self, batch, batch_idx):
+        return self.note("train", batch)
+
+    def validation_step(self, batch, batch_idx):
+        self.note("val", batch)
+
+    def predict_step(self, batch, batch_idx):
+        return self.note("predict", batch)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters())
+
+
+class InHooks(LightningDataModule):
+    """The loaders of a data module, which Lightning makes anew in its own way."""
+
+    def __init__(self, seed: int | None) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def train_dataloader(self):
+        return BatchLoader(X, Y, 3, self.seed)
+
+    def val_dataloader(self):
+        return BatchLoader(X, Y, 4)
+
+    def predict_dataloader(self):
+        return BatchLoader(X, Y, 4)
+
+
+def plain_trainer(**settings) -> Trainer:
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return Trainer(**{"max_epochs": 2, "accelerator": "cpu", "num_sanity_val_steps": 0, **quiet, **settings})
+
+
+IN_ORDER = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+IN_ORDER_OF_FOUR = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize("in_hooks", [True, False])
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize(
+    ("settings", "epochs", "num_train", "num_val"),
+    [
+        ({}, 2, 4, 3),
+        ({"limit_train_batches": 3, "limit_val_batches": 2}, 2, 3, 2),
+        ({"limit_train_batches": 0.5, "limit_val_batches": 1.0}, 2, 2, 3),
+        ({"fast_dev_run": 2}, 1, 2, 2),
+    ],
+    ids=str,
+)
+def test_a_plain_trainer_sees_whole_batches(in_hooks, seed, settings, epochs, num_train, num_val):
+    model, data = Seen(), InHooks(seed)
+    expected = []
+    for epoch in range(epochs):
+        expected += (IN_ORDER if seed is None else rows_of(BatchLoader(X, Y, 3, seed), epoch))[:num_train]
+    plain_trainer(**settings).fit(model, *((data,) if in_hooks else (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))))
+    assert model.batches["train"] == expected
+    assert model.batches["val"] == IN_ORDER_OF_FOUR[:num_val] * epochs
+
+
+@pytest.mark.parametrize("in_hooks", [True, False])
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.filterwarnings("ignore:You requested to overfit but enabled train dataloader shuffling")
+def test_overfitting_sees_the_same_whole_batches_in_every_epoch(in_hooks, seed):
+    model = Seen()
+    data = (InHooks(seed),) if in_hooks else (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))
+    plain_trainer(overfit_batches=2).fit(model, *data)
+    assert model.batches["train"] == IN_ORDER[:2] * 2
+
+
+@pytest.mark.parametrize("in_hooks", [True, False])
+def test_prediction_sees_whole_batches(in_hooks):
+    model = Seen()
+    outputs = plain_trainer().predict(model, InHooks(None) if in_hooks else BatchLoader(X, Y, 4))
+    assert model.batches["predict"] == IN_ORDER_OF_FOUR
+    assert len(outputs) == 3
+
+
+def test_results_do_not_depend_on_how_often_one_validates():
+    """A pass of any loader would draw from the random numbers of dropout, had it none of its own."""
+    data, states = set_up(Points(100, batch_size=10)), []
+    for settings in ({}, {"limit_val_batches": 0}, {"val_check_interval": 0.25}, {"check_val_every_n_epoch": 2}):
+        torch.manual_seed(0)
+        model = FeedForward(data.schema, hidden_sizes=(8,), dropout=0.5)
+        plain_trainer(**settings).fit(model, data)
+        states.append(model.state_dict())
+    for first, second in pairwise(states):
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_many_processors_make_no_warning_in_a_run(monkeypatch, fit):
+    """Lightning advises worker processes where there are three processors or more."""
+    monkeypatch.setattr("lightning.pytorch.trainer.connectors.data_connector.suggested_max_num_workers", lambda _: 7)
+    with warnings.catch_warnings(record=True) as caught:
+        fit("--trainer.max_epochs", "1")
+    assert [str(warning.message) for warning in caught] == []

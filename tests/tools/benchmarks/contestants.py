@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from set_up import set_up
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -32,7 +31,8 @@ def blobs() -> Split:
     data = Blobs(
         num_samples=5000, cluster_std=10, seed=SEED, shuffle=False, scale=False, val_fraction=0, test_fraction=0.2
     )
-    return set_up(data).splits["train"]
+    data.setup()
+    return data.splits["train"]
 
 
 def make_net(*sizes: int) -> nn.Sequential:
