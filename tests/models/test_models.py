@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from project.data import BreastCancer, Diabetes, Iris
 from project.metrics import make_metrics, scored
-from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, load_model
+from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, load_model, predict_encoded
 
 ACTIVATIONS = [
     *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU"),
@@ -325,6 +325,50 @@ def test_a_file_that_is_no_checkpoint_is_named(content, error, tmp_path: Path):
         torch.save(content, path)
     with pytest.raises(error, match=r"model\.ckpt"):
         load_model(path)
+
+
+def test_a_checkpoint_of_an_earlier_version_or_with_a_flipped_bit_is_refused(tmp_path: Path):
+    path = tmp_path / "model.ckpt"
+    data = set_up(Points(40))
+    run = trainer(max_epochs=1)
+    run.fit(LogisticRegression(data.schema), data)
+    run.save_checkpoint(path)
+    whole, checkpoint = path.read_bytes(), torch.load(path, weights_only=True)
+    weights = checkpoint["state_dict"]["linear.weight"].numpy().tobytes()
+    path.write_bytes(whole.replace(weights, bytes([weights[0] ^ 1]) + weights[1:]))
+    with pytest.raises(ValueError, match="is damaged"):
+        load_model(path)
+    torch.save({name: value for name, value in checkpoint.items() if name != "format"}, path)
+    with pytest.raises(ValueError, match=r"model\.ckpt was written by an earlier version .*; train it again"):
+        load_model(path)
+
+
+def test_hyper_parameters_in_a_checkpoint_are_plain_values_whoever_made_the_model(tmp_path: Path):
+    data = set_up(Points(40))
+    sgd = {"class_path": "SGD", "init_args": {"lr": np.float64(0.1)}}
+    model = FeedForward(data.schema, np.array([4, 3]), dropout=np.float32(0.5), batch_norm=np.True_, optimizer=sgd)
+    run = trainer(max_epochs=1)
+    run.fit(model, data)
+    run.save_checkpoint(tmp_path / "model.ckpt")
+    loaded = load_model(tmp_path / "model.ckpt")
+    assert loaded.hparams["optimizer"] == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+    values = [loaded.hparams[name] for name in ("hidden_sizes", "dropout", "batch_norm")]
+    assert values == [[4, 3], 0.5, True]
+    assert [type(value) for value in values] == [list, float, bool]
+
+
+def test_predict_gives_probabilities_or_numbers_in_the_target_s_unit():
+    for model_class, data in ((LogisticRegression, Iris()), (LinearRegression, Diabetes())):
+        model = model_class(set_up(data).schema)
+        predicted = torch.cat(trainer().predict(model, data))
+        assert torch.equal(predicted, predict_encoded(model, data.splits["test"].x))
+        assert predicted.dtype == torch.float64
+        if data.schema.target.kind == "number":
+            true = data.splits["test"].y * data.schema.target.scale + data.schema.target.center
+            (scores,) = trainer().test(model, data, verbose=False)
+            assert scores["mae/test"] == pytest.approx(float((predicted - true).abs().mean()), rel=1e-5)
+        else:
+            assert torch.allclose(predicted.sum(1), torch.ones(len(predicted), dtype=torch.float64))
 
 
 def test_weights_of_a_run_do_not_depend_on_who_else_draws_random_numbers():

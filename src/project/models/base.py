@@ -250,9 +250,9 @@ def make_class_weights(wanted: Literal["balanced"] | Sequence[float] | None, tar
 
 
 def _plain(value: Any) -> Any:
-    """A setting in plain values, where NumPy's numbers or other mappings stand in it."""
+    """A setting in plain values, where NumPy's stand in it."""
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_plain(part) for part in value)
-    return value.item() if hasattr(value, "item") else value
+    return value.tolist() if hasattr(value, "tolist") else value
