@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from project.config import ROOT, Config
 from project.errors import UsageError
@@ -79,20 +78,6 @@ def load_best(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
     """
     checkpoint = load_checkpoint(find_checkpoint(run, ("best.ckpt", "last.ckpt")))
     return restore_model(checkpoint), checkpoint
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keeps other processes from working in the same folder.
-
-    Raises:
-        UsageError: If another one does so already.
-    """
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise UsageError(f"another process is at work in {folder}: wait for its end") from None
 
 
 @contextmanager

@@ -24,7 +24,8 @@ from joblib import cpu_count
 from project.cli import CommandParser, help_text, next_command, run_command, shown
 from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, read_layer
 from project.errors import UsageError, nearest
-from project.run_folder import alone, create_folder
+from project.many.jobs import alone
+from project.run_folder import create_folder
 
 SETTINGS = ("trials", "seeds", "fresh_seeds", "prune_after", "search")
 """What stands below ``tune`` in a file."""
