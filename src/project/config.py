@@ -301,7 +301,7 @@ def _name_class(name: Any, where: str, layer: Layer, laid: Config | None) -> Con
         if where in ("optimizer", "scheduler"):
             describe(cls, section.base)  # which refuses what cannot be used
     except ValueError as error:
-        table = features("Table") and str(name).endswith((".csv", ".csv.gz", ".parquet")) and features("Table")
+        table = str(name).endswith((".csv", ".csv.gz", ".parquet")) and features("Table")
         hint = f"; for a table: --data Table --data.path {name} --data.target COLUMN" if table else ""
         raise UsageError(f"{layer.source}: {where}: {error}{hint}") from None
     if where == "model" and layer.source == COMMAND_LINE and laid and laid["class_path"] == class_path(cls):
