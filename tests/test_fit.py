@@ -24,6 +24,8 @@ from project.config import combine
 from project.fit import main
 from project.run_folder import create_folder, load_best
 
+pytestmark = pytest.mark.lowest
+
 Fit = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "3")
 

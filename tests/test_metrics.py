@@ -10,6 +10,8 @@ from sklearn import metrics as sk
 from project.metrics import class_metrics, defined, make_metrics, number_metrics, scored, two_columns
 from project.schema import Target
 
+pytestmark = pytest.mark.lowest
+
 CLASS_METRICS = ("accuracy", "auroc", "balanced_accuracy", "calibration_error", "f1", "log_loss")
 
 

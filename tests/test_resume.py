@@ -15,6 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from project.engine.checkpoints import AtomicCheckpointIO
 from project.fit import main
 
+pytestmark = pytest.mark.lowest
+
 # Seven batches an epoch.
 SMALL = [
     *("--data", "Iris", "--data.batch_size", "16", "--trainer.max_epochs", "3"),

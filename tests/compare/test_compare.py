@@ -19,6 +19,8 @@ from project.many.jobs import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
 
+pytestmark = pytest.mark.lowest
+
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[2]

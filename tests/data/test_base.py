@@ -10,6 +10,8 @@ from sklearn.preprocessing import StandardScaler
 
 from project.data import BreastCancer, Digits, Iris, RawTable, TableData, Wine
 
+pytestmark = pytest.mark.lowest
+
 SPLITS = ("train", "val", "test")
 
 

@@ -16,6 +16,8 @@ from torch import nn
 from project.engine.lean import STEP_HOOKS, Lean, NoProfiler
 from project.models import LogisticRegression
 
+pytestmark = pytest.mark.lowest
+
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     log = EventAccumulator(str(folder)).Reload()

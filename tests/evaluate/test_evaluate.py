@@ -26,6 +26,8 @@ from project.evaluate.evaluation import best_f1_threshold
 from project.evaluate.figures import class_figures
 from project.fit import main as fit_main
 
+pytestmark = pytest.mark.lowest
+
 Fit = Callable[..., Path]
 
 

@@ -17,6 +17,8 @@ from project.export.graph import Pipeline, describe, onnx_file, onnx_inputs, tor
 from project.models import TableModel, predictions
 from project.schema import Column
 
+pytestmark = pytest.mark.lowest
+
 MODELS = [
     find_class(path, (), TableModel) for path in class_names(("project.models", *features()), TableModel).values()
 ]

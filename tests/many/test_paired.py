@@ -6,6 +6,8 @@ from scipy import stats
 
 from project.many.paired import bootstrap_interval, differs
 
+pytestmark = pytest.mark.lowest
+
 
 @pytest.mark.parametrize("count", [2, 5, 40])
 def test_the_interval_is_that_of_scipy(count: int) -> None:

@@ -19,6 +19,8 @@ from project.data import BreastCancer, Diabetes, Iris
 from project.metrics import make_metrics, scored
 from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, load_model, predict_encoded
 
+pytestmark = pytest.mark.lowest
+
 ACTIVATIONS = [
     *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU"),
     *("LogSigmoid", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus"),

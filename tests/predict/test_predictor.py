@@ -12,6 +12,8 @@ from sklearn.datasets import load_wine
 from project import Predictor, load_run, train
 from project.table import Table
 
+pytestmark = pytest.mark.lowest
+
 
 def test_a_run_from_python_predicts_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -17,6 +17,8 @@ import yaml
 import project.fit
 from project.runs.__main__ import main
 
+pytestmark = pytest.mark.lowest
+
 HEADER = ["experiment", "run", "data", "model", "optimizer", "lr", "val_loss", "metric", "score", "age"]
 AGES = {"diabetes/numbers": 2.5 * 86400, "iris/sgd": 3.5 * 3600, "iris/adam": 330, "wine/table": 150, "iris/cv": 30}
 ADAM = ("--data", "Iris", "--optimizer", "Adam", "--optimizer.lr", "0.01", "--name", "adam")

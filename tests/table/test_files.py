@@ -10,6 +10,8 @@ from pyarrow import parquet
 
 from project.table.files import read_file, stream_file
 
+pytestmark = pytest.mark.lowest
+
 HEADER = ["zone", "Größe", "b"]
 ROWS = [["north", "1.5", "x"], ["süd", "", "y z"], ["", "-2e3", "x"]]
 TABLE = {name: [row[i] for row in ROWS] for i, name in enumerate(HEADER)}

@@ -9,6 +9,8 @@ from write_table import read_table, write_table
 
 from project.table import Table
 
+pytestmark = pytest.mark.lowest
+
 NUM_ROWS = 200
 SPLITS = ("train", "val", "test")
 RNG = np.random.default_rng(0)

@@ -10,6 +10,8 @@ from project.config import flatten
 from project.tune.__main__ import main
 from project.tune.search import corners, fill
 
+pytestmark = pytest.mark.lowest
+
 LR = {"low": 0.001, "high": 0.1, "log": True}
 SEARCH = {
     "data": {"init_args": {"batch_size": {"choices": [16, 32]}}},
