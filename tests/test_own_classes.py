@@ -41,6 +41,15 @@ def test_its_configuration_repeats_it(fit: Fit) -> None:
     assert metrics[0] == metrics[1]
 
 
+def test_it_goes_on_after_a_stop(fit: Fit) -> None:
+    folder = fit(*OWN, *SHORT)
+    report = folder / "report.json"
+    first = json.loads(report.read_text())["metrics"]
+    report.unlink()  # as if it had been stopped before its test
+    assert main(["--resume", str(folder)]) == 0
+    assert json.loads(report.read_text())["metrics"] == first
+
+
 def test_an_own_model_takes_a_table(fit: Fit) -> None:
     folder = fit("--data", "Iris", "--model", "own_classes.TableLine", *SHORT)
     assert set(json.loads((folder / "report.json").read_text())["metrics"]) == {"error"}
@@ -59,6 +68,7 @@ def test_an_own_model_takes_a_table(fit: Fit) -> None:
         ([*OWN, "--scheduler", "StepLR", "--scheduler.step_size", "1"], ["command line", "Line takes no scheduler"]),
         ([*OWN, "--model.rat", "0.1"], ["'model.rat'", "did you mean rate?"]),
         (["--model", "own_classes.TableLine", "--model.schema", "{}"], ["model.schema"]),
+        (["--optimizer", "null"], ["optimizer must name a class", "FeedForward"]),
         (["--trainer.logger", "CSVLoger"], ["trainer.logger", "CSVLoger", "CSVLogger"]),
         (["--batch_size", "3"], ["--data.batch_size"]),
         (["--hidden_sizes", "3"], ["--model.hidden_sizes"]),

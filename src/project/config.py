@@ -3,12 +3,11 @@
 import inspect
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -79,16 +78,13 @@ def read_layer(path: str | Path) -> Layer:
 
 def flatten(value: Any, name: str = "") -> dict[str, Any]:
     """All settings by their names on the command line; a class goes by the name of its section."""
-    if not isinstance(value, dict) and not (isinstance(value, list) and any(isinstance(v, dict) for v in value)):
+    if isinstance(value, dict):
+        parts = [(inside(name, key), part) for key, part in value.items()]
+    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        parts = [(f"{name}[{i}]", part) for i, part in enumerate(value)]
+    else:
         return {name: value}
-    return {key: setting for inner, part in parts_of(value, name) for key, setting in flatten(part, inner).items()}
-
-
-def parts_of(value: Any, name: str) -> list[tuple[str, Any]]:
-    """What a mapping or a list holds, with the names on the command line."""
-    if isinstance(value, list):
-        return [(f"{name}[{i}]", part) for i, part in enumerate(value)]
-    return [(inside(name, key), part) for key, part in value.items()] if isinstance(value, dict) else []
+    return {key: setting for inner, part in parts for key, setting in flatten(part, inner).items()}
 
 
 def inside(name: str, key: str) -> str:
@@ -195,6 +191,8 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
             for layer in layers:
                 if layer.content.get(name):
                     raise UsageError(f"{layer.source}: {model.__name__} takes no {name}: leave {name} out")
+        if config["optimizer"] is None and _takes(model, "optimizer"):
+            raise UsageError(f"optimizer must name a class, for {model.__name__} needs one")
     filled = _complete(RunSettings, {name: config[name] for name in RUN_SETTINGS if name in config}, "")
     filled["trainer"] = _complete(Trainer, config.get("trainer", {}), "trainer")
     for name in SECTIONS:
@@ -224,9 +222,7 @@ def _complete(cls: type, settings: dict[str, Any], where: str) -> dict[str, Any]
     return {name: values[name] for name, required in names.items() if not required or values[name] is not None}
 
 
-def check(
-    cls: type, settings: Any, where: str, layer: Layer, laid: Mapping[str, Any] = MappingProxyType({})
-) -> dict[str, Any]:
+def check(cls: type, settings: Any, where: str, layer: Layer, laid: Config | None = None) -> Config:
     """Checks constructor arguments, one by one, brings them into their types, and lays them over earlier ones.
 
     Args:
@@ -242,14 +238,14 @@ def check(
     if not isinstance(settings, dict):
         raise UsageError(f"{layer.source}: {where} must hold names with values, not {settings!r}")
     parser, names = arguments(cls)
-    checked = dict(laid)
+    checked = dict(laid or {})
     for name, value in settings.items():
         path = f"{where}.{name}".lstrip(".")
         if path in SECTIONS:
-            checked[name] = _check_class(value, path, layer, laid.get(name))
+            checked[name] = _check_class(value, path, layer, checked.get(name))
             continue
         if path == "trainer":
-            checked[name] = check(Trainer, value or {}, path, layer, laid.get(name, {}))
+            checked[name] = check(Trainer, value or {}, path, layer, checked.get(name))
             continue
         if path == "class_path":
             raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
@@ -279,23 +275,24 @@ def _check_class(value: Any, where: str, layer: Layer, laid: Config | None = Non
     if "class_path" in spec:
         laid = _name_class(spec["class_path"], where, layer, laid)
     settings = spec.get("init_args") or {}
-    if laid is None and settings:
-        raise UsageError(f"{layer.source}: {where} has settings but no class; name one with --{where} NAME")
     if laid is None:
+        if settings:
+            raise UsageError(f"{layer.source}: {where} has settings but no class; name one with --{where} NAME")
         return None
     cls = find_class(laid["class_path"], (), object)
     return {**laid, "init_args": check(cls, settings, where, layer, laid["init_args"])}
 
 
 def _name_class(name: Any, where: str, layer: Layer, laid: Config | None) -> Config | None:
+    """A section of another class, with none of the settings before; the same for the model chosen already."""
     section = SECTIONS.get(where, NESTED)
     if str(name).endswith((".yaml", ".yml")):
         file = read_layer(layer.folder / name)
         return _check_class(file.content, where, file, laid)
-    if name in (None, "null") and where in ("optimizer", "scheduler"):
-        return None
     if name in (None, "null"):
-        raise UsageError(f"{layer.source}: {where} must name a class")
+        if where not in ("optimizer", "scheduler"):
+            raise UsageError(f"{layer.source}: {where} must name a class")
+        return None
     try:
         cls = find_class(str(name), section.modules, section.base)
         if where in ("optimizer", "scheduler"):
