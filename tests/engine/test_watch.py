@@ -7,11 +7,14 @@ import torch
 from curves import read_curve
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from points import Points
+from set_up import set_up
 from torch import nn
 
 from project.data import BatchLoader
 from project.engine.watch import LossWatch
 from project.errors import Diverged
+from project.models import LogisticRegression
 
 
 class Given(LightningModule):
@@ -98,3 +101,18 @@ def test_a_validation_loss_that_is_no_number_stops_the_run() -> None:
 
     with pytest.raises(Diverged, match="diverged to nan at step 2"):
         make_trainer().fit(Validates(), loader(1.0, 1.0), loader(float("nan")))
+
+
+def test_of_the_losses_that_lbfgs_tries_in_a_step_the_last_one_counts() -> None:
+    class Noted(LogisticRegression):
+        def training_step(self, batch, batch_idx):
+            loss = super().training_step(batch, batch_idx)
+            losses.append(loss.item())
+            return loss
+
+    losses: list[float] = []
+    data = set_up(Points(50, batch_size="full"))
+    run = make_trainer(max_epochs=1)
+    run.fit(Noted(data.schema, optimizer="LBFGS"), data)
+    assert len(set(losses)) > 3
+    assert run.callback_metrics["loss/train"].item() == pytest.approx(losses[-1], rel=1e-6)

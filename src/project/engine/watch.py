@@ -49,6 +49,8 @@ class LossWatch(Callback):
         """Takes the loss, and logs the interval's mean after its last batch."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if loss is not None:
+            if isinstance(trainer.optimizers[0], torch.optim.LBFGS) and trainer.num_training_batches == 1:
+                _keep_the_last(trainer, loss)
             accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch
             self._unread.append((trainer.global_step + accumulates, loss))
         interval = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by its connectors
@@ -93,6 +95,17 @@ class LossWatch(Callback):
                 raise _diverged(trainer, pl_module, loss, step)
             total, number = self._interval
             self._interval = total + loss, number + 1
+
+
+def _keep_the_last(trainer: Trainer, loss: Tensor) -> None:
+    """Makes the loss of an epoch of one batch the last one that LBFGS saw in its step.
+
+    It tries many steps on the way, some of them far too long; Lightning 2.6.6 logs the mean of all their losses.
+    """
+    metric = trainer.fit_loop.epoch_loop._results.get("training_step.loss/train")
+    if metric is not None:
+        metric.cumulated_batch_size = metric.cumulated_batch_size // metric.update_count
+        metric.value = loss * trainer.accumulate_grad_batches * metric.cumulated_batch_size
 
 
 def _log(trainer: Trainer, values: dict[str, float]) -> None:
