@@ -15,7 +15,7 @@ const cards = findAll('tf-custom-scalar-margin-chart-card');
 return cards.length == 2 && cards.every(card => findAll('path.area', card.shadowRoot).length >= arguments[0]);
 """
 ENLARGE = """
-const card = findAll('tf-custom-scalar-margin-chart-card').find(card => card.title == 'validation loss');
+const card = findAll('tf-custom-scalar-margin-chart-card').find(card => card.title == 'loss/val');
 findAll('paper-icon-button[icon=fullscreen]', card.shadowRoot)[0].click();
 // A band is not drawn where it leaves the chart, so all of it is to be in.
 const boxes = findAll('tf-custom-scalar-dashboard').flatMap(page => findAll('paper-checkbox', page.shadowRoot));

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -103,7 +104,7 @@ def test_figures_are_those_of_the_runs(real: Path) -> None:
         scores = [run["rmse/test"] for run in own if run["stage"] == "final" and run["rate"] == row["rate"]]
         assert row["score_median"] == np.median(scores)
         assert row["diverged"] == sum(run["status"] == "diverged" for run in own) == (row["optimizer"] == "SGD")
-        assert (row["runs"], row["seeds"], row["tuning_runs"], row["on_edge"]) == (7, 2, 3, False)
+        assert (row["runs"], row["seeds"], row["on_edge"]) == (7, 2, False)
         assert all((real / run["folder"]).is_dir() for run in own)
     behind = [b - a for a, b in zip(*[[r["loss"] for r in final(runs, row)] for row in rows], strict=True)]
     assert rows[1]["difference_mean"] == pytest.approx(np.mean(behind))
@@ -114,22 +115,21 @@ def final(runs: list[dict[str, Any]], row: Row) -> list[dict[str, Any]]:
     return [run for run in runs if wanted.items() <= run.items()]
 
 
+def drawn(page: str) -> list[str]:
+    """The texts of a page's picture."""
+    picture = ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + len("</svg>")])
+    return ["".join(text.itertext()).strip() for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+
+
 def test_the_page_is_whole_and_loads_nothing(real: Path) -> None:
     page = (real / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>\n")
-    root = ElementTree.fromstring(page.partition("\n")[2])  # it is well-formed XML, too
-    names = [element.tag.rpartition("}")[2] for element in root.iter()]
-    assert not {"script", "link", "img", "iframe", "image", "object", "base"} & set(names)
-    ids = [element.get("id") for element in root.iter() if element.get("id")]
-    assert len(ids) == len(set(ids))
-    for element in root.iter("{http://www.w3.org/2000/svg}use"):
-        assert all(value[1:] in ids for key, value in element.attrib.items() if key.endswith("href"))
-    assert "@import" not in page
-    drawn = ["".join(text.itertext()).strip() for text in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"SGD", "Adam", "loss/val against steps", "loss/train against seconds"} <= set(drawn)
-    text = "".join(root.itertext())
-    assert "Rates are chosen by loss/val" in text
-    assert "LinearRegression on 310 rows of Diabetes" in text
+    assert page.rstrip().endswith("</html>")
+    for loading in ("<script", "<link", "<img", "<iframe", "<image", "@import", "url(http", 'href="http', "src="):
+        assert loading not in page
+    assert {"SGD", "Adam", "loss/val against steps", "loss/train against seconds"} <= set(drawn(page))
+    assert "Rates are chosen by loss/val" in page
+    assert "LinearRegression on 310 rows of Diabetes" in page
 
 
 @pytest.mark.parametrize("label", ["<b>&amp;$x$", "[red]:smile:"])
@@ -140,14 +140,11 @@ def test_labels_stand_as_they_are(
     comparison = make({label: constant(0.5, 0.6), "$y$": constant(0.7, 0.9)})
     write_report(comparison, label, 2)
     assert capsys.readouterr().out.count(label) == 2
-    before = (comparison.folder / "report.html").read_text(encoding="utf-8")
-    root = ElementTree.fromstring(before.partition("\n")[2])
-    assert root.findtext("h1") == root.findtext("title") == label
-    assert str(root.findtext("pre")).count(label) == 2
-    drawn = ["".join(text.itertext()).strip() for text in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert drawn.count(label) == 1  # as a line's name, and not as a formula
+    page = (comparison.folder / "report.html").read_text(encoding="utf-8")
+    assert unescape(page[: page.index("<svg")]).count(label) == 3  # in the heading and in both tables
+    assert drawn(page).count(label) == 1  # as a line's name, and not as a formula
     write_report(comparison, label, 2)
-    assert (comparison.folder / "report.html").read_text(encoding="utf-8") == before
+    assert (comparison.folder / "report.html").read_text(encoding="utf-8") == page
 
 
 def test_diverged_and_failed_runs_are_rows(make: Make, capsys: pytest.CaptureFixture[str]) -> None:

@@ -171,9 +171,8 @@ def test_the_custom_scalars_page_draws_the_bands(
     page.open(f"{address}#custom_scalars&regexInput=median")
     colors, charts = wait(lambda: page.run(BAND_CHARTS, 6, 13), "there are not six bands of twelve points")
     assert set(colors) == {f"{label}/median" for label in OPTIMIZERS}
-    assert {title for title, _, _ in charts} == {"training loss", "validation loss"}
-    for title, lines, areas in charts:
-        tag = {"training loss": "loss/train", "validation loss": "loss/val"}[title]
+    assert {title for title, _, _ in charts} == {"loss/train", "loss/val"}
+    for tag, lines, areas in charts:
         for label in OPTIMIZERS:
             median, low, high = (read_curves(comparison / label / name)[tag].values for name in BANDS)
             rgb = "rgb({}, {}, {})".format(*bytes.fromhex(colors[f"{label}/median"].strip(" #")))

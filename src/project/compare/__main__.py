@@ -12,11 +12,11 @@ configs/compare.yaml says; files that name no data or no model lie over it.
 Example: python -m project.compare --optimizers SGD,Adam,AdamW --data Wine --jobs 2
 """
 
-import inspect
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from joblib import cpu_count
@@ -71,8 +71,7 @@ def _main(args: Sequence[str]) -> int:
     if options.resume:
         folder = Path(options.resume).resolve()
     else:
-        place = {"experiment": "compare", "name": options.name or name}
-        folder = create_folder({**entries[0].config, **place})
+        folder = create_folder({**entries[0].config, "experiment": "compare", "name": options.name or name})
         write_plan(folder, settings, entries)
     with alone(folder):
         comparison = Comparison(folder, settings, entries)
@@ -95,8 +94,7 @@ def _main(args: Sequence[str]) -> int:
 
 def _read(options: Namespace, request: Request) -> tuple[Settings, list[Entry]]:
     """Settings and entries of a comparison; those with which it began, if it goes on."""
-    names = inspect.signature(Settings).parameters
-    flags = {name: value for name in names if (value := getattr(options, name)) is not None}
+    flags = {field.name: value for field in fields(Settings) if (value := getattr(options, field.name)) is not None}
     for name in [name for name in flags if name == "optimizers" or (name == "rates" and not flags[name][0].isalpha())]:
         flags[name] = parsed(f"--{name}", flags[name] if flags[name].startswith("[") else f"[{flags[name]}]")
     if not options.resume:

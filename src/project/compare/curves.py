@@ -25,7 +25,7 @@ Band = dict[str, NDArray[Any]]
 
 ``seconds`` is the seeds' median time since the start of the training.
 """
-CHARTS = {"loss/train": "training loss", "loss/val": "validation loss"}
+CHARTS = ("loss/train", "loss/val")
 """The charts of the custom-scalars page, which shows the last one first."""
 RATES = "loss against learning rate (large dot: chosen; cross: diverged or failed)"
 
@@ -74,9 +74,7 @@ def write_bands(bands: Mapping[str, Band], folder: Path) -> None:
                         writer.add_scalar(line, value, step, start + seconds)
             if name == "high":  # the page shows the layout of the run that comes first by its name at the top
                 charts = {
-                    title: ["Margin", [tag, f"band/{tag}/low", f"band/{tag}/high"]]
-                    for tag, title in CHARTS.items()
-                    if tag in bands
+                    tag: ["Margin", [tag, f"band/{tag}/low", f"band/{tag}/high"]] for tag in CHARTS if tag in bands
                 }
                 writer.add_custom_scalars({"median and range of the seeds": charts})
 

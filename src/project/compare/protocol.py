@@ -30,8 +30,8 @@ Run = dict[str, Any]
 It begins with `COLUMNS`, and then has the metrics of the test rows, such as ``accuracy/test``.
 """
 COLUMNS = ("optimizer", "stage", "rate", "seed", "folder", "status", "message", "loss", "last_loss", "steps", "seconds")
-TYPES: dict[str, type] = dict.fromkeys(("optimizer", "stage", "folder", "status", "message"), str)
-TYPES |= {"seed": int, "steps": int}  # and all others are floats
+TYPES = {"seed": int, "steps": int, **dict.fromkeys(("optimizer", "stage", "folder", "status", "message"), str)}
+"""The types of those that are no floats."""
 
 
 class Comparison:
@@ -47,16 +47,14 @@ class Comparison:
         self.folder = folder
         self.settings = settings
         self.entries = entries
-        self.file = folder / "runs.csv"
-        self.runs = [run for run in _read_runs(self.file) if run["status"] != "failed"]
+        self.runs = [run for run in _read_runs(folder / "runs.csv") if run["status"] != "failed"]
 
     def seeds(self, stage: str) -> range:
         """The seeds of a stage: ``tuning`` tries rates, and ``final`` judges with fresh ones."""
         first, settings = self.entries[0].config["seed"], self.settings
-        if stage == "tuning":
-            return range(first, first + settings.tuning_seeds)
-        first += settings.tuning_seeds if settings.rates != "none" else 0
-        return range(first, first + settings.seeds)
+        if stage == "final":
+            first += settings.tuning_seeds if settings.rates != "none" else 0
+        return range(first, first + (settings.seeds if stage == "final" else settings.tuning_seeds))
 
     def runs_of(self, entry: Entry, stage: str, rate: float | None) -> list[Run]:
         """The runs that are made at a rate, by their seeds."""
@@ -106,15 +104,14 @@ class Comparison:
             keep_checkpoints: Whether the runs keep their checkpoints.
         """
         call = partial(_make_run, self.folder, keep_checkpoints, time.time())
-        labels = [entry.label for entry in self.entries]
         with tqdm(unit="run", initial=len(self.runs), disable=None, leave=False) as bar:
             while missing := self._missing("tuning") or self._missing("final"):
                 bar.total = len(self.runs) + len(missing)
                 for run in run_all(call, missing, jobs, ordered=False):
                     self.runs.append(run)
                     # In an order that does not depend on which ends first.
-                    self.runs.sort(key=lambda r: (labels.index(r["optimizer"]), r["stage"], r["rate"] or 0, r["seed"]))
-                    write_rows(self.file, self.runs)
+                    self.runs.sort(key=lambda run: (run["optimizer"], run["stage"], run["rate"] or 0.0, run["seed"]))
+                    write_rows(self.folder / "runs.csv", self.runs)
                     bar.update()
 
     def _missing(self, stage: str) -> list[tuple[Run, Config]]:
@@ -126,10 +123,9 @@ class Comparison:
                 name = "own-settings" if rate is None else f"lr{rate:g}"
                 folder = f"{entry.label}/tuning/{name}" if stage == "tuning" else f"{entry.label}/{name}"
                 for seed in [seed for seed in self.seeds(stage) if seed not in made]:
-                    run = (entry.label, stage, rate, seed, f"{folder}-seed{seed}")
-                    missing.append(
-                        (dict.fromkeys(COLUMNS) | dict(zip(COLUMNS, run, strict=False)), entry.run(rate, seed, share))
-                    )
+                    facts = (entry.label, stage, rate, seed, f"{folder}-seed{seed}")
+                    run: Run = dict.fromkeys(COLUMNS) | dict(zip(COLUMNS, facts, strict=False))
+                    missing.append((run, entry.run(rate, seed, share)))
         return missing
 
 

@@ -7,7 +7,7 @@ from html import escape
 import matplotlib as mpl
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from project.compare.curves import draw, make_bands, write_bands
@@ -17,28 +17,13 @@ from project.compare.summary import Row, summarize
 from project.run_folder import written_whole
 from project.runs.curves import read_curves
 
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8"/>
-<title>{title}</title>
-<style>
-body {{ font: 1rem system-ui, sans-serif; max-width: 64rem; margin: auto; padding: 1rem; }}
-pre {{ overflow-x: auto; }}
-svg {{ width: 100%; height: auto; }}
-</style>
-<h1>{title}</h1>
-<pre>{text}</pre>
-{picture}
-<p>{method}</p>
-</html>
-"""
 WORDS = (
     "Behind by: 95 % of the bootstrap's mean differences from the best, seed by seed. Tie: they hold zero. Behind: a "
     "paired t-test, as strict as all pairs together demand, says so too. Unclear: it does not; take more seeds.",
     "Rates are chosen by {loss_name}, on the rows where it is measured, so it flatters; the test score does not.",
     "All this holds for these data, this model and this length of training alone; seconds are those of this machine, "
     "{jobs} at a time.",
+    f"{PLAN} has all settings: python -m project.compare --config {PLAN} repeats the comparison.",
 )
 """What the verdicts mean, and what may not be concluded."""
 FAILED = "{optimizer}: {failed} of {runs} runs failed, the first with: {message}"
@@ -68,17 +53,15 @@ def write_report(comparison: Comparison, title: str, jobs: int) -> None:
     for label in bands:
         write_bands(bands[label], folder / label)
 
-    text, picture = io.StringIO(), io.StringIO()
-    for console in (Console(), Console(file=text, width=100)):
-        print_tables(console, rows, jobs)
-    tried = {entry.label: comparison.search(entry) for entry in comparison.entries}
+    console = Console(record=True)
+    print_tables(console, rows, jobs)
+    tried, picture = {entry.label: comparison.search(entry) for entry in comparison.entries}, io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "compare"}):  # text as text; the same bytes each time
         draw(rows, bands, tried).savefig(picture, format="svg", metadata={"Date": None})
-    method = f"{PLAN} has all settings, and runs.csv all runs; python -m project.compare --config {PLAN} repeats them."
-    parts = {"title": escape(title), "text": escape(text.getvalue()), "method": escape(method)}
-    svg = "".join(picture.getvalue().partition("<svg")[1:])
+    _, svg, drawn = picture.getvalue().partition("<svg")
+    page = console.export_html(inline_styles=True).replace("<body>", f"<body>\n<h1>{escape(title)}</h1>")
     with written_whole(folder / "report.html", force=True) as new:
-        new.write_text(PAGE.format(picture=svg, **parts), encoding="utf-8")
+        new.write_text(page.replace("</body>", f"{svg}{drawn}</body>"), encoding="utf-8")
     if all(row["loss_median"] is None for row in rows):
         raise ValueError(f"no optimizer has a loss to compare; the report is in {folder}")
 
@@ -115,8 +98,8 @@ def print_tables(console: Console, rows: Sequence[Row], jobs: int) -> None:
 
 
 def _table(*headings: str) -> Table:
-    table = Table("optimizer", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.columns[0].overflow = "fold"  # a long label goes on in the next line
+    label = Column("optimizer", overflow="fold")  # a long one goes on in the next line
+    table = Table(label, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for name in headings:
         table.add_column(name.replace("_", "\n"), justify="left" if name == "verdict" else "right", no_wrap=True)
     return table

@@ -120,10 +120,9 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
         raise UsageError(f"{source.source}: optimizers must be a list of one or more, not {optimizers!r}")
     entries = [_entry(value, layers, base, source) for value in optimizers]
     labels = [entry.label.casefold() for entry in entries]  # they name folders
-    for entry in entries:
-        if labels.count(entry.label.casefold()) > 1:
-            label_them = "a file can give labels, as configs/compare.yaml does"
-            raise UsageError(f"{source.source}: two optimizers are called '{entry.label}'; {label_them}")
+    if twice := [entry.label for entry in entries if labels.count(entry.label.casefold()) > 1]:
+        label_them = "a file can give labels, as configs/compare.yaml does"
+        raise UsageError(f"{source.source}: two optimizers are called '{twice[0]}'; {label_them}")
     return Settings(optimizers, **settings), entries
 
 
@@ -139,9 +138,8 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
     content = {"scheduler": spec.pop("scheduler")} if "scheduler" in spec else {}
     content["optimizer"] = spec if "init_args" in spec else path
     if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-_" or label.endswith((".csv", ".html", ".yaml")):
-        raise UsageError(
-            f"{source.source}: '{label}' is no label, for it names a folder: no slash, no dot first, no file's name"
-        )
+        folder = "a folder: no slash, no dot first, no file's name"
+        raise UsageError(f"{source.source}: '{label}' is no label, for it names {folder}")
     config = combine([*layers, Layer(content, source.source, source.folder)], base)
     trainer = config["trainer"]
     for name in ("logger", "enable_checkpointing"):
@@ -159,12 +157,8 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
 
 def write_plan(folder: Path, settings: Settings, entries: Sequence[Entry]) -> None:
     """Writes ``compare.yaml``, with which a comparison goes on or is repeated."""
-    config = {
-        name: value for name, value in entries[0].config.items() if name not in ("optimizer", "scheduler", "name")
-    }
-    optimizers = [
-        {"label": entry.label, **entry.config["optimizer"], "scheduler": entry.config["scheduler"]} for entry in entries
-    ]
+    config = {key: entries[0].config[key] for key in entries[0].config if key not in ("optimizer", "scheduler", "name")}
+    optimizers = [{"label": e.label, **e.config["optimizer"], "scheduler": e.config["scheduler"]} for e in entries]
     plan = {"compare": {**vars(settings), "optimizers": optimizers}, **config}
     again = f"# Repeat this comparison with: python -m project.compare --config {PLAN}\n"
     (folder / PLAN).write_text(again + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")

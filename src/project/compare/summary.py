@@ -28,7 +28,7 @@ difference_*: The loss less that of the best optimizer, seed by seed: the mean, 
 target_loss, reached: The loss for which steps and seconds are counted; how many runs reached it.
 steps_to_target, seconds_to_target: What it took half of the runs, or a run more if their number is odd.
 ms_per_step: Milliseconds a step, validation included; the median of the runs.
-rates_tried, tuning_runs, tuning_seconds: What the search for the rate took.
+tuning_seconds: What the search for the rate took.
 seeds, runs, diverged, failed, message: How many runs judged it; how many were made in all, diverged, and failed; and
     why the first one that failed did.
 """
@@ -42,8 +42,7 @@ def summarize(comparison: Comparison, curves: Mapping[str, Sequence[Curves]]) ->
         curves: The curves of the runs that judge each optimizer, by its label.
     """
     loss_name = "loss/val" if any("loss/val" in run for runs in curves.values() for run in runs) else "loss/train"
-    metrics = {name for run in comparison.runs for name, value in run.items() if value is not None}
-    score_name = next((name for name in ("accuracy/test", "rmse/test") if name in metrics), "")
+    score_name = next((n for n in ("accuracy/test", "rmse/test") if any(n in run for run in comparison.runs)), "")
     rows = [_row(comparison, entry, loss_name, score_name) for entry in comparison.entries]
     rows.sort(key=lambda row: (row["loss_median"] is None, row["loss_median"] or 0.0))
     medians: list[float] = [row["loss_median"] for row in rows if row["loss_median"] is not None]
@@ -64,7 +63,6 @@ def _row(comparison: Comparison, entry: Entry, loss_name: str, score_name: str) 
     judged, losses = comparison.judged(entry), comparison.search(entry)
     rate = best_rate(losses) if losses else entry.usual
     failed = [run for run in made if run["status"] == "failed"]
-    tuning = [run["seconds"] for run in made if run["stage"] == "tuning"]
     return {
         "optimizer": entry.label,
         "verdict": None,
@@ -81,9 +79,7 @@ def _row(comparison: Comparison, entry: Entry, loss_name: str, score_name: str) 
         "diverged": sum(run["status"] == "diverged" for run in made),
         "failed": len(failed),
         "message": failed[0]["message"] if failed else "",
-        "rates_tried": len(losses),
-        "tuning_runs": len(tuning),
-        "tuning_seconds": sum(tuning),
+        "tuning_seconds": sum(run["seconds"] for run in made if run["stage"] == "tuning"),
     }
 
 

@@ -53,16 +53,13 @@ def run_all(
     Raises:
         ChildProcessError: If a process was killed.
     """
-    jobs = min(jobs, len(todo))
     on_sigterm = signal.signal(signal.SIGTERM, _stop)
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
-        if jobs <= 1:
-            yield from (_call(function, *arguments) for arguments in todo)
-            return
-        parallel = Parallel(jobs, return_as="generator" if ordered else "generator_unordered", batch_size=1)
+        order = "generator" if ordered else "generator_unordered"
+        parallel = Parallel(max(1, min(jobs, len(todo))), return_as=order, batch_size=1)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
-        results = parallel(delayed(_call)(function, *arguments, parent=os.getpid()) for arguments in todo)
+        results = parallel(delayed(_call)(os.getpid(), function, *arguments) for arguments in todo)
         signal.signal(signal.SIGINT, on_ctrl_c)
         yield from results
     except BrokenProcessPool:
@@ -76,8 +73,8 @@ def _stop(*_: Any) -> NoReturn:
     raise SIGTERMException
 
 
-def _call(function: Callable[..., Result], *arguments: Any, parent: int | None = None) -> Result:
-    if parent not in (None, os.getppid()):  # it was killed, and may be going on in another process
+def _call(parent: int, function: Callable[..., Result], *arguments: Any) -> Result:
+    if parent not in (os.getpid(), os.getppid()):  # it was killed, and may be going on in another process
         os._exit(1)
     silence()
     torch.set_num_threads(1)
