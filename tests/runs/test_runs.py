@@ -303,3 +303,9 @@ def test_names_are_shown_as_they_are(logs, tmp_path, show):
     copy(logs / "iris/adam", tmp_path / "[red]" / name)
     ((experiment, run, *_),) = cells(show(tmp_path))
     assert (experiment, run) == ("[red]", name)
+
+
+def test_a_model_that_takes_no_optimizer_is_listed(fit: Callable[..., Path], show: Show) -> None:
+    folder = fit("--data", "own_classes.LineData", "--model", "own_classes.Line", "--trainer.max_epochs", "1")
+    ((_, run, data, model, optimizer, *_),) = cells(show(folder.parents[1]))
+    assert (run, data, model, optimizer) == (folder.name, "LineData", "Line", "")

@@ -106,10 +106,11 @@ def _read(folder: Path, logs: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
     try:
         config = LOADER(path.read_text(encoding="utf-8")).get_single_data()
-        names = {name: config[name]["class_path"].rpartition(".")[2] for name in ("data", "model", "optimizer")}
+        classes = {name: config[name] or {"class_path": "", "init_args": {}} for name in ("data", "model", "optimizer")}
+        names = {name: spec["class_path"].rpartition(".")[2] for name, spec in classes.items()}
         if file := config["data"]["init_args"].get("path"):
             names["data"] = Path(file).name
-        lr = config["optimizer"]["init_args"].get("lr")
+        lr = classes["optimizer"]["init_args"].get("lr")
         path = folder / "report.json"
         finished = path.exists()
         report = json.loads(path.read_text(encoding="utf-8")) if finished else {"metrics": {}}
