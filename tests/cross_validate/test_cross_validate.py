@@ -210,7 +210,11 @@ def test_the_console_is_short_and_names_the_next_commands(
     logistic = np.mean([fold["baselines"]["logistic regression"]["accuracy"] for fold in folds])
     assert f"worse than scikit-learn's logistic regression: accuracy {net:.4f} against {logistic:.4f}" in out
     assert f"{net:.4f} ± " in out
-    for words in (f"{folder}/predictions.csv", f"--logdir {folder}", f"project.fit --config {folder}/config.yaml"):
+    for words in (
+        f"predictions of all rows, are in {folder}; next",
+        f"--logdir {folder}",
+        f"project.fit --config {folder}/config.yaml",
+    ):
         assert words in out
     kept = fit("--config", str(folder / "config.yaml"), *SHORT)
     assert yaml.safe_load((kept / "config.yaml").read_text())["data"]["init_args"]["num_folds"] is None

@@ -57,8 +57,7 @@ def _main(args: Sequence[str]) -> int:
         return 0
     command = shlex.join(["python", "-m", "project.cross_validate", *args])
     folder = cross_validate(config, options.folds, options.repeats, options.jobs, command)
-    print(f"The predictions of all rows are in {shown(folder / 'predictions.csv')}")
-    print(f"The folds are in {shown(folder)}; next:")
+    print(f"The folds, and predictions.csv with the predictions of all rows, are in {shown(folder)}; next:")
     print(f"  {next_command('tensorboard.main --logdir', folder)}   # look at their curves")
     print(f"  {next_command('project.fit --config', folder / 'config.yaml')}   # train the model to keep")
     return 0
@@ -101,7 +100,6 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     kept = ("run", "metrics", "baselines", "epochs", "steps", "seconds")
     report = {
         "run": folder.name,
-        "experiment": folder.parent.name,
         "num_folds": num_folds,
         "repeats": repeats,
         "val_loss": None if None in losses else float(np.mean(losses)),
