@@ -24,7 +24,7 @@ from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError
-from project.models import load_checkpoint
+from project.models import TableModel, load_checkpoint
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, finish_curves, lowest_loss, print_scores, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 from project.schema import Schema
@@ -199,7 +199,8 @@ def _test_best(
         if best.is_file():
             model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
         return {}
-    scores = trainer.test(model, data, best if best.is_file() else None, verbose=False, weights_only=True)
+    plain = isinstance(model, TableModel)  # another one may keep objects among its hyper-parameters
+    scores = trainer.test(model, data, best if best.is_file() else None, verbose=False, weights_only=plain)
     return {name.removesuffix("/test"): value for loader in scores for name, value in loader.items()}
 
 
