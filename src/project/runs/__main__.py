@@ -201,10 +201,8 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*(Column(name, overflow="fold") for name in columns))
     for row in rows:
         table.add_row(*row)
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000  # whole lines for a file or grep
-    console.print(table)
+    width = None if sys.stdout.isatty() else 10_000  # whole lines for a file or grep
+    Console(markup=False, emoji=False, highlight=False, width=width).print(table)
 
 
 if __name__ == "__main__":

@@ -135,8 +135,7 @@ def begin(tuning: Tuning) -> optuna.Study:
     if tuning.storage is None:
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)  # it was killed
-    trials = study.get_trials(states=(*ENDED, TrialState.WAITING, TrialState.RUNNING))
-    if not any("untuned" in trial.user_attrs for trial in trials):
+    if not any("untuned" in t.user_attrs and t.state is not TrialState.FAIL for t in study.get_trials()):
         study.enqueue_trial({}, user_attrs={"untuned": True})
     return study
 
