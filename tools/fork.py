@@ -8,7 +8,6 @@ pyproject.toml says what each of them needs. What lies in a folder ``tools`` bel
 import argparse
 import ast
 import builtins
-import difflib
 import importlib.metadata
 import importlib.util
 import keyword
@@ -83,9 +82,7 @@ def choose_features(chosen: str | None, features: dict[str, list[str]]) -> set[s
     """
     named = set(features) - set(NOT_BY_DEFAULT) if chosen is None else set(re.findall(r"[^\s,]+", chosen))
     if unknown := sorted(named - set(features)):
-        near = difflib.get_close_matches(unknown[0], features, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(features)}"
-        raise ValueError(f"there is no feature '{unknown[0]}'; {hint}")
+        raise ValueError(f"there is no feature '{unknown[0]}'; there are {', '.join(features)}")
     wanted, todo = set(named), sorted(named)
     while todo:
         feature = todo.pop()
