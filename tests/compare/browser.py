@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-import numpy as np
 from PIL import Image
 
 Value = TypeVar("Value")
@@ -78,11 +77,6 @@ class Browser:
     def picture(self) -> Image.Image:
         """The page as one sees it."""
         return Image.open(io.BytesIO(base64.b64decode(self.call("GET", "/screenshot")))).convert("RGB")
-
-    def pixels(self, box: dict[str, float]) -> np.ndarray:
-        """The colors of a part of the page, ``(height, width, 3)``; ``box`` is what getBoundingClientRect gave."""
-        corners = [round(box[side]) for side in ("left", "top", "right", "bottom")]
-        return np.asarray(self.picture().crop(corners)).astype(int)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[2]
 SMALL = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "4")
+ONCE = ("--tuning-seeds", "1")
 FEW = ("--rates", "0.1,0.01", "--tuning-seeds", "1", "--seeds", "2")
 
 
@@ -66,22 +67,13 @@ def test_the_tutorial_s_three_curves(compare: Compare) -> None:
         assert len(losses) == 2
 
 
-def bowl(*widths: float) -> tuple[str, ...]:
-    split = ("--data.val_fraction", "0.25", "--data.test_fraction", "0.25", "--data.shuffle", "false")
-    data = ("--data", "own_models.Bowl", "--data.widths", str(list(widths)), "--data.scale", "false", *split)
-    return (
-        *data,
-        "--data.batch_size",
-        "full",
-        "--model",
-        "LinearRegression",
-        "--optimizers",
-        "SGD",
-        "--tuning-seeds",
-        "1",
-        "--seeds",
-        "1",
-    )
+LEAST_SQUARES = ["--model", "LinearRegression", "--optimizers", "SGD", "--seeds", "1"]
+LEAST_SQUARES += ["--data.scale", "false", "--data.batch_size", "full"]
+
+
+def bowl(*widths: float) -> list[str]:
+    split = ["--data.val_fraction", "0.25", "--data.test_fraction", "0.25", "--data.shuffle", "false"]
+    return ["--data", "own_models.Bowl", "--data.widths", str(list(widths)), *split, *LEAST_SQUARES]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +84,7 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
     widths: tuple[float, ...], compare: Compare, runs_of: RunsOf
 ) -> None:
     """Gradient descent is fastest at 2 / (lowest + highest curvature) and diverges beyond 2 / highest."""
-    folder = compare(*bowl(*widths), "--trainer.max_epochs", "30", "--tuning-share", "1")
+    folder = compare(*bowl(*widths), "--trainer.max_epochs", "30", "--tuning-share", "1", *ONCE)
     curvatures = [2 * width**2 for width in widths] + [2.0]  # the last one is the bias's
     best = 2 / (min(curvatures) + max(curvatures))
     chosen = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
@@ -106,7 +98,7 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
 def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compare, runs_of: RunsOf) -> None:
     limit = 2 / (2 * 2.0**2)
     rates = f"{0.96 * limit},{1.04 * limit}"
-    folder = compare(*bowl(1.0, 2.0), "--rates", rates, "--trainer.max_epochs", "200", "--tuning-share", "1")
+    folder = compare(*bowl(1.0, 2.0), "--rates", rates, "--trainer.max_epochs", "200", "--tuning-share", "1", *ONCE)
     for run in runs_of(folder, stage="tuning"):
         assert run["status"] == ("diverged" if run["rate"] > limit else "done")
     assert "diverged" in runs_of(folder, stage="tuning", rate=1.04 * limit)[0]["message"]
@@ -114,20 +106,7 @@ def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compar
 
 @pytest.mark.slow
 def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compare, runs_of: RunsOf) -> None:
-    data = ("--data", "own_models.Correlated", "--data.scale", "false", "--data.batch_size", "full")
-    folder = compare(
-        *data,
-        "--model",
-        "LinearRegression",
-        "--optimizers",
-        "SGD",
-        "--trainer.max_epochs",
-        "60",
-        "--tuning-seeds",
-        "1",
-        "--seeds",
-        "1",
-    )
+    folder = compare("--data", "own_models.Correlated", *LEAST_SQUARES, "--trainer.max_epochs", "60", *ONCE)
     data = own_models.Correlated(scale=False)
     x = np.column_stack([set_up(data).splits["train"].x.double().numpy(), np.ones(len(set_up(data).splits["train"].x))])
     curvatures = np.linalg.eigvalsh(2 * x.T @ x / len(x))
@@ -200,13 +179,9 @@ def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
         ('--optimizers [{"label":x}]', "an entry of optimizers needs a class_path"),
         ('--optimizers [Adam,{"class_path":SGD,"init_args":{"momentum":-1}}]', "SGD does not take"),
         ("--experiment mine", "give it another name there with --name"),
-        ("--name=", "--name needs a value"),
-        ("--lr 0.1", "did you mean --optimizer.lr?"),
         ("--seed 4294967290", "seed must be between 0 and 4294967295"),
         ("--seeds 0", "seeds must be 1 or more, not 0"),
         ("--tuning-seeds 0", "tuning_seeds must be 1 or more, not 0"),
-        ("--seeds many", "seeds cannot be 'many'"),
-        ("--rates 0", "a rate must be above 0, not 0"),
         ("--rates 0.1,-3", "a rate must be above 0, not -3"),
         ("--rates nan", "rates must be auto, none"),
         ("--rates fast", "rates must be auto, none, or a list such as 0.1,0.01, not 'fast'"),
@@ -214,15 +189,9 @@ def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
         ("--optimizer Adam", "--optimizers"),
         ("--optimzers Adam", "did you mean --optimizers?"),
         ("--target_loss 1", "did you mean --target-loss?"),
-        ("--jobs 0", "--jobs must be 1 or more, not 0"),
-        ("--trainer.max_epoch 3", "did you mean max_epochs?"),
         ("--resume nowhere", "is no comparison's folder"),
-        ("--optimizers ,", "--optimizers [,] is no valid list"),
         ("--optimizers []", "optimizers must be a list of one or more"),
-        ("--optimizers [SGD", "is no valid list"),
-        ("--rates []", "rates must be"),
         ("--trainer.logger false", "trainer.logger"),
-        ("--trainer.enable_checkpointing false", "trainer.enable_checkpointing"),
         ("--trainer.max_epochs -1", "trainer.max_epochs"),
         ("--target-loss nan", "target_loss"),
     ],

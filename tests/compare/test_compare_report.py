@@ -255,11 +255,6 @@ def test_losses_without_a_logarithm(losses: list[float], scale: str, make: Make)
     assert {axes.get_yscale() for axes in figure.axes} == {scale}
 
 
-def test_sixteen_optimizers_can_be_told_apart(make: Make) -> None:
-    axes = picture(make({f"optimizer {i}": [[1.0, 0.5 + 0.001 * i]] for i in range(16)})).axes[0]
-    assert len({(line.get_color(), str(line.get_linestyle())) for line in axes.lines}) == 16
-
-
 def test_rates_that_diverged_have_a_cross() -> None:
     row = {"optimizer": "a", "loss_name": "loss/val", "loss_median": None, "rate": 0.1}
     axes = draw([row], {"a": {}}, {"a": {0.01: 0.5, 0.1: 0.4, 30.0: None}}).axes[-1]

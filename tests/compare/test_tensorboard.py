@@ -108,45 +108,6 @@ def address(comparison: Path) -> Iterator[str]:
         yield served
 
 
-def color(text: str) -> list[int]:
-    """The color in a style such as ``rgb(0, 119, 187)``."""
-    return [int(number) for number in text.strip("rgb()").split(",")]
-
-
-LEGEND = """
-const legends = findAll('scalar-card-data-table').map(legend => Object.fromEntries(
-  [...legend.querySelectorAll('tb-data-table-content-row')].map(row => [
-    row.innerText.trim().split(/\\s+/)[0],
-    [row.querySelector('.row-circle span').style.backgroundColor, row.innerText.trim().split(/\\s+/)[1]]])));
-return legends.length == 2 && legends.every(legend => Object.keys(legend).length == arguments[0]) && legends;
-"""
-
-
-@pytest.mark.slow
-def test_the_time_series_page_shows_every_optimizer(
-    comparison: Path, address: str, open_page: Callable[[], Browser]
-) -> None:
-    page = open_page()
-    query = "runFilter=/(median|low|high)&runColorGroup=regex:(.*)/&tagFilter=^loss/(train|val)$&smoothing=0"
-    page.open(f"{address}?{query}#timeseries")
-    for tag, legend in zip(
-        ("loss/train", "loss/val"), wait(lambda: page.run(LEGEND, 9), "there are no two charts"), strict=True
-    ):
-        assert set(legend) == {f"{label}/{name}" for label in OPTIMIZERS for name in BANDS}
-        for run, (_, shown) in legend.items():  # with four digits
-            assert float(shown) == pytest.approx(read_curves(comparison / run)[tag].values[-1], abs=1e-4)
-    colors = {label: color(legend[f"{label}/median"][0]) for label in OPTIMIZERS}
-    boxes = page.run("return findAll('line-chart canvas').map(canvas => canvas.getBoundingClientRect())")
-    assert len(boxes) == 2
-
-    def all_drawn() -> bool:
-        """Whether a line of each color goes through most of each chart; they are drawn without SVG, so pixels count."""
-        near = [np.abs(page.pixels(box) - rgb).max(2) < 30 for box in boxes for rgb in colors.values()]
-        return min(pixels.any(0).mean() for pixels in near) > 0.5
-
-    wait(all_drawn, "there is an optimizer without a line")
-
-
 BAND_CHARTS = """
 const within = (name, selector) => findAll(name).flatMap(element => findAll(selector, element.shadowRoot));
 const colors = Object.fromEntries(within('tf-multi-checkbox', 'paper-checkbox').map(
