@@ -33,6 +33,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -66,7 +67,7 @@ class Request:
     help_class: str | None = None
 
 
-def read_flags(args: Sequence[str], others: Iterable[str] = ()) -> Request:
+def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
     """Reads a command line; every flag is written out, as ``--name value`` or ``--name=value``.
 
     Args:
@@ -122,8 +123,10 @@ def parsed(flag: str, value: str) -> Any:
         raise UsageError(f"{flag} {value} is no valid list or mapping") from None
 
 
-def _meant(flag: str, others: Iterable[str]) -> str:
-    """What may be meant by a flag that is not known: a setting without its section, or a flag much like it."""
+def _meant(flag: str, others: Sequence[str]) -> str:
+    """What may be meant by a flag that is not known: one of the command's own, a setting without its section, ..."""
+    if close := get_close_matches(flag, others, n=1, cutoff=0.8):
+        return f"did you mean {close[0]}?"
     for place, section in SECTIONS.items():
         for path in class_names([*section.modules, *features()], section.base).values():
             if flag[2:] in inspect.signature(find_class(path, (), section.base)).parameters:
@@ -158,7 +161,7 @@ class CommandParser(argparse.ArgumentParser):
                 raise UsageError(f"--{name.replace('_', '-')} needs a value")
         if getattr(options, "jobs", None) is not None and options.jobs < 1:
             raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
-        return options, read_flags(others, self._option_string_actions)
+        return options, read_flags(others, [*self._option_string_actions])
 
     def error(self, message: str) -> NoReturn:
         """Raises a usage error instead of printing two lines and leaving."""

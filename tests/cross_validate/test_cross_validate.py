@@ -230,7 +230,7 @@ def test_the_console_is_short_and_names_the_next_commands(
         (["--repeats"], ["--repeats", "expected one argument"]),
         (["--jobs", "--folds", "3"], ["--jobs", "expected one argument"]),
         (["--seed", "--folds", "3"], ["--seed needs a value"]),
-        (["--fold", "3"], ["--fold is not accepted"]),
+        (["--fold", "3"], ["--fold is not accepted; did you mean --folds?"]),
         (["--job=2"], ["--job is not accepted", "--jobs?"]),
         (["--repeat", "2"], ["--repeat is not accepted", "--repeats?"]),
         (["stray"], ["'stray' is no flag"]),
