@@ -128,7 +128,7 @@ def test_the_page_is_whole_and_loads_nothing(real: Path) -> None:
     for loading in ("<script", "<link", "<img", "<iframe", "<image", "@import", "url(http", 'href="http', "src="):
         assert loading not in page
     assert {"SGD", "Adam", "loss/val against steps", "loss/train against seconds"} <= set(drawn(page))
-    assert "Rates are chosen by loss/val" in page
+    assert "Rates are searched by loss/val" in page
     assert "LinearRegression on 310 rows of Diabetes" in page
 
 

@@ -102,7 +102,8 @@ def draw(
             axes.plot(band[x], band["median"], marker=".", **line)
             axes.fill_between(band[x], band["low"], band["high"], color=line["color"], alpha=0.15, lw=0)
     if any(tried.values()):
-        axes = figure.add_subplot(height, 1, height, title=RATES, xlabel="learning rate", xscale="log", yscale=scale)
+        whole = (2 * height - 1, 2 * height)
+        axes = figure.add_subplot(height, 2, whole, title=RATES, xlabel="learning rate", xscale="log", yscale=scale)
         for row in rows:
             rates, line = tried[row["optimizer"]], lines[row["optimizer"]]
             places, values = list(rates), np.array([*rates.values()], dtype=float)  # None becomes a gap in the line

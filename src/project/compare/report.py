@@ -20,9 +20,9 @@ from project.runs.curves import read_curves
 WORDS = (
     "Behind by: 95 % of the bootstrap's mean differences from the best, seed by seed. Tie: they hold zero. Behind: a "
     "paired t-test, as strict as all pairs together demand, says so too. Unclear: it does not; take more seeds.",
-    "Rates are chosen by {loss_name}, on the rows where it is measured, so it flatters; the test score does not.",
-    "All this holds for these data, this model and this length of training alone; seconds are those of this machine, "
-    "{jobs} at a time.",
+    "Rates are searched by {loss_name} on the rows that measure it, so it flatters; the test score does not.",
+    "All this holds for these data, this model and this length of training alone; seconds are those of this machine "
+    "with --jobs {jobs}.",
     f"{PLAN} has all settings: python -m project.compare --config {PLAN} repeats the comparison.",
 )
 """What the verdicts mean, and what may not be concluded."""
@@ -87,9 +87,9 @@ def print_tables(console: Console, rows: Sequence[Row], jobs: int) -> None:
             _range(row["difference_low"], row["difference_high"], ".2g"),
             row["verdict"],
         )
-        others.add_row(label, *(_number(row[name], ".4g") for name in OTHERS))
-    console.print(Text(f"{loss} of fresh seeds, the lowest of each run", "bold"), losses, "", sep="\n")
-    console.print(Text(f"Beside that; the target is a {loss} of {_number(target)}", "bold"), others, "", sep="\n")
+        others.add_row(label, *(_number(row[name]) for name in OTHERS))
+    console.print(Text(f"{loss} of fresh seeds", "bold"), losses, "", sep="\n")
+    console.print(Text(f"Default rate, and the way to a {loss} of {_number(target)}", "bold"), others, "", sep="\n")
     for sentence in WORDS:
         console.print(Text(sentence.format(**rows[0], jobs=jobs)))
     for row in rows:
@@ -105,7 +105,8 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _number(value: float | None, form: str = "#.4g") -> str:
+def _number(value: float | None, form: str = "") -> str:
+    form = form or ("," if isinstance(value, int) else "#.4g")
     return "–" if value is None else f"{value:{form}}"
 
 

@@ -138,8 +138,7 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
     content = {"scheduler": spec.pop("scheduler")} if "scheduler" in spec else {}
     content["optimizer"] = spec if "init_args" in spec else path
     if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-_" or label.endswith((".csv", ".html", ".yaml")):
-        folder = "a folder: no slash, no dot first, no file's name"
-        raise UsageError(f"{source.source}: '{label}' is no label, for it names {folder}")
+        raise UsageError(f"{source.source}: label '{label}' names a folder: no slash, no dot first, no file's name")
     config = combine([*layers, Layer(content, source.source, source.folder)], base)
     trainer = config["trainer"]
     for name in ("logger", "enable_checkpointing"):
