@@ -159,10 +159,10 @@ class Signs(torch.optim.SGD):
 
 def test_data_model_and_optimizer_of_ones_own(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is a class somewhere on the import path; nothing of the package is edited."""
-    (tmp_path / "own_classes.py").write_text(OWN)
+    (tmp_path / "written_here.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    args = ["--data", "own_classes.Sums", "--data.num_samples", "300", "--model", "own_classes.Wide"]
-    args += ["--model.width", "7", "--optimizer", "own_classes.Signs", "--optimizer.lr", "0.01"]
+    args = ["--data", "written_here.Sums", "--data.num_samples", "300", "--model", "written_here.Wide"]
+    args += ["--model.width", "7", "--optimizer", "written_here.Signs", "--optimizer.lr", "0.01"]
     folder = fit(*args, "--trainer.max_epochs", "30")
     assert folder.parts[-2:] == ("sums", "wide-signs-lr0.01-seed0")
     report = json.loads((folder / "report.json").read_text())
