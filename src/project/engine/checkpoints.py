@@ -99,6 +99,7 @@ class Resumable(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Marks a resumed epoch as an ordinary one; else the trainer would skip the step of ReduceLROnPlateau."""
         trainer.fit_loop._restarting = False
+        self._sums = {}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -156,12 +157,12 @@ class Resumable(Callback):
         self._resumes = {name: checkpoint[name] for name in ("between_epochs", "random_state", "epoch_sums")}
 
     def _add_sums(self, trainer: Trainer) -> None:
-        """Adds what the epoch's batches before the resumed ones had logged, after the first of these."""
-        for key, (value, batch_size) in self._sums.items():
-            metric = trainer.fit_loop.epoch_loop._results[key]
+        """Adds what the epoch's batches before the resumed ones had logged, once the same is logged again."""
+        results = trainer.fit_loop.epoch_loop._results
+        for key in self._sums.keys() & results.keys():
+            metric, (value, batch_size) = results[key], self._sums.pop(key)
             metric.value = metric.value + value.to(metric.value.device)
             metric.cumulated_batch_size = metric.cumulated_batch_size + batch_size.to(metric.value.device)
-        self._sums = {}
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Gives the signals back to whoever had them."""
