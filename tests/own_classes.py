@@ -1,11 +1,13 @@
 """A data module and models that know nothing of this package, as a user may bring them."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from project.schema import Schema
 
@@ -33,6 +35,30 @@ class LineData(LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Any]:
         return self._loader(10)
+
+
+class LineStream(LightningDataModule):
+    """Batches of points on y = 2 x, of which nobody says how many there are.
+
+    Args:
+        path: A setting that is no text, of a name that has a meaning elsewhere.
+        folder: Where they might be kept.
+    """
+
+    def __init__(self, path: int = 1, folder: Path = Path("points")) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(_Stream(), batch_size=None)
+
+    val_dataloader = test_dataloader = train_dataloader
+
+
+class _Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        x = torch.linspace(-1, 1, 10).unsqueeze(1)
+        yield from [(x, 2 * x)] * 4
 
 
 class Line(LightningModule):
@@ -77,6 +103,7 @@ class TableLine(Line):
 
     def __init__(self, schema: Schema, rate: float = 0.1) -> None:
         super().__init__(rate)
+        self.save_hyperparameters()
         self.layer = nn.Linear(schema.num_encoded, 1)
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:

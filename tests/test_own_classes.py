@@ -4,7 +4,7 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,8 +41,17 @@ def test_its_configuration_repeats_it(fit: Fit) -> None:
     assert metrics[0] == metrics[1]
 
 
-def test_it_goes_on_after_a_stop(fit: Fit) -> None:
-    folder = fit(*OWN, *SHORT)
+@pytest.mark.parametrize(
+    "args",
+    [
+        OWN,
+        ("--data", "Iris", "--model", "own_classes.TableLine"),  # with a schema, an object, among its hyper-parameters
+        ("--data", "own_classes.LineStream", "--model", "own_classes.Line"),
+    ],
+    ids=["table of points", "schema", "stream"],
+)
+def test_it_goes_on_after_a_stop(args: Sequence[str], fit: Fit) -> None:
+    folder = fit(*args, *SHORT)
     report = folder / "report.json"
     first = json.loads(report.read_text())["metrics"]
     report.unlink()  # as if it had been stopped before its test
@@ -50,8 +59,9 @@ def test_it_goes_on_after_a_stop(fit: Fit) -> None:
     assert json.loads(report.read_text())["metrics"] == first
 
 
-def test_an_own_model_takes_a_table(fit: Fit) -> None:
+def test_an_own_model_takes_a_table(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fit("--data", "Iris", "--model", "own_classes.TableLine", *SHORT)
+    assert "project.predict" not in capsys.readouterr().out  # which needs a TableModel
     assert set(json.loads((folder / "report.json").read_text())["metrics"]) == {"error"}
 
 

@@ -32,6 +32,10 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: sorted((event.step, event.value) for event in log.Scalars(tag)) for tag in tags}
 
 
+def callback(batch: int) -> list[str]:
+    return ["--trainer.callbacks", f"[{{class_path: signals.SignalAt, init_args: {{batch: {batch}}}}}]"]
+
+
 def assert_same_run(a: Path, b: Path) -> None:
     for name in ("last", "best"):
         states = [torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"] for run in (a, b)]
@@ -61,9 +65,6 @@ def assert_same_run(a: Path, b: Path) -> None:
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
     args: str, tmp_path: Path, fit: Callable[..., Path]
 ) -> None:
-    def callback(batch: int) -> list[str]:
-        return ["--trainer.callbacks", f"[{{class_path: signals.SignalAt, init_args: {{batch: {batch}}}}}]"]
-
     whole = fit(*SMALL, *args.split(), *callback(0))
     resumed = 0
     for batch in (1, 4, 6, 8, 11, 12):
@@ -77,6 +78,13 @@ def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
             assert main(["--resume", str(run)]) == 0
         assert_same_run(whole, run)
     assert resumed >= 4
+
+
+def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Callable[..., Path]) -> None:
+    assert main([*SMALL, *callback(-1), "--trainer.default_root_dir", str(tmp_path)]) == 143
+    (run,) = tmp_path.glob("iris/*")
+    assert main(["--resume", str(run)]) == 0
+    assert_same_run(fit(*SMALL, *callback(0)), run)
 
 
 LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2")  # 419 batches an epoch

@@ -218,8 +218,12 @@ def _complete(cls: type, settings: dict[str, Any], where: str) -> dict[str, Any]
         if required and name not in {*settings, *section.deduced}:
             raise UsageError(f"{where}: {cls.__name__} needs {name if section is NESTED else f'--{where}.{name}'}")
     # Through JSON, so that tuples, paths and enumerations become lists and strings.
-    values = json.loads(json.dumps(parser.parse_object(settings).as_dict(), default=str))
+    values = json.loads(json.dumps(parser.parse_object(settings).as_dict(), default=_text))
     return {name: values[name] for name, required in names.items() if not required or values[name] is not None}
+
+
+def _text(value: object) -> str:
+    return str(value.absolute() if isinstance(value, Path) else value)  # a default is meant from the current folder
 
 
 def check(cls: type, settings: Any, where: str, layer: Layer, laid: Config | None = None) -> Config:

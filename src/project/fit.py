@@ -18,6 +18,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from project.baselines import baseline_scores
+from project.classes import find_class
 from project.cli import Request, help_text, next_command, read_flags, run_command, shown
 from project.config import Config, combine, make_data, make_model, make_trainer, read_layer
 from project.data import TableData
@@ -91,9 +92,9 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
     checkpoint = step = None
     if resume is not None:
         checkpoint = find_checkpoint(resume, ("last.ckpt",))
-        saved = load_checkpoint(checkpoint)
+        saved = _load_last(resume, config)
         step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
-        if isinstance(data, TableData):
+        if isinstance(data, TableData) and "model_class" in saved:
             data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
     if isinstance(data, TableData):
         data.setup()
@@ -148,12 +149,15 @@ def fit(
     # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
     torch.set_flush_denormal(True)
     start = time.perf_counter()
+    plain = isinstance(model, TableModel)  # another one may keep objects among its hyper-parameters
     try:
         if folder is not None and config is not None and resume is None:
             write_config(folder, config)
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
-        trainer.fit(model, data, ckpt_path=resume, weights_only=True)
+        trainer.fit(model, data, ckpt_path=resume, weights_only=plain)
+    except Stopped:
+        raise
     except BaseException:
         if folder is not None and resume is None and not trainer.global_step:
             shutil.rmtree(folder)
@@ -189,17 +193,18 @@ def _test_best(
     Returns:
         The metrics of the test rows; empty if there are none.
     """
-    kept = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    best = folder / "checkpoints" / "best.ckpt" if folder else Path(kept)
+    plain = isinstance(model, TableModel)
+    best = (folder or Path()) / "checkpoints" / "best.ckpt"
+    if folder is None or not best.is_file():  # a trainer of the caller's
+        best = Path(getattr(trainer.checkpoint_callback, "best_model_path", ""))
     if isinstance(data, TableData):
         tests = len(data.splits["test"].x) > 0
     else:
         tests = is_overridden("test_dataloader", data) and is_overridden("test_step", model)
     if not tests or trainer.limit_test_batches == 0:
         if best.is_file():
-            model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+            model.load_state_dict(load_checkpoint(best, plain)["state_dict"])
         return {}
-    plain = isinstance(model, TableModel)  # another one may keep objects among its hyper-parameters
     scores = trainer.test(model, data, best if best.is_file() else None, verbose=False, weights_only=plain)
     return {name.removesuffix("/test"): value for loader in scores for name, value in loader.items()}
 
@@ -229,7 +234,7 @@ def print_end(run: Prepared, report: dict[str, Any]) -> None:
     print(f"The run is in {shown(run.folder)}; next:")
     print(f"  {next_command('tensorboard.main --logdir', run.folder.parent.parent)}   # look at its curves")
     commands = {"evaluate": "   # test it again", "predict": " INPUT -o OUTPUT   # predict the rows of a file"}
-    for name, rest in commands.items() if isinstance(run.data, TableData) else ():
+    for name, rest in commands.items() if isinstance(run.data, TableData) and isinstance(run.model, TableModel) else ():
         there = importlib.util.find_spec(f"{__package__}.{name}") is not None
         if there and report["metrics"] and (run.folder / "checkpoints").exists():
             print(f"  {next_command(f'{__package__}.{name}', run.folder)}{rest}")
@@ -243,11 +248,17 @@ def _resumed_config(folder: Path, request: Request) -> Config:
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
     if (folder / "report.json").exists():
         raise UsageError(f"{folder} is finished; a new run: {again}")
-    saved: Config = load_checkpoint(find_checkpoint(folder, ("last.ckpt",)))["config"]
     wanted = combine([read_layer(path), *request.layers])
+    saved: Config = _load_last(folder, wanted)["config"]
     if changes := _differences(saved, wanted):
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))
     return saved
+
+
+def _load_last(folder: Path, config: Config) -> dict[str, Any]:
+    """The checkpoint from which a run goes on; a model that is no `TableModel` may keep objects in it."""
+    plain = issubclass(find_class(config["model"]["class_path"], (), LightningModule), TableModel)
+    return load_checkpoint(find_checkpoint(folder, ("last.ckpt",)), plain)
 
 
 def _differences(old: Any, new: Any, path: str = "") -> list[str]:

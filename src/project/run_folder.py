@@ -25,7 +25,7 @@ def create_folder(config: Config) -> Path:
         OSError: If the folder cannot be made.
     """
     path = config["data"]["init_args"].get("path")
-    experiment = config["experiment"] or (Path(path).name.partition(".")[0] if path else None)
+    experiment = config["experiment"] or (Path(path).name.partition(".")[0] if isinstance(path, str) else None)
     experiment = experiment or _snake_case(_short(config, "data"))
     name = config["name"] or run_name(config)
     for key, value in (("experiment", experiment), ("name", name)):

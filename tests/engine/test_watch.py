@@ -26,7 +26,7 @@ class Given(LightningModule):
         self.key = key
 
     def training_step(self, batch, batch_idx):
-        loss = batch[1].mean() + 0 * self.weight
+        loss = batch[1] + 0 * self.weight  # one element, which will do as a loss
         return loss if self.key is None else {self.key: loss}
 
     def configure_optimizers(self):
@@ -71,6 +71,11 @@ def test_a_loss_that_is_a_million_times_the_first_one_or_no_number_stops_the_run
     sentence = f"the loss diverged to .* at step {step} with SGD at a learning rate of 0.5; try a lower learning rate"
     with pytest.raises(Diverged, match=sentence):
         make_trainer(accumulate_grad_batches=batches).fit(Given(), loader(*losses))
+
+
+def test_the_last_losses_of_a_run_that_ends_within_an_epoch_count() -> None:
+    with pytest.raises(Diverged, match="nan at step 2"):
+        make_trainer(max_steps=2).fit(Given(), loader(1.0, float("nan"), 1.0))
 
 
 def test_the_losses_of_a_later_epoch_are_measured_by_the_first_one(tmp_path: Path) -> None:

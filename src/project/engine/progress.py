@@ -1,5 +1,6 @@
 """What a run shows and writes besides its checkpoints: the progress bar and TensorBoard's event file."""
 
+import math
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -26,8 +27,10 @@ class RunBar(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draws the bar, which begins where the run resumes."""
-        done = trainer.current_epoch * int(trainer.num_training_batches) + trainer.fit_loop.batch_idx + 1
-        total = int(self.total_train_batches) * (trainer.max_epochs or 0)
+        batches = self.total_train_batches
+        batches = 0 if batches == math.inf else int(batches)  # an `IterableDataset` does not say how many
+        done = trainer.current_epoch * batches + trainer.fit_loop.batch_idx + 1
+        total = batches * (trainer.max_epochs or 0)
         hidden = self._hidden or None  # None hides it where standard error is no terminal
         self._bar = tqdm(total=total if total > 0 else None, initial=done, disable=hidden, leave=False, unit="step")
 

@@ -49,7 +49,7 @@ class LossWatch(Callback):
         """Takes the loss, and logs the interval's mean after its last batch."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if loss is not None:
-            if isinstance(trainer.optimizers[0], torch.optim.LBFGS) and trainer.num_training_batches == 1:
+            if trainer.num_training_batches == 1 and any(isinstance(o, torch.optim.LBFGS) for o in trainer.optimizers):
                 _keep_the_last(trainer, loss)
             accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch
             self._unread.append((trainer.global_step + accumulates, loss))
@@ -64,7 +64,8 @@ class LossWatch(Callback):
                 _log(trainer, {"loss/train_step": total / number, "lr": _rate(trainer)})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs how long the epoch took."""
+        """Reads the last losses of an epoch that `max_steps` cut short, and logs how long it took."""
+        self._read(trainer, pl_module)
         pl_module.log("epoch_seconds", time.perf_counter() - self._epoch_start)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -87,7 +88,7 @@ class LossWatch(Callback):
         unread, self._unread = self._unread, []
         if not unread:
             return
-        for (step, _), loss in zip(unread, torch.stack([loss for _, loss in unread]).tolist(), strict=True):
+        for (step, _), loss in zip(unread, torch.stack([loss for _, loss in unread]).flatten().tolist(), strict=True):
             loss *= trainer.accumulate_grad_batches  # by which Lightning has divided it
             if self._first is None:
                 self._first = loss
@@ -115,7 +116,8 @@ def _log(trainer: Trainer, values: dict[str, float]) -> None:
 
 
 def _rate(trainer: Trainer) -> float:
-    return float(trainer.optimizers[0].param_groups[0].get("lr", math.nan))
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    return float(groups[0].get("lr", math.nan)) if groups else math.nan
 
 
 def _diverged(trainer: Trainer, pl_module: LightningModule, loss: float, step: int) -> Diverged:

@@ -10,8 +10,12 @@ from project.classes import find_class
 from project.models.base import FORMAT, TableModel
 
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads a checkpoint, onto the CPU and plain values and tensors only.
+def load_checkpoint(path: str | Path, plain: bool = True) -> dict[str, Any]:
+    """Reads a checkpoint, onto the CPU.
+
+    Args:
+        path: A ``.ckpt`` file that a trainer wrote.
+        plain: Whether it may hold plain values and tensors only, as one of a `TableModel` does; objects can run code.
 
     Raises:
         ValueError: If the file is no checkpoint, is damaged, or was written by an earlier version.
@@ -20,7 +24,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         with ZipFile(path) as file:
             damaged = file.testzip()  # which torch.load does not ask
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=plain)
         if damaged or "state_dict" not in checkpoint:
             raise ValueError(damaged)
     except Exception as error:  # torch.load fails in many ways on a foreign file

@@ -108,7 +108,7 @@ def _read(folder: Path, logs: Path) -> dict[str, Any]:
         config = LOADER(path.read_text(encoding="utf-8")).get_single_data()
         classes = {name: config[name] or {"class_path": "", "init_args": {}} for name in ("data", "model", "optimizer")}
         names = {name: spec["class_path"].rpartition(".")[2] for name, spec in classes.items()}
-        if file := config["data"]["init_args"].get("path"):
+        if isinstance(file := config["data"]["init_args"].get("path"), str):
             names["data"] = Path(file).name
         lr = classes["optimizer"]["init_args"].get("lr")
         path = folder / "report.json"
