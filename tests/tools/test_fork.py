@@ -72,6 +72,9 @@ def fork(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         if chosen not in made:
             folder = tmp_path_factory.mktemp("forks") / "eigene Gabelung ü"
             assert main([name_of(chosen), str(folder), *([] if chosen is None else ["--with", chosen])]) == 0
+            metadata = folder / "src" / f"{name_of(chosen)}.egg-info"  # what an installation would leave
+            metadata.mkdir()
+            (metadata / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: {name_of(chosen)}\nVersion: 0.1.0\n")
             made[chosen] = folder
         return made[chosen]
 
