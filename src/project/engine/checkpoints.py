@@ -146,7 +146,7 @@ class Resumable(Callback):
         checkpoint["between_epochs"] = self._between_epochs
         checkpoint["config"] = self.config
         checkpoint["random_state"] = random_state()
-        checkpoint["epoch_sums"] = {
+        checkpoint["epoch_sums"] = self._sums | {
             key: (metric.value, metric.cumulated_batch_size)
             for key, metric in trainer.fit_loop.epoch_loop._results.items()
             if metric.is_tensor and metric.meta.is_mean_reduction and metric.meta.on_epoch and not metric.has_reset
