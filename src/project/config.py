@@ -446,8 +446,8 @@ def make_trainer(
         trainer = Trainer(**{**settings, "callbacks": everyone, "default_root_dir": folder})
     except (ValueError, MisconfigurationException) as error:
         raise UsageError(f"trainer: {error}") from error
-    if isinstance(data, TableData) and trainer.world_size > 1:
-        raise UsageError("trainer: the data modules feed one device: leave devices and num_nodes at 1")
+    if trainer.world_size > 1:  # each process would make a run of its own
+        raise UsageError("trainer: a run trains on one device: leave devices and num_nodes at 1")
     return trainer
 
 
