@@ -12,8 +12,6 @@ import time
 from functools import cache
 from pathlib import Path
 
-from set_up import set_up
-
 NUM_ROWS = 1_000_000
 NAMES = (3, 5, 8, 12, 20, 50, 100, 300, 1000, 5000)
 """How many different names the ten categorical columns have; twenty others hold numbers."""
@@ -88,7 +86,7 @@ def _run(what: str, path: Path) -> None:
         predict_file(predictor, table, path / "predictions.csv", force=True)
     else:
         torch.set_num_threads(1)
-        set_up(Table(table, "target")).splits["train"]
+        Table(table, "target").setup()
     print(time.perf_counter() - start, _peak() - before)
 
 
