@@ -2,6 +2,7 @@
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ def run_all(
     Raises:
         ChildProcessError: If a process was killed.
     """
+    warnings.filterwarnings("ignore", r"\d+ tasks (which were still|have been successfully)")  # where it is stopped
     on_sigterm = signal.signal(signal.SIGTERM, _stop)
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
