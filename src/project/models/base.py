@@ -182,11 +182,6 @@ class TableModel(LightningModule):
         checkpoint["model_class"] = self._class_path
         checkpoint["format"] = FORMAT
 
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers training adjusts."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
-
 
 def predictions(outputs: Tensor, target: Target) -> Tensor:
     """Probabilities, ``(rows, classes)``, or numbers in the target's own unit, ``(rows,)``, from a model's outputs."""
