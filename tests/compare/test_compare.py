@@ -207,14 +207,12 @@ def test_what_cannot_be_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_table_gives_its_name_and_a_run_that_is_under_way_is_left_alone(
-    compare: Compare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_data_and_model_give_the_name_and_a_run_that_is_under_way_is_left_alone(
+    compare: Compare, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = tmp_path / "people.csv"
-    np.savetxt(table, np.random.default_rng(0).normal(size=(60, 3)), delimiter=",", header="a,b,y", comments="")
-    data = ("--data", "Table", "--data.path", str(table), "--data.target", "y", "--model", "LinearRegression")
-    folder = compare(*data, "--optimizers", "SGD", "--rates", "none", "--seeds", "1", "--trainer.max_epochs", "1")
-    assert folder.name == "people-LinearRegression"
+    data = ("--data", "Diabetes", "--model", "LinearRegression", "--trainer.max_epochs", "1")
+    folder = compare(*data, "--optimizers", "SGD", "--rates", "none", "--seeds", "1")
+    assert folder.name == "Diabetes-LinearRegression"
     with alone(folder):
         assert main(["--resume", str(folder), "--jobs", "1"]) == 2
     assert "another process is at work in" in capsys.readouterr().err

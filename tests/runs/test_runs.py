@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert project.fit.main([*ADAM, *short]) == 0
     assert project.fit.main([*SGD, "--data.val_fraction", "0.2", *short]) == 0
     assert project.fit.main(["--data", "Diabetes", "--optimizer", "Adam", "--name", "numbers", *short]) == 0
-    table = {"class_path": "project.table.Table", "init_args": {"path": "/somewhere/wine.csv"}}
+    table = {"class_path": "somewhere.Table", "init_args": {"path": "/somewhere/wine.csv"}}
     copy(logs / "iris/adam", logs / "wine/table", lambda config: config.update(data=table))
     summary = {"metrics": {"loss": {"mean": 0.5, "std": 0.1}, "accuracy": {"mean": 0.875, "std": None}}}
     copy(logs / "iris/adam", logs / "iris/cv", summary=summary)
