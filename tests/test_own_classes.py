@@ -61,7 +61,7 @@ def test_it_goes_on_after_a_stop(args: Sequence[str], fit: Fit) -> None:
 
 def test_an_own_model_takes_a_table(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fit("--data", "Iris", "--model", "own_classes.TableLine", *SHORT)
-    assert "project.predict" not in capsys.readouterr().out  # which needs a TableModel
+    assert "predict" not in capsys.readouterr().out  # which needs a TableModel
     assert set(json.loads((folder / "report.json").read_text())["metrics"]) == {"error"}
 
 
