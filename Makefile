@@ -10,7 +10,7 @@ COMMANDS := $(patsubst src/project/%/__main__.py,%,$(wildcard src/project/*/__ma
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@$(if $(COMMANDS),echo 'Also, with what ARGS="--help" says: $(addprefix make ,$(sort $(COMMANDS)))')
+	@$(if $(COMMANDS),echo 'With what ARGS="--help" says: $(addprefix make ,$(sort $(COMMANDS)))')
 
 install: $(VENV)/.installed ## Make .venv and install the pinned versions and the package (the others do it if needed)
 

@@ -23,7 +23,7 @@ class SignalAt(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def on_sanity_check_end(self, trainer: Trainer, *args: Any) -> None:
-        if self.batches_left < 0:
+        if self.batches_left < 0 and trainer.ckpt_path is None:
             self.batches_left = 0
             os.kill(os.getpid(), signal.SIGTERM)
 
