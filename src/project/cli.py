@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -135,41 +135,6 @@ def _meant(flag: str, others: Sequence[str]) -> str:
         return f"did you mean --trainer.{flag[2:]}?"
     names = ["config", "resume", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
     return nearest(flag, [*(f"--{name}" for name in names), *others])
-
-
-class CommandParser(argparse.ArgumentParser):
-    """Reads the arguments of a command that takes files rather than settings.
-
-    Args:
-        module: The command's module.
-        description: What it does.
-    """
-
-    def __init__(self, module: str, description: str | None) -> None:
-        super().__init__(f"python -m {module}", description=description, allow_abbrev=False)
-        self.formatter_class = argparse.RawDescriptionHelpFormatter
-
-    def parse_run(self, args: Sequence[str]) -> tuple[argparse.Namespace, Request]:
-        """Reads a command line that has flags of `project.fit` among this command's own.
-
-        Raises:
-            UsageError: If a flag is not known, or its value cannot be.
-        """
-        options, others = self.parse_known_args(args)
-        for name, value in vars(options).items():
-            if value == "":
-                raise UsageError(f"--{name.replace('_', '-')} needs a value")
-        if getattr(options, "jobs", None) is not None and options.jobs < 1:
-            raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
-        return options, read_flags(others, [*self._option_string_actions])
-
-    def error(self, message: str) -> NoReturn:
-        """Raises a usage error instead of printing two lines and leaving."""
-        _, _, unknown = message.partition("unrecognized arguments: ")
-        if unknown.startswith("--"):
-            flag = unknown.split()[0].partition("=")[0]
-            raise UsageError(f"{flag} is not accepted; {nearest(flag, self._option_string_actions)}")
-        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | None) -> int:

@@ -359,18 +359,6 @@ def make_data(config: Config) -> LightningDataModule:
     return data
 
 
-def make_table(config: Config) -> TableData:
-    """Makes the data module of a command that needs a `TableData`.
-
-    Raises:
-        UsageError: If it is none, or the class does not take its settings.
-    """
-    data = make_data(config)
-    if not isinstance(data, TableData):
-        raise UsageError(f"data: {type(data).__name__} is no TableData: it has no columns, which this command needs")
-    return data
-
-
 def make_model(config: Config, data: LightningDataModule) -> LightningModule:
     """Makes the model; its initial weights are drawn from PyTorch's random numbers.
 

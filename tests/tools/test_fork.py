@@ -119,9 +119,11 @@ def test_a_feature_brings_what_it_needs_and_its_packages(
     folder = fork("export")
     capsys.readouterr()
     choose_features("export", FEATURES)
-    assert capsys.readouterr().out == "export needs table, which is in the fork, too\n"
+    assert capsys.readouterr().out.splitlines() == [
+        f"export needs {name}, which is in the fork, too" for name in ("table", "commands")
+    ]
     tables = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    assert tables["tool"]["features"] == {"table": [], "export": ["table"]}
+    assert tables["tool"]["features"] == {"commands": [], "table": [], "export": ["table", "commands"]}
     extras = tables["project"]["optional-dependencies"]
     assert set(extras) == {"table", "export", "all", "dev-table", "dev"}
     assert extras["all"] == ["churn[table,export]"]
@@ -147,9 +149,9 @@ def test_a_feature_brings_what_it_needs_and_its_packages(
     [
         (None, set(FEATURES) - {"examples", "compare"}),
         ("", set()),
-        ("runs", {"runs"}),
-        ("evaluate, many", {"evaluate", "predict", "table", "many"}),
-        ("compare cross_validate", {"compare", "many", "runs", "cross_validate"}),
+        ("runs", {"runs", "commands"}),
+        ("evaluate, many", {"evaluate", "predict", "table", "many", "commands"}),
+        ("compare cross_validate", {"compare", "many", "runs", "cross_validate", "commands"}),
     ],
 )
 def test_features(chosen: str | None, wanted: set[str]) -> None:
@@ -234,7 +236,7 @@ def test_a_bad_name_is_refused(
 
 
 def test_an_unknown_feature_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = "no feature 'tabel'; there are table, predict, "
+    words = "no feature 'tabel'; there are commands, table, predict, "
     refused(["churn", str(tmp_path / "new"), "--with", "runs tabel"], words, capsys)
     assert list(tmp_path.iterdir()) == []
 

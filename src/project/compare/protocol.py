@@ -15,11 +15,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from project.commands.output import written_whole
 from project.compare.settings import Entry, Settings
 from project.config import Config
 from project.many.jobs import run_all
 from project.many.one_of_many import run_one
-from project.run_folder import written_whole
 
 MAX_RATES = 13
 """A search that has tried so many rates ends, though the best one be on the edge: six decades."""

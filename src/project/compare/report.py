@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from project.commands.output import written_whole
 from project.compare.curves import draw, make_bands, write_bands
 from project.compare.protocol import Comparison, write_rows
 from project.compare.settings import PLAN
 from project.compare.summary import Row, summarize
-from project.run_folder import written_whole
 from project.runs.curves import read_curves
 
 WORDS = (

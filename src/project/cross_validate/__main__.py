@@ -22,7 +22,8 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from project.cli import CommandParser, help_text, next_command, run_command, shown
+from project.cli import help_text, next_command, run_command, shown
+from project.commands.arguments import CommandParser
 from project.config import Config, combine
 from project.cross_validate.folds import draw_folds, run_fold, write_predictions
 from project.errors import UsageError

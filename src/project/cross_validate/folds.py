@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from project.config import Config, make_table
+from project.commands.arguments import make_table
+from project.config import Config
 from project.errors import Diverged, UsageError
 from project.fit import fit, prepare
 from project.models import predict_encoded

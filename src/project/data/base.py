@@ -1,8 +1,6 @@
 """What every data module shares: splits, scaling, loaders."""
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -18,9 +16,6 @@ from project.encoder import Encoder
 from project.schema import Schema, Target, learn_schema
 
 SplitName = Literal["train", "val", "test"]
-
-CHUNK = 2**13
-"""Rows that are encoded together: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -195,27 +190,14 @@ class TableData(LightningDataModule):
         names = table.columns, table.target, table.classes
         return learn_schema(x[train], table.y[train], *names, scale=self.scale), table
 
-    def raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
-        """Some rows as `Encoder` takes them, ``(rows, columns)``."""
-        return np.asarray(table.x[start:stop], dtype=np.float64)
-
-    def raw_rows(self, name: SplitName) -> NDArray[np.float64]:
-        """The rows of a split as `Encoder` takes them, ``(rows, columns)``; reads the table again."""
-        table = self.read()
-        return self.raw(table, self.schema, 0, len(table.y))[self.rows[name]]
+    def raw(self, table: RawTable, schema: Schema) -> NDArray[np.float64]:
+        """The rows as `Encoder` takes them, ``(rows, columns)``."""
+        return np.asarray(table.x, dtype=np.float64)
 
     def encode(self, table: RawTable, schema: Schema) -> Tensor:
-        """All rows, ``(rows, encoded)``, a chunk after the other: the table in double precision would be large."""
-        encoder, num_rows = Encoder(schema), len(table.y)
-        x = torch.empty(num_rows, schema.num_encoded)
-
-        def encode(start: int) -> None:
-            chunk = slice(start, start + CHUNK)
-            x[chunk] = encoder(torch.from_numpy(self.raw(table, schema, chunk.start, chunk.stop)))
-
-        with worker_threads() as pool:
-            list(pool.map(encode, range(0, num_rows, CHUNK)))
-        return x
+        """All rows, ``(rows, encoded)``."""
+        encoded: Tensor = Encoder(schema)(torch.from_numpy(self.raw(table, schema)))
+        return encoded
 
     @property
     def num_batch_rows(self) -> int:
@@ -265,8 +247,3 @@ class TableData(LightningDataModule):
         if device.type == "cuda" and 2 * x.nbytes > torch.cuda.mem_get_info(device)[0]:
             return split  # the trainer moves it batch by batch
         return Split(x.to(device), y.to(device))
-
-
-def worker_threads() -> ThreadPoolExecutor:
-    """Threads that share out the work on chunks or columns; each by itself, without PyTorch's own threads."""
-    return ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))

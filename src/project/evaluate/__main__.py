@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from project.cli import CommandParser, run_command
+from project.cli import run_command
+from project.commands.arguments import CommandParser
 from project.data.splits import SPLITS
 from project.evaluate.evaluation import BEST_F1, Evaluation, evaluate
 from project.evaluate.figures import PICTURES, class_figures, number_figures

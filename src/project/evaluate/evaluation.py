@@ -10,7 +10,8 @@ from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 
 from project.baselines import baseline_scores
-from project.config import Config, make_table
+from project.commands.arguments import make_table
+from project.config import Config
 from project.data import BatchLoader, Split
 from project.data.loader import EVALUATION_BATCH_SIZE
 from project.engine.threads import set_threads

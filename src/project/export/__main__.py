@@ -29,11 +29,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from project.cli import CommandParser, run_command
-from project.config import Config, make_table
+from project.cli import run_command
+from project.commands.arguments import CommandParser, make_table
+from project.commands.output import written_whole
+from project.config import Config
 from project.data.loader import EVALUATION_BATCH_SIZE
 from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
-from project.run_folder import load_best, written_whole
+from project.run_folder import load_best
 from project.schema import Category, Date, Number, Schema
 
 Predictions = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -137,7 +139,7 @@ def read_test_rows(config: Config | None, schema: Schema) -> NDArray[np.float64]
     data = make_table(config)
     data.schema = schema
     data.setup()
-    return data.raw_rows("test")
+    return data.raw(data.read(), schema)[data.rows["test"]]
 
 
 def make_rows(schema: Schema, num_rows: int = NUM_MADE_ROWS) -> NDArray[np.float64]:

@@ -12,7 +12,8 @@ from lightning.pytorch import Callback, seed_everything
 from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor
 
-from project.config import Config, make_model, make_table, make_trainer
+from project.commands.arguments import make_table
+from project.config import Config, make_model, make_trainer
 from project.data import TableData
 from project.errors import Diverged, Stopped
 from project.fit import fit

@@ -24,12 +24,13 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 from tqdm import tqdm
 
-from project.cli import CommandParser, run_command
-from project.data.base import worker_threads
+from project.cli import run_command
+from project.commands.arguments import CommandParser
+from project.commands.output import written_whole
 from project.predict.predictor import Predictor
 from project.predict.thresholds import check_threshold, choose_classes
-from project.run_folder import written_whole
 from project.table.files import free_name, stream_file
+from project.table.table import worker_threads
 
 PARQUET = (".parquet", ".pq")
 """How the names of Parquet files end."""

@@ -24,7 +24,8 @@ import yaml
 from rich.console import Console
 from rich.table import Column, Table
 
-from project.cli import CommandParser, run_command, shown
+from project.cli import run_command, shown
+from project.commands.arguments import CommandParser
 from project.config import PLACE, flatten
 from project.errors import UsageError, nearest
 from project.run_folder import default_logs

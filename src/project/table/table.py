@@ -1,6 +1,8 @@
 """A table of your own: a CSV or a Parquet file."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -8,10 +10,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from project.data.base import RawTable, Split, TableData, encode_target, worker_threads
+from project.data.base import RawTable, Split, TableData, encode_target
 from project.data.splits import Rows
+from project.encoder import Encoder
 from project.errors import nearest
 from project.schema import Schema, learn_target
 from project.table import roles
@@ -19,6 +24,9 @@ from project.table.cells import CellReader, is_simple
 from project.table.columns import ColumnLearner
 from project.table.files import append_rows, read_file
 from project.table.findings import Finding, giveaways, print_findings
+
+CHUNK = 2**13
+"""Rows that are encoded together: few enough to stay in the processor's cache."""
 
 Names = str | Sequence[str] | None
 
@@ -258,15 +266,33 @@ class Table(TableData):
         quick = pa.table({found.finding.name: found.cells for found in used})
         return schema, replace(table, x=cells._replace(table=quick))
 
-    def raw(self, table: RawTable, schema: Schema, start: int, stop: int) -> NDArray[np.float64]:
-        """Some rows as `Encoder` takes them, ``(rows, columns)``.
+    def raw(self, table: RawTable, schema: Schema, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
+        """The rows, or some of them, as `Encoder` takes them, ``(rows, columns)``.
 
         Raises:
             ValueError: If a column is missing or a cell is not of the column's kind.
         """
         cells: Cells = table.x
         reader = replace(cells.reader, locate=lambda row: cells.reader.locate(start + row))
-        return reader.raw(cells.table.slice(start, stop - start), schema)
+        return reader.raw(cells.table[start:stop], schema)
+
+    def encode(self, table: RawTable, schema: Schema) -> Tensor:
+        """All rows, ``(rows, encoded)``, a chunk after the other: the table in double precision would be large."""
+        encoder, num_rows = Encoder(schema), len(table.y)
+        x = torch.empty(num_rows, schema.num_encoded)
+
+        def encode(start: int) -> None:
+            chunk = slice(start, start + CHUNK)
+            x[chunk] = encoder(torch.from_numpy(self.raw(table, schema, chunk.start, chunk.stop)))
+
+        with worker_threads() as pool:
+            list(pool.map(encode, range(0, num_rows, CHUNK)))
+        return x
+
+
+def worker_threads() -> ThreadPoolExecutor:
+    """Threads that share out the work on chunks or columns; each by itself, without PyTorch's own threads."""
+    return ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
 
 
 def _column(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:

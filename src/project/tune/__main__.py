@@ -21,7 +21,8 @@ from typing import Any
 import yaml
 from joblib import cpu_count
 
-from project.cli import CommandParser, help_text, next_command, run_command, shown
+from project.cli import help_text, next_command, run_command, shown
+from project.commands.arguments import CommandParser
 from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, read_layer
 from project.errors import UsageError, nearest
 from project.many.jobs import alone

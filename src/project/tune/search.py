@@ -8,7 +8,8 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import BaseTrial
 
-from project.config import SECTIONS, Config, Layer, combine, flatten, inside, make_model, make_table
+from project.commands.arguments import make_table
+from project.config import SECTIONS, Config, Layer, combine, flatten, inside, make_model
 from project.errors import UsageError
 from project.many.one_of_many import said
 

@@ -1,0 +1,57 @@
+"""What a command beside ``project.fit`` is given: its arguments, and data that must be a table."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from project.cli import Request, read_flags
+from project.config import Config, make_data
+from project.data import TableData
+from project.errors import UsageError, nearest
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Reads the arguments of a command that takes files rather than settings.
+
+    Args:
+        module: The command's module.
+        description: What it does.
+    """
+
+    def __init__(self, module: str, description: str | None) -> None:
+        super().__init__(f"python -m {module}", description=description, allow_abbrev=False)
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+
+    def parse_run(self, args: Sequence[str]) -> tuple[argparse.Namespace, Request]:
+        """Reads a command line that has flags of `project.fit` among this command's own.
+
+        Raises:
+            UsageError: If a flag is not known, or its value cannot be.
+        """
+        options, others = self.parse_known_args(args)
+        for name, value in vars(options).items():
+            if value == "":
+                raise UsageError(f"--{name.replace('_', '-')} needs a value")
+        if getattr(options, "jobs", None) is not None and options.jobs < 1:
+            raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
+        return options, read_flags(others, [*self._option_string_actions])
+
+    def error(self, message: str) -> NoReturn:
+        """Raises a usage error instead of printing two lines and leaving."""
+        _, _, unknown = message.partition("unrecognized arguments: ")
+        if unknown.startswith("--"):
+            flag = unknown.split()[0].partition("=")[0]
+            raise UsageError(f"{flag} is not accepted; {nearest(flag, self._option_string_actions)}")
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def make_table(config: Config) -> TableData:
+    """Makes the data module of a command that needs a `TableData`.
+
+    Raises:
+        UsageError: If it is none, or the class does not take its settings.
+    """
+    data = make_data(config)
+    if not isinstance(data, TableData):
+        raise UsageError(f"data: {type(data).__name__} is no TableData: it has no columns, which this command needs")
+    return data

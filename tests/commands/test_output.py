@@ -1,0 +1,39 @@
+"""Files are written whole or not at all, and never over another one unasked."""
+
+from pathlib import Path
+
+import pytest
+
+from project.commands.output import written_whole
+
+
+def write(path: Path, text: str, force: bool = False) -> None:
+    with written_whole(path, force) as temporary:
+        temporary.write_text(text[:1])
+        if len(text) > 1:
+            raise ValueError("the rest cannot be made")
+
+
+def test_a_file_is_replaced_only_if_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write(path, "a")
+    with pytest.raises(OSError, match="exists: name another file, or replace it with --force"):
+        write(path, "b")
+    assert path.read_text() == "a"
+    write(path, "b", force=True)
+    assert path.read_text() == "b"
+
+
+def test_what_failed_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="the rest"):
+        write(path, "new", force=True)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="is a folder: name a file in it"):
+        write(tmp_path, "a", force=True)
+    with pytest.raises(OSError, match=f"there is no folder {tmp_path / 'no'}"):
+        write(tmp_path / "no" / "file", "a")
