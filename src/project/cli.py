@@ -127,12 +127,10 @@ def _meant(flag: str, others: Sequence[str]) -> str:
     """What may be meant by a flag that is not known: one of the command's own, a setting without its section, ..."""
     if close := get_close_matches(flag, others, n=1, cutoff=0.8):
         return f"did you mean {close[0]}?"
-    for place, section in SECTIONS.items():
-        for path in class_names([*section.modules, *features()], section.base).values():
-            if flag[2:] in inspect.signature(find_class(path, (), section.base)).parameters:
-                return f"did you mean --{place}.{flag[2:]}?"
-    if flag[2:] in arguments(Trainer)[1]:
-        return f"did you mean --trainer.{flag[2:]}?"
+    places = {**{name: _classes(name).values() for name in SECTIONS}, "trainer": [Trainer]}
+    meant = [name for name, classes in places.items() if any(flag[2:] in arguments(cls)[1] for cls in classes)]
+    if meant:
+        return f"did you mean --{meant[0]}.{flag[2:]}?"
     names = ["config", "resume", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
     return nearest(flag, [*(f"--{name}" for name in names), *others])
 

@@ -25,7 +25,8 @@ from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError
-from project.models import TableModel, load_checkpoint
+from project.models import TableModel
+from project.models.load import load_checkpoint
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, finish_curves, lowest_loss, print_scores, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 from project.schema import Schema

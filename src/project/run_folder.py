@@ -9,7 +9,8 @@ import yaml
 
 from project.config import ROOT, Config
 from project.errors import UsageError
-from project.models import TableModel, load_checkpoint, restore_model
+from project.models import TableModel
+from project.models.load import load_checkpoint, restore_model
 
 
 def create_folder(config: Config) -> Path:
@@ -28,7 +29,7 @@ def create_folder(config: Config) -> Path:
     for key, value in (("experiment", experiment), ("name", name)):
         if not re.fullmatch(r"[^/\\\0]+", value) or value[0] in ".-":
             raise UsageError(f"{key} names a folder: '{value}' must not begin with a dot or dash, nor have a slash")
-    parent = _logs(config) / experiment
+    parent = Path(config["trainer"]["default_root_dir"] or default_logs()) / experiment
     for number in itertools.count(1):
         folder = parent / (name if number == 1 else f"{name}-{number}")
         try:
@@ -82,12 +83,6 @@ def write_config(folder: Path, config: Config) -> None:
     path = folder / "config.yaml"
     text = yaml.safe_dump(config, sort_keys=False)
     path.write_text(f"# Repeat this run with: python -m project.fit --config {path.name}\n{text}", encoding="utf-8")
-
-
-def _logs(config: Config) -> Path:
-    if config["trainer"]["default_root_dir"]:
-        return Path(config["trainer"]["default_root_dir"])
-    return default_logs()
 
 
 def default_logs() -> Path:

@@ -14,7 +14,8 @@ from project.classes import class_names, features, find_class
 from project.encoder import Encoder
 from project.export.__main__ import make_rows
 from project.export.graph import Pipeline, describe, onnx_file, onnx_inputs, torch_file, trace
-from project.models import TableModel, predictions
+from project.models import TableModel
+from project.models.base import predictions
 from project.schema import Column
 
 pytestmark = pytest.mark.lowest

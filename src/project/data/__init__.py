@@ -4,14 +4,4 @@ from project.data.base import RawTable, Split, TableData
 from project.data.bundled import BreastCancer, Diabetes, Digits, Iris, Wine
 from project.data.loader import BatchLoader
 
-__all__ = [
-    "BatchLoader",
-    "BreastCancer",
-    "Diabetes",
-    "Digits",
-    "Iris",
-    "RawTable",
-    "Split",
-    "TableData",
-    "Wine",
-]
+__all__ = ["BatchLoader", "BreastCancer", "Diabetes", "Digits", "Iris", "RawTable", "Split", "TableData", "Wine"]

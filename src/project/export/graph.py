@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from project.encoder import Encoder
-from project.models import TableModel, predictions
+from project.models import TableModel
+from project.models.base import predictions
 from project.schema import Category, Column, Schema
 from project.table.cells import MISSING
 from project.table.files import free_name
