@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from project.data import BreastCancer, Diabetes, Iris
+from project.engine.lean import Lean
 from project.metrics import make_metrics, scored
 from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, load_model, predict_encoded
 
@@ -225,6 +226,29 @@ def test_in_a_notebook(model_class, tmp_path):
     resumed = trainer(max_epochs=3)
     resumed.fit(loaded.train(), data, ckpt_path=path, weights_only=True)
     assert resumed.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-4)  # after three epochs, once each
+
+
+@pytest.mark.parametrize("lean", [True, False])
+@pytest.mark.parametrize("settings", [{}, {"gradient_clip_val": 0.5}])
+def test_the_last_step_of_accumulated_gradients_counts_as_its_batches_do(lean, settings):
+    """Of ten batches it has two, and each of the others four: against steps by hand."""
+    data = set_up(Points(50, shuffle=False, val_fraction=0, test_fraction=0, batch_size=5))
+    model = LogisticRegression(data.schema, optimizer=partial(torch.optim.SGD, lr=0.1))
+    model.linear.weight.data, model.linear.bias.data = torch.tensor([[0.5, -2.0]]), torch.tensor([3.0])
+    callbacks = [Lean()] if lean else []
+    trainer(max_epochs=2, accumulate_grad_batches=4, callbacks=callbacks, **settings).fit(model, data)
+
+    x, y = (values.double() for values in data.splits["train"])
+    weights = torch.tensor([0.5, -2.0, 3.0], dtype=torch.float64)
+    for batches in [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]] * 2:
+        rows = slice(5 * batches[0], 5 * batches[-1] + 5)  # the batches are equal, so the mean of means is the mean
+        errors = (x[rows] @ weights[:2] + weights[2]).sigmoid() - y[rows]
+        gradient = torch.cat([errors @ x[rows], errors.sum()[None]]) / len(errors)
+        limit = settings.get("gradient_clip_val", torch.inf)
+        weights = weights - 0.1 * gradient * min(1.0, limit / float(gradient.norm()))
+    torch.testing.assert_close(
+        torch.cat([*model.linear.weight, model.linear.bias]).double(), weights, rtol=1e-5, atol=0
+    )
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,17 @@ class TableModel(LightningModule):
             raise ValueError(f"{name} wants all training rows in every step: set --data.batch_size full")
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Logs the gradient's length, if asked to."""
+        """Weighs an epoch's last step, and logs the gradient's length, if asked to.
+
+        Lightning 2.6 divides every loss by ``accumulate_grad_batches``, in the last step of an epoch, too, which may
+        have fewer batches: its gradient would count for less than theirs.
+        """
+        window = self.trainer.accumulate_grad_batches
+        batches = (self.trainer.fit_loop.batch_idx + 1) % window
+        if batches and self.trainer.is_last_batch:
+            for parameter in self.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(window / batches)
         if self.hparams["log_grad_norm"]:
             gradients = [p.grad for p in self.parameters() if p.grad is not None]
             self.log("grad_norm", torch.nn.utils.get_total_norm(gradients))
