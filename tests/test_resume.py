@@ -1,6 +1,7 @@
 """A stopped run goes on to the same bits and one unbroken curve."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project.engine.checkpoints import AtomicCheckpointIO
@@ -167,6 +169,49 @@ def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(
     (folder / "checkpoints" / "last.ckpt").unlink()
     assert main(["--resume", str(folder)]) == 2
     assert "last.ckpt" in capsys.readouterr().err
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Path:
+    """A run whose best epoch is the first, for it climbs the loss, and which was stopped in the third."""
+    flags = ["--optimizer", "SGD", "--optimizer.lr", "0.01", "--optimizer.maximize", "true", *SMALL, *callback(17)]
+    assert main([*flags, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 143
+    (run,) = tmp_path.glob("logs/iris/*")
+    return run
+
+
+def test_a_run_that_was_moved_keeps_its_best_checkpoint(stopped: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere" / "run"
+    shutil.copytree(stopped, moved)
+    for run in (stopped, moved):
+        assert main(["--resume", str(run)]) == 0
+    assert_same_run(stopped, moved)
+    losses = [loss for _, loss in curves(moved)["loss/val"]]
+    assert losses == sorted(losses)
+    assert json.loads((moved / "report.json").read_text())["val_loss"] == pytest.approx(losses[0])
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-100])])
+def test_a_best_checkpoint_that_is_gone_or_cut_is_told_before_the_run_goes_on(
+    damage: Callable[[Path], object], stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(stopped / "checkpoints" / "best.ckpt")
+    before = (stopped / "checkpoints" / "last.ckpt").read_bytes()
+    capsys.readouterr()
+    assert main(["--resume", str(stopped)]) in (1, 2)
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "best.ckpt" in err
+    assert (stopped / "checkpoints" / "last.ckpt").read_bytes() == before
+
+
+def test_a_run_under_way_is_not_resumed_a_second_time(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (stopped / "checkpoints" / "last.ckpt").read_bytes()
+    with FileLock(stopped / ".lock"):
+        assert main(["--resume", str(stopped)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: another process is at work in {stopped}")
+    assert (stopped / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert main(["--resume", str(stopped)]) == 0
 
 
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

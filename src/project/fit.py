@@ -93,7 +93,9 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
     checkpoint = step = None
     if resume is not None:
         checkpoint = find_checkpoint(resume, ("last.ckpt",))
-        saved = _load_last(resume, config)
+        saved = _load(resume, config, "last.ckpt")
+        if any(Path(state.get("best_model_path", "")).name == "best.ckpt" for state in saved["callbacks"].values()):
+            _load(resume, config, "best.ckpt")  # what is wrong with it is to be known now
         step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
         if isinstance(data, TableData) and "model_class" in saved:
             data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
@@ -250,16 +252,16 @@ def _resumed_config(folder: Path, request: Request) -> Config:
     if (folder / "report.json").exists():
         raise UsageError(f"{folder} is finished; a new run: {again}")
     wanted = combine([read_layer(path), *request.layers])
-    saved: Config = _load_last(folder, wanted)["config"]
+    saved: Config = _load(folder, wanted, "last.ckpt")["config"]
     if changes := _differences(saved, wanted):
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))
     return saved
 
 
-def _load_last(folder: Path, config: Config) -> dict[str, Any]:
-    """The checkpoint from which a run goes on; a model that is no `TableModel` may keep objects in it."""
+def _load(folder: Path, config: Config, name: str) -> dict[str, Any]:
+    """A checkpoint of a run that is to go on; a model that is no `TableModel` may keep objects in it."""
     plain = issubclass(find_class(config["model"]["class_path"], (), LightningModule), TableModel)
-    return load_checkpoint(find_checkpoint(folder, ("last.ckpt",)), plain)
+    return load_checkpoint(find_checkpoint(folder, (name,)), plain)
 
 
 def _differences(old: Any, new: Any, path: str = "") -> list[str]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from project.config import Config, flatten
+from project.engine.checkpoints import write_whole
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
 
@@ -32,7 +33,7 @@ class Spread(TypedDict):
 def write_report(path: Path, report: Mapping[str, Any]) -> dict[str, Any]:
     """Writes a report with the versions and the commit under which it was made, and returns that."""
     content = {**report, "versions": versions(), "git_commit": _git_commit()}
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
     return content
 
 

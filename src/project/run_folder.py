@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from project.config import ROOT, Config
+from project.engine.checkpoints import write_whole
 from project.errors import UsageError
 from project.models import TableModel
 from project.models.load import load_checkpoint, restore_model
@@ -82,7 +83,7 @@ def write_config(folder: Path, config: Config) -> None:
     """Writes ``config.yaml``, from which the run can be repeated."""
     path = folder / "config.yaml"
     text = yaml.safe_dump(config, sort_keys=False)
-    path.write_text(f"# Repeat this run with: python -m project.fit --config {path.name}\n{text}", encoding="utf-8")
+    write_whole(path, f"# Repeat this run with: python -m project.fit --config {path.name}\n{text}".encode())
 
 
 def default_logs() -> Path:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from project.errors import Stopped
+from project.errors import Stopped, UsageError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old checkpoint and then renames: there is always a whole one."""
+    """Writes checkpoints whole or not at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Saves a checkpoint.
@@ -25,20 +26,29 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             OSError: If the folder cannot be written or the disk is full; the old checkpoint stays.
         """
-        path = Path(path)
-        temporary, content = path.with_name(path.name + ".tmp"), io.BytesIO()
+        content = io.BytesIO()
         torch.save(checkpoint, content)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise OSError(f"the checkpoint {path} cannot be written: {error.strerror}") from error
+        write_whole(Path(path), content.getbuffer())
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Writes beside the old file and then renames: there is always a whole one.
+
+    Raises:
+        OSError: If the folder cannot be written or the disk is full; the old file stays.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise OSError(f"{path} cannot be written: {error.strerror}") from error
 
 
 class Resumable(Callback):
@@ -47,10 +57,11 @@ class Resumable(Callback):
     Saves at the start of every epoch, every ``every_n_steps`` steps, at the end, and when SIGTERM or Ctrl-C asks to
     stop: after the step that is under way. A second Ctrl-C does not wait. What it saves beside the trainer's own
     state is the state of the random number generators, the unfinished epoch's sums of what the model logs, and the
-    run's configuration. The private parts of Lightning are those of version 2.6.6.
+    run's configuration. While it trains, no other process may go on with the same run. The private parts of Lightning
+    are those of version 2.6.6.
 
     Args:
-        folder: Where ``last.ckpt`` is written.
+        folder: Where ``last.ckpt`` is written, in the run's folder.
         config: The run's configuration, in plain values.
         every_n_steps: Steps between two checkpoints within an epoch; None for none.
     """
@@ -58,7 +69,8 @@ class Resumable(Callback):
     def __init__(self, folder: Path, config: dict[str, Any], every_n_steps: int | None = None) -> None:
         if every_n_steps is not None and every_n_steps < 1:
             raise ValueError(f"checkpoint_every must be 1 or more, not {every_n_steps}")
-        self.path = folder / "last.ckpt"
+        self.path = folder.resolve() / "last.ckpt"
+        self.lock = FileLock(folder.parent / ".lock")
         self.config = config
         self.every_n_steps = every_n_steps
         self._signal: int | None = None
@@ -68,6 +80,20 @@ class Resumable(Callback):
         self._between_epochs = False
         self._resumes: dict[str, Any] | None = None
         self._sums: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Takes the run's folder for this process alone.
+
+        Raises:
+            UsageError: If another one trains in it.
+        """
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            place = self.path.parents[1]
+            raise UsageError(f"another process is at work in {place}: wait for its end") from None
+        except NotImplementedError:
+            pass  # a file system that knows no locks
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restores the random state, and listens to signals, after Lightning has set its own handlers."""
@@ -145,6 +171,7 @@ class Resumable(Callback):
             loop["state_dict"] = {}
         checkpoint["between_epochs"] = self._between_epochs
         checkpoint["config"] = self.config
+        checkpoint["folder"] = str(self.path.parent)
         checkpoint["random_state"] = random_state()
         checkpoint["epoch_sums"] = self._sums | {
             key: (metric.value, metric.cumulated_batch_size)
@@ -153,7 +180,9 @@ class Resumable(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Takes what is to be restored when training starts."""
+        """Takes what is to be restored when training starts; a run may have been moved since it was stopped."""
+        here = str(self.path.parent)
+        checkpoint["callbacks"] = _moved(checkpoint["callbacks"], checkpoint.get("folder", here), here)
         self._resumes = {name: checkpoint[name] for name in ("between_epochs", "random_state", "epoch_sums")}
 
     def _add_sums(self, trainer: Trainer) -> None:
@@ -165,10 +194,22 @@ class Resumable(Callback):
             metric.cumulated_batch_size = metric.cumulated_batch_size + batch_size.to(metric.value.device)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Gives the signals back to whoever had them."""
+        """Gives the signals back to whoever had them, and the folder."""
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
         self._handlers = {}
+        self.lock.release()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Gives both back."""
+        self.teardown(trainer, pl_module, "fit")
+
+
+def _moved(value: Any, old: str, new: str) -> Any:
+    """What callbacks have saved, with paths in a new folder; Lightning would forget the best checkpoint."""
+    if isinstance(value, dict):
+        return {_moved(key, old, new): _moved(part, old, new) for key, part in value.items()}
+    return new + value.removeprefix(old) if isinstance(value, str) and value.startswith(old) else value
 
 
 def random_state() -> dict[str, Any]:
