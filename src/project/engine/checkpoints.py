@@ -198,7 +198,9 @@ class Resumable(Callback):
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
         self._handlers = {}
-        self.lock.release()
+        if self.lock.is_locked:
+            self.lock.release()
+            Path(self.lock.lock_file).unlink(missing_ok=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Gives both back."""
