@@ -133,6 +133,11 @@ def test_parquet_that_cannot_be_used(content: pa.Table, words: list[str], refuse
     refuse(write(tmp_path / "t.parquet", content), (), words)
 
 
+@pytest.mark.parametrize("setting", ["group", "split_column", "time"])
+def test_a_nested_column_decides_no_split(setting: str, refuse: Refuse, tmp_path: Path) -> None:
+    refuse(write(tmp_path / "t.parquet", PARQUET["nested"][0]), (f"--data.{setting}", "new"), ["'new'", "list"])
+
+
 CELLS = {
     "one class": (csv(y=["yes"] * 60), ["'y'", "one value only, 'yes'"]),
     "class of one row": (csv(y=at(7, "maybe", Y)), ["class 'maybe'", "'y'", "single row"]),

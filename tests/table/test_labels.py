@@ -149,3 +149,9 @@ def test_texts_can_be_named_that_mean_a_missing_target(tmp_path: Path) -> None:
 def test_a_target_with_decimal_commas(task: str, tmp_path: Path) -> None:
     table = read(tmp_path, ["0,5", "1,25", "2,75"], task=task, decimal_point=",", scale=False)
     assert table.splits["train"].y[:3].tolist() == [0.5, 1.25, 2.75]
+
+
+def test_labels_that_differ_in_capitals_alone_are_told_apart_in_a_file_to_test_on(tmp_path: Path) -> None:
+    table = read(tmp_path, ["true", "True", "True"])
+    tested, _ = table.read_test(tmp_path / "t.csv", table.schema)
+    assert tested.y.tolist() == table.splits["train"].y.tolist() == [1, 0, 0] * (NUM_ROWS // 3)

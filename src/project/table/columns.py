@@ -1,32 +1,19 @@
 """What each column of a table is, and what its training rows teach."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from numpy.typing import NDArray
 
 from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
-from project.table.cells import (
-    DAY,
-    CellReader,
-    Floats,
-    as_dictionary,
-    find_date_format,
-    is_number,
-    is_simple,
-    is_text,
-    parse_dates,
-    refuse_quantities,
-)
+from project.table.cells import BOOLEANS, CellReader, Floats, codes, date_formats, is_date, is_number, is_text
 from project.table.findings import Finding
 
 IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|idx|index|key|uuid|guid|nr|no|number)$)|[a-z](ID|Id)$|(?i:^unnamed)|^$")
@@ -40,13 +27,13 @@ class Learned(NamedTuple):
     Attributes:
         finding: What was made of it.
         column: The column as the schema has it.
-        cells: Its cells in all rows, in a form that is quick to encode.
+        values: All rows as `Encoder` takes them, ``(rows,)``.
         identifies: Whether its values number the rows if they all differ.
     """
 
     finding: Finding
     column: Column
-    cells: pa.ChunkedArray
+    values: Floats
     identifies: bool = False
 
 
@@ -93,81 +80,62 @@ class ColumnLearner:
         return learned._replace(finding=finding._replace(kind=why, warning="")) if why else learned
 
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
-        if not is_simple(cells.type):
-            raise ValueError(f"column '{name}' holds {cells.type}, which cannot be used: leave it out with --data.drop")
         if name in self.categorical:
-            return self._category(name, *self._names(cells))
+            return self._category(name, self.reader.names(name, cells))
         boolean = pa.types.is_boolean(cells.type) and name not in self.numeric
         if name in self.numeric or is_number(cells.type) or boolean:
             return self._number(name, self.reader.numbers(name, cells), boolean)
-        if pa.types.is_temporal(cells.type) and not pa.types.is_time(cells.type):
+        if is_date(cells.type):
             return self._date(name, cells, "iso")
-        if is_text(cells.type) and (values := self.reader.parse_numbers(cells)) is not None:
-            return self._number(name, self.reader.finite(name, values))  # the quick way, which most columns go
-        names, indices, counts = self._names(cells)
-        present = names.filter(pa.array(counts > 0)).drop_null()
+        if is_text(cells.type) and not self.reader.parse_numbers(cells).null_count:
+            return self._number(name, self.reader.numbers(name, cells))  # the quick way, which most columns go
+        names = self.reader.names(name, cells)
+        present = pc.unique(names.take(pa.array(self.rows))).dictionary_decode().drop_null()
         if not len(present):
-            return self._category(name, names, indices, counts)
-        if self.reader.parse_numbers(present) is not None:  # and so a cell of another split is none
+            return self._category(name, names)
+        if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none
             return self._number(name, self.reader.numbers(name, cells))
-        if pc.all(pc.is_in(pc.utf8_lower(present), value_set=pa.array(["true", "false"]))).as_py():
+        if pc.all(pc.is_in(pc.utf8_lower(present), value_set=BOOLEANS)).as_py():
             return self._number(name, self.reader.numbers(name, cells, boolean=True), boolean=True)
-        if date_format := find_date_format(present):
-            return self._date(name, cells, date_format, present)
-        hint = f"take the column as names with --data.categorical {name}"
-        refuse_quantities(name, cells, present, self.reader, hint)
-        return self._category(name, names, indices, counts)
+        if formats := date_formats(present):
+            both = "%m/%d" in formats[0] and any("%d/%m" in other for other in formats)
+            return self._date(name, cells, formats[0], "read as month/day/year" if both else "")
+        self.reader.refuse_quantities(name, cells, present, f"take the column as names with --data.categorical {name}")
+        return self._category(name, names)
 
-    def _names(self, cells: pa.ChunkedArray) -> tuple[pa.Array, NDArray[Any], NDArray[Any]]:
-        """Distinct names, null for a missing one; each row's index among them; and the counts of training rows."""
-        encoded = as_dictionary(cells)
-        names = self.reader.text(pa.concat_arrays([encoded.dictionary, pa.nulls(1, encoded.dictionary.type)]))
-        indices = pc.fill_null(encoded.indices, len(names) - 1).to_numpy(False)
-        return names, indices, np.bincount(indices[self.rows], minlength=len(names))
+    def _finding(self, name: str, kind: str, values: Floats, warning: str = "") -> Finding:
+        training = pa.array(values[self.rows], from_pandas=True)
+        return Finding(name, kind, training.null_count, pc.count_distinct(training).as_py(), warning)
 
     def _number(self, name: str, values: Floats, boolean: bool = False) -> Learned:
         training = values[self.rows]
-        present = training[~np.isnan(training)]
-        kind = "boolean" if boolean else "number"
-        distinct = pc.count_distinct(pa.array(present)).as_py()
         whole = bool((training == np.floor(training)).all())  # and none is missing
         counts = any(np.ptp(training - sign * self.rows) == 0 for sign in (1, -1))  # the rows, up or down
         return Learned(
-            Finding(name, kind, len(training) - len(present), distinct),
+            self._finding(name, "boolean" if boolean else "number", values),
             learn_number(name, training, self.scale, boolean),
-            pa.chunked_array([pa.array(values)]),
+            values,
             identifies=whole and (counts or IDENTIFIER.search(name) is not None),
         )
 
-    def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, present: pa.Array | None = None) -> Learned:
+    def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, warning: str = "") -> Learned:
         days = self.reader.days(name, cells, date_format)
-        training = days[self.rows]
-        known = training[~np.isnan(training)]
-        both = "%m/%d" in date_format and not parse_dates(present, date_format.replace("%m/%d", "%d/%m")).null_count
-        warning = "read as month/day/year" if both else ""
-        parts = date_parts(torch.from_numpy(training[:, None])).numpy()
+        parts = date_parts(torch.from_numpy(days[self.rows, None])).numpy()
         learned = [learn_number(f"{name} {p}", parts[:, i], self.scale) for i, p in enumerate(DATE_PARTS)]
         # One indicator will do: all parts are missing together.
         numbers = tuple(replace(n, indicator=n.indicator and i == 0) for i, n in enumerate(learned))
-        microseconds = np.round(np.nan_to_num(days) * DAY).astype("datetime64[us]")
-        return Learned(
-            Finding(name, "date", len(training) - len(known), len(np.unique(known)), warning),
-            Date(name, date_format, numbers),
-            pa.chunked_array([pa.array(microseconds, mask=np.isnan(days))]),
-        )
+        return Learned(self._finding(name, "date", days, warning), Date(name, date_format, numbers), days)
 
-    def _category(self, name: str, names: pa.Array, indices: NDArray[Any], counts: NDArray[Any]) -> Learned:
-        totals: Counter[str | None] = Counter()
-        for value, count in zip(names.to_pylist(), counts.tolist(), strict=True):
-            totals[value] += count
-        missing = totals.pop(None)
-        found = {value: count for value, count in totals.items() if value is not None and count}
-        many = len(found) > 10 and len(found) > 0.5 * (len(self.rows) - missing)
+    def _category(self, name: str, names: pa.DictionaryArray) -> Learned:
+        found, times = names.take(pa.array(self.rows)).value_counts().flatten()
+        counts = dict(zip(found.to_pylist(), times.to_pylist(), strict=True))
+        missing = counts.pop(None, 0)
+        many = len(counts) > 10 and len(counts) > 0.5 * (len(self.rows) - missing)
         warning = "almost every row has a name of its own" if many else ""
-        values = tuple(sorted(value for value, count in found.items() if count >= self.min_count))
+        values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
         return Learned(
-            Finding(name, "category", missing, len(found), warning),
-            Category(name, values, rare=len(values) < len(found), missing=missing > 0),
-            pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), names)]),
+            Finding(name, "category", missing, len(counts), warning),
+            Category(name, values, rare=len(values) < len(counts), missing=missing > 0),
+            codes(names, values),
             identifies=True,
         )

@@ -14,7 +14,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import dataset
 
 from project.errors import nearest
-from project.table.cells import is_simple, is_text
+from project.table.cells import is_text
 
 SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
@@ -88,18 +88,15 @@ def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collecti
         if name not in other.column_names and name not in optional:
             raise ValueError(f"{path} has no column '{name}'; {nearest(name, other.column_names)}")
     other = other.select([name for name in table.column_names if name in other.column_names])
+    texts = {field.name for part in (table, other) for field in part.schema if is_text(field.type)}
+
+    def with_texts(part: pa.Table) -> pa.Table:  # what is text in one file, as all is in CSV, is so in both
+        return part.cast(pa.schema([f.with_type(pa.string()) if f.name in texts else f for f in part.schema]))
+
     try:
-        return pa.concat_tables([_with_text(table, other), _with_text(other, table)], promote_options="permissive")
-    except pa.ArrowTypeError as error:
+        return pa.concat_tables([with_texts(table), with_texts(other)], promote_options="permissive")
+    except pa.ArrowException as error:
         raise ValueError(f"{path} is not like the other file: {error}") from error
-
-
-def _with_text(table: pa.Table, other: pa.Table) -> pa.Table:
-    """A table with those columns as text that are text in the other, as all are in a CSV file."""
-    for i, name in enumerate(table.column_names):
-        if name in other.column_names and is_text(other[name].type) and is_simple(table[name].type):
-            table = table.set_column(i, name, table[name].cast(pa.string()))
-    return table
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
@@ -113,7 +110,7 @@ def _existing(path: str | Path) -> Path:
     path = Path(path)
     if path.exists():
         return path
-    names = [p.name for p in path.parent.iterdir() if not p.name.startswith(".")] if path.parent.is_dir() else []
+    names = [p.name for p in path.parent.glob("[!.]*")]
     hint = nearest(path.name, names) if 0 < len(names) <= 20 else f"you are in {Path.cwd()}"
     raise ValueError(f"there is no file {path}; {hint}")
 
@@ -149,7 +146,6 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     header, delimiter, quote, encoding = _dialect(path, delimiter, encoding)
-    encoding = "utf8" if encoding.startswith("utf-8") else encoding
 
     def batches() -> Iterator[pa.RecordBatch]:
         yield from arrow_csv.open_csv(
@@ -208,15 +204,13 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
         yield
     except LookupError as error:
         raise ValueError(f"there is no encoding '{encoding}': {error}") from None
-    except UnicodeError as error:
-        raise _wrong_encoding(path, encoding) from error
     except csv.Error:
         raise ValueError(f"{path} cannot be read: {OPEN_QUOTE}") from None
-    except pa.ArrowException as error:
+    except (UnicodeError, pa.ArrowException) as error:
         message = " ".join(str(error).split())
         if "Empty CSV" in message:  # a header alone, which is a table without rows
             return
-        if "invalid UTF8" in message:
+        if isinstance(error, UnicodeError) or "invalid UTF8" in message:
             raise _wrong_encoding(path, encoding) from error
         if "columns, got" in message or "straddling" in message:
             raise _wrong_width(path, delimiter, encoding, message) from error
@@ -229,14 +223,9 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
 
 
 def _wrong_encoding(path: Path, encoding: str) -> ValueError:
-    place = ""
     with pa.input_stream(str(path)) as stream:
-        for number, line in enumerate(io.BufferedReader(stream), start=1):
-            try:
-                line.decode(encoding)
-            except UnicodeError:
-                place = f", line {number},"
-                break
+        lines = enumerate(io.TextIOWrapper(stream, encoding, errors="replace"), start=1)
+        place = next((f", line {number}," for number, line in lines if "\ufffd" in line), "")
     return ValueError(f"{path}{place} is not written in {encoding}: name its encoding, such as cp1252")
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from project.data import Split
 from project.schema import Date, Number, Schema
@@ -16,7 +16,7 @@ MAX_SHOWN = 100
 MAX_ROWS = 5000
 """Rows from which it is found out whether a column tells the target."""
 SURE = 0.98
-"""The share of what a guess gets wrong that a column must get right."""
+"""The R², or for classes the Matthews correlation coefficient, from which on a column alone tells the target."""
 
 
 class Finding(NamedTuple):
@@ -47,9 +47,8 @@ def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: 
     """Prints what was made of each column of a table, from its training rows, and what else to know."""
     print(f"The columns, in {num_rows:,} training rows:")
     warns = any(finding.warning for finding in findings)
-    table = Table("column", "taken as", "missing", "distinct", *(["look at this"] if warns else []))
-    for column in table.columns[2:4]:
-        column.justify = "right"
+    counted = [Column(name, justify="right") for name in ("missing", "distinct")]
+    table = Table("column", "taken as", *counted, *(["look at this"] if warns else []))
     shown = sorted(findings, key=lambda f: not f.warning)[:MAX_SHOWN] if len(findings) > MAX_SHOWN else findings
     for finding in shown:
         kind = f"left out: {finding.kind}" if finding.left_out else finding.kind
@@ -71,22 +70,21 @@ def giveaways(split: Split, schema: Schema) -> set[str]:
         split: Training rows.
         schema: What they taught.
     """
+    from sklearn.metrics import matthews_corrcoef, r2_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     x, y, classes = split.x.numpy(), split.y.numpy(), bool(schema.target.classes)
     rows = np.random.default_rng(0).permutation(len(y))[: max(200, min(MAX_ROWS, 20 * MAX_ROWS // x.shape[1]))]
     half = len(rows) // 2
     seen, unseen = rows[:half], rows[half:]
-    if half < 20:
+    if half < 20 or not np.ptp(y[unseen]):
         return set()
-    # What a guess gets wrong: a share of the rows, or the mean square of its errors.
-    guessed = 1 - np.bincount(y[unseen].astype(int)).max() / len(unseen) if classes else np.var(y[unseen])
+    score = matthews_corrcoef if classes else r2_score
     found = set()
     for i, name in enumerate(encoded_names(schema)):
         tree = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(random_state=0)
         told = tree.fit(x[seen, i : i + 1], y[seen], check_input=False).predict(x[unseen, i : i + 1], check_input=False)
-        wrong = np.mean(told != y[unseen]) if classes else np.mean((told - y[unseen]) ** 2)
-        if wrong <= (1 - SURE) * guessed and guessed:
+        if score(y[unseen], told) >= SURE:
             found.add(name)
     return found
 

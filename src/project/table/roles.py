@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 
 from project.data.splits import Rows
 from project.schema import Target
-from project.table.cells import (
-    CellReader,
-    as_dictionary,
-    find_date_format,
-    is_number,
-    is_simple,
-    is_text,
-    refuse_quantities,
-)
+from project.table.cells import CellReader, codes, date_formats, is_date, is_number, is_text
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
@@ -60,18 +52,16 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     Raises:
         ValueError: If there is only one value, or the values are not what the task wants.
     """
-    if not is_simple(column.type):
-        raise ValueError(f"the target '{name}' holds {column.type}: it must hold names or numbers")
     if pa.types.is_dictionary(column.type):  # it may know names that no row has
         column = column.cast(column.type.value_type)
-    encoded = as_dictionary(column)
-    names = reader.text(encoded.dictionary)
+    text = reader.text(column)
+    names = pc.unique(text)
     values = None
-    if is_number(column.type) or (is_text(column.type) and reader.parse_numbers(names) is not None):
+    if is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count):
         values = reader.numbers(name, column)
     elif task == "auto" and is_text(column.type):
-        refuse_quantities(name, column, names.drop_null(), reader, "--data.task multiclass takes it as classes")
-    distinct = sorted(set(names.to_pylist()))
+        reader.refuse_quantities(name, column, names, "--data.task multiclass takes it as classes")
+    distinct = sorted(names.to_pylist())
     if len(distinct) == 1:
         raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}': there is nothing to learn")
     whole = values is not None and bool((values == np.floor(values)).all()) and len(distinct) <= MAX_WHOLE_CLASSES
@@ -84,10 +74,9 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
     label_type = _label_type(distinct, column.type)
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
-    index = {label: i for i, label in enumerate(classes)}
-    lookup = np.array([index.get(label, 0) for label in names.to_pylist()])
+    y = pc.index_in(text, value_set=pa.array(classes)).to_numpy().astype(np.int64)
     kind: Literal["binary", "multiclass"] = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
-    return Labels(lookup[encoded.indices.to_numpy(False)], classes, kind, label_type, warning)
+    return Labels(y, classes, kind, label_type, warning)
 
 
 def encode_labels(name: str, column: pa.ChunkedArray, target: Target, reader: CellReader) -> NDArray[Any]:
@@ -98,12 +87,9 @@ def encode_labels(name: str, column: pa.ChunkedArray, target: Target, reader: Ce
     """
     if target.kind == "number":
         return reader.numbers(name, column)
-    codes = reader.codes(name, column, target.classes)
-    if (codes < 0).any():
-        row = int((codes < 0).argmax())
-        cell = reader.text(column)[row].as_py()
-        raise ValueError(f"column '{name}', {reader.locate(row)}: the model knows no class '{cell}'")
-    return codes.astype(np.int64)
+    y = codes(reader.names(name, column), target.classes)
+    reader.refuse(name, reader.text(column), pa.array(y < 0), "the model knows no class {}")
+    return y.astype(np.int64)
 
 
 def label_values(classes: tuple[str, ...], label_type: str) -> list[Any]:
@@ -135,45 +121,35 @@ def read_split_column(name: str, column: pa.ChunkedArray, reader: CellReader) ->
     Raises:
         ValueError: If a cell names none.
     """
-    cells = pc.utf8_lower(reader.text(column)).to_pylist()
-    splits = np.array([SPLIT_NAMES.get(cell, "") for cell in cells])
-    if (splits == "").any():
-        row = int((splits == "").argmax())
-        found = "empty" if cells[row] is None else f"'{cells[row]}'"
-        raise ValueError(f"column '{name}', {reader.locate(row)}, is {found}, and must be train, val or test")
+    text = reader.names(name, column).dictionary_decode()
+    splits = np.array([SPLIT_NAMES.get(cell, "") for cell in pc.utf8_lower(text).to_pylist()])
+    reader.refuse(name, text, pa.array(splits == ""), "{} is not train, val or test")
     if not (splits == "train").any():
         raise ValueError(f"column '{name}' has no row for training")
     return {split: np.flatnonzero(splits == split) for split in ("val", "test") if (splits == split).any()}
 
 
-def read_groups(name: str, column: pa.ChunkedArray, reader: CellReader) -> NDArray[Any]:
+def read_groups(name: str, column: pa.ChunkedArray, fixed: Mapping[str, Rows], reader: CellReader) -> NDArray[np.int32]:
     """The number of each row's group, ``(rows,)``, from a column that names them.
-
-    Raises:
-        ValueError: If a cell is empty.
-    """
-    text = reader.text(column)
-    if text.null_count:
-        row = pc.index(pc.is_null(text), True).as_py()
-        raise ValueError(f"data.group: column '{name}', {reader.locate(row)}, is empty")
-    return np.asarray(as_dictionary(text).indices.to_numpy(False))
-
-
-def check_groups(name: str, groups: NDArray[Any], fixed: Mapping[str, Rows], reader: CellReader) -> None:
-    """Raises ValueError if a group is in two files.
 
     Args:
         name: The column's name.
-        groups: A group for each row.
+        column: Its cells.
         fixed: The rows of the other files.
-        reader: Says where a row is.
+        reader: Reads the cells.
+
+    Raises:
+        ValueError: If a cell is empty, or a group is in two files.
     """
+    names = reader.names(name, column)
+    reader.refuse(name, names, pc.is_null(names), "{} is in no group of data.group")
+    groups: NDArray[np.int32] = names.indices.to_numpy()
     for rows in fixed.values():
-        if shared := set(groups[rows]) & set(np.delete(groups, rows)):
-            one, *_, other = np.flatnonzero(groups == min(shared))
-            raise ValueError(
-                f"data.group: {reader.locate(int(one))} and {reader.locate(int(other))} have the same '{name}'"
-            )
+        shared = np.intersect1d(groups[rows], np.delete(groups, rows))
+        if len(shared):
+            one, *_, other = (reader.locate(int(row)) for row in np.flatnonzero(groups == shared[0]))
+            raise ValueError(f"data.group: {one} and {other} have the same '{name}'")
+    return groups
 
 
 def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:
@@ -182,14 +158,9 @@ def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:
     Raises:
         ValueError: If a cell is empty, or neither a date nor a number.
     """
-    text = reader.text(column).drop_null() if is_text(column.type) else None
-    if text is None and pa.types.is_temporal(column.type):
-        times = reader.days(name, column, "iso")
-    elif text is not None and (date_format := find_date_format(pc.unique(text))):
-        times = reader.days(name, column, date_format)
-    else:
-        times = reader.numbers(name, column)
-    if np.isnan(times).any():
-        row = int(np.isnan(times).argmax())
-        raise ValueError(f"data.time: column '{name}', {reader.locate(row)}, is empty")
+    formats = ["iso"] if is_date(column.type) else []
+    if is_text(column.type):
+        formats = date_formats(pc.unique(reader.text(column).drop_null()))
+    times = reader.days(name, column, formats[0]) if formats else reader.numbers(name, column)
+    reader.refuse(name, column, pa.array(np.isnan(times)), "{} has no place in the order of data.time")
     return np.argsort(times, kind="stable")

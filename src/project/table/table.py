@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -32,19 +31,10 @@ Names = str | Sequence[str] | None
 
 
 class Cells(NamedTuple):
-    """What the files of a `Table` hold.
-
-    Attributes:
-        table: The columns to learn from.
-        reader: Reads their cells, and knows where in the files they are.
-        settings: The columns that each of ``drop``, ``categorical`` and ``numeric`` names.
-        notes: What else to know.
-    """
+    """The columns to learn from, and what reads their cells and knows where in the files they are."""
 
     table: pa.Table
     reader: CellReader
-    settings: dict[str, list[str]]
-    notes: list[str]
 
 
 class Table(TableData):
@@ -112,7 +102,7 @@ class Table(TableData):
         self.split_column = split_column
         self.group = group
         self.time = time
-        self.paths = {"val": val_path, "test": test_path}
+        self.paths = {split: path for split, path in (("val", val_path), ("test", test_path)) if path is not None}
         self.delimiter = delimiter
         self.encoding = encoding
         texts = missing.split(",") if isinstance(missing, str) else missing or ()
@@ -142,49 +132,41 @@ class Table(TableData):
         Raises:
             ValueError: If a file, a column or a cell cannot be used.
         """
-        table = read_file(self.path, self.delimiter, self.encoding)
+        table, numbers, self.notes = self._read_file(self.path)
         if table.num_columns > self.max_columns:
             limit = f"--data.max_columns {table.num_columns}"
             raise ValueError(f"{self.path} has {table.num_columns:,} columns: if that is no mistake, say {limit}")
-        settings = {setting: self._names(setting, table.column_names) for setting in self.forced}
-        if both := [name for name in settings["categorical"] if name in settings["numeric"]]:
+        self.named = {setting: self._names(setting, table.column_names) for setting in self.forced}
+        if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
-        parts: dict[str, range] = {}
+        fixed: dict[str, Rows] = {}
         for split, path in self.paths.items():
-            if path is not None:
-                start, other = len(table), read_file(path, self.delimiter, self.encoding)
-                table = append_rows(table, path, other, settings["drop"])
-                parts[split] = range(start, len(table))
-        table, kept, notes = self._with_target(table, self.path)
-        fixed = {split: np.flatnonzero(np.isin(kept, part)) for split, part in parts.items()}
-        for split, rows in fixed.items():
-            if not len(rows):
-                raise ValueError(f"{self.paths[split]} has no row with a target")
+            other, others, notes = self._read_file(path)
+            fixed[split] = np.arange(len(table), len(table) + len(other))
+            table = append_rows(table, path, other, self.named["drop"])
+            numbers = np.append(numbers, others)
+            self.notes += [f"{path}: {note}" for note in notes]
 
         def locate(row: int) -> str:
-            for split, part in parts.items():
-                if int(kept[row]) in part:
-                    return f"row {part.index(int(kept[row])) + 1} of {self.paths[split]}"
-            return f"row {kept[row] + 1}"
+            files = [self.paths[split] for split, rows in fixed.items() if row in rows]
+            return f"row {numbers[row]}{''.join(f' of {path}' for path in files)}"
 
         reader = replace(self.reader, locate=locate)
         y, classes, kind, label_type, warning = roles.read_labels(self.target, table[self.target], self.task, reader)
-        notes += [f"target '{self.target}': {warning}"] if warning else []
+        self.notes += [f"target '{self.target}': {warning}"] if warning else []
         groups = order = None
         if self.split_column:
             fixed = roles.read_split_column(self.split_column, _column(table, self.split_column, self.path), reader)
-            settings["drop"].append(self.split_column)
         if self.group:
-            groups = roles.read_groups(self.group, _column(table, self.group, self.path), reader)
-            settings["drop"].append(self.group)
-            roles.check_groups(self.group, groups, fixed, reader)
+            groups = roles.read_groups(self.group, _column(table, self.group, self.path), fixed, reader)
         if self.time:
             order = roles.read_order(self.time, _column(table, self.time, self.path), reader)
-        settings["drop"] = [name for name in table.column_names if name in settings["drop"] and name != self.target]
-        x = table.drop_columns([self.target, *settings["drop"]])
-        cells, names = Cells(x, reader, settings, notes), x.column_names
+        unseen = {*self.named["drop"], self.split_column, self.group} - {self.target}
+        self.named["drop"] = [name for name in table.column_names if name in unseen]
+        x = table.drop_columns([self.target, *self.named["drop"]])
+        cells, names = Cells(x, reader), x.column_names
         return RawTable(
-            cells, y, names, self.target, classes, groups, order, fixed, kept + 1, kind=kind, label_type=label_type
+            cells, y, names, self.target, classes, groups, order, fixed, numbers, kind=kind, label_type=label_type
         )
 
     def read_test(self, path: Path, schema: Schema) -> tuple[Split, list[str]]:
@@ -193,27 +175,26 @@ class Table(TableData):
         Raises:
             ValueError: If a column is missing or a cell cannot be used.
         """
-        table, kept, notes = self._with_target(read_file(path, self.delimiter, self.encoding), path)
-        reader = replace(self.reader, locate=lambda row: f"row {kept[row] + 1}")
+        table, numbers, notes = self._read_file(path)
+        reader = replace(self.reader, locate=lambda row: f"row {numbers[row]}")
         y = roles.encode_labels(self.target, table[self.target], schema.target, reader)
-        x = self.encode(RawTable(Cells(table, reader, {}, notes), y, table.column_names), schema)
+        x = self.encode(RawTable(Cells(table, reader), y, table.column_names), schema)
         return Split(x, encode_target(y, schema.target)), notes
 
-    def _with_target(self, table: pa.Table, path: Path) -> tuple[pa.Table, Rows, list[str]]:
-        """The rows that have a target, their numbers, and a note of the others."""
+    def _read_file(self, path: Path) -> tuple[pa.Table, Rows, list[str]]:
+        """The rows of a file that have a target, their numbers, counted from 1, and a note of the others."""
+        table = read_file(path, self.delimiter, self.encoding)
         column = _column(table, self.target, path)
         if not len(table):
             raise ValueError(f"{path} has a header and no rows")
-        present = column.is_valid()
-        if is_simple(column.type):
-            present = pc.and_(present, self.reader.text(column).is_valid())
-        kept = np.flatnonzero(present.to_numpy())
-        if not len(kept):
-            raise ValueError(f"the target '{self.target}' is empty in every row of {path}")
-        if len(kept) == len(table):
-            return table, kept, []
-        note = f"{len(table) - len(kept):,} of {len(table):,} rows have no target and are left out"
-        return table.filter(present), kept, [note]
+        if not is_simple(column.type):
+            raise ValueError(f"the target '{self.target}' holds {column.type}: it must hold names or numbers")
+        present = self.reader.text(column).is_valid()
+        rows = np.flatnonzero(present.to_numpy())
+        if not len(rows):
+            raise ValueError(f"{path} has no row with a target: the target '{self.target}' is empty in every row")
+        note = f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out"
+        return table.filter(present), rows + 1, [note] if len(rows) < len(table) else []
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:
         """The columns that a setting names: a list, one name, or several with commas."""
@@ -238,10 +219,8 @@ class Table(TableData):
         for label, count in zip(classes, counts, strict=True):
             if drawn and count < num_splits:
                 rows = "a single row" if count == 1 else f"{count} rows"
-                raise ValueError(
-                    f"class '{label}' of '{self.target}' has {rows}, too few to give each of {num_splits} splits one: "
-                    "add rows, or take these out"
-                )
+                few = f"{rows}, too few for each of {num_splits} splits: add rows, or take these out"
+                raise ValueError(f"class '{label}' of '{self.target}' has {few}")
         splits = super().draw_splits(table)
         for index, label in enumerate(classes):
             if not (table.y[splits["train"]] == index).any():
@@ -251,43 +230,32 @@ class Table(TableData):
     def learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
         """Learns the schema from the training rows; gives the table in a form that is quicker to encode."""
         cells: Cells = table.x
-        wanted = {name: cells.settings[name] for name in ("categorical", "numeric")}
-        learner = ColumnLearner(cells.reader, train, **wanted, min_count=self.min_count, scale=self.scale)
+        wanted = self.named["categorical"], self.named["numeric"]
+        learner = ColumnLearner(cells.reader, train, *wanted, self.min_count, self.scale)
         with worker_threads() as pool:
             learned = list(pool.map(learner.learn, cells.table.column_names, cells.table.columns))
-        self.findings = [Finding(name, "dropped") for name in cells.settings["drop"]]
+        self.findings = [Finding(name, "dropped") for name in self.named["drop"]]
         self.findings += [column.finding for column in learned]
-        self.notes = cells.notes
         used = [found for found in learned if not found.finding.left_out]
         if not used:
             raise ValueError(f"{self.path} has no column to learn from: all are left out")
         target = learn_target(table.target, table.y[train], table.classes, self.scale, table.kind, table.label_type)
         schema = Schema(tuple(found.column for found in used), target, self.reader.missing, self.reader.decimal_point)
-        quick = pa.table({found.finding.name: found.cells for found in used})
-        return schema, replace(table, x=cells._replace(table=quick))
+        return schema, replace(table, x=np.stack([found.values for found in used], axis=1))
 
-    def raw(self, table: RawTable, schema: Schema, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
-        """The rows, or some of them, as `Encoder` takes them, ``(rows, columns)``.
+    def raw(self, table: RawTable, schema: Schema) -> NDArray[np.float64]:
+        """The rows as `Encoder` takes them, ``(rows, columns)``.
 
         Raises:
             ValueError: If a column is missing or a cell is not of the column's kind.
         """
-        cells: Cells = table.x
-        reader = replace(cells.reader, locate=lambda row: cells.reader.locate(start + row))
-        return reader.raw(cells.table[start:stop], schema)
+        return table.x.reader.raw(table.x.table, schema) if isinstance(table.x, Cells) else super().raw(table, schema)
 
     def encode(self, table: RawTable, schema: Schema) -> Tensor:
-        """All rows, ``(rows, encoded)``, a chunk after the other: the table in double precision would be large."""
-        encoder, num_rows = Encoder(schema), len(table.y)
-        x = torch.empty(num_rows, schema.num_encoded)
-
-        def encode(start: int) -> None:
-            chunk = slice(start, start + CHUNK)
-            x[chunk] = encoder(torch.from_numpy(self.raw(table, schema, chunk.start, chunk.stop)))
-
+        """All rows, ``(rows, encoded)``, a chunk after the other: on its way the encoder makes several copies."""
+        chunks = torch.split(torch.from_numpy(self.raw(table, schema)), CHUNK)
         with worker_threads() as pool:
-            list(pool.map(encode, range(0, num_rows, CHUNK)))
-        return x
+            return torch.cat(list(pool.map(Encoder(schema), chunks)))
 
 
 def worker_threads() -> ThreadPoolExecutor:
