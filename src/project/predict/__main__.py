@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from itertools import chain, repeat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,32 +98,30 @@ def predict_file(
         raise ValueError(f"{output} is the input: name another file")
     if not output.name.lower().endswith((".csv", ".csv.gz", *PARQUET)):
         raise ValueError(f"{output} must be named .csv, .csv.gz or .parquet, which says how to write it")
-    if source.is_file() and not source.stat().st_size:  # nothing at all, not even a header
-        names, pieces = pa.schema([(name, pa.string()) for name in predictor.columns]), iter(())
-    else:
-        names, pieces = stream_file(source, delimiter, encoding or predictor.encoding)
+    names, pieces = stream_file(source, delimiter, encoding or predictor.encoding)
     as_text = not output.name.lower().endswith(PARQUET)
     if as_text:
         _check_columns(names)
-    empty = _add_predictions(predictor, names.empty_table(), 0, threshold, as_text)
+    add = partial(_add_predictions, predictor, threshold, as_text)
+    empty = add(names.empty_table(), 0)
     num_rows = 0
     bar = tqdm(unit="row", unit_scale=True, disable=None, leave=False)  # hidden where there is no terminal
     ahead: deque[Future[pa.Table]] = deque()  # pieces that are read, and not yet written
     with _writer(output, empty, force) as write, bar, worker_threads() as workers:
-        for piece in chain(pieces, repeat(None, MAX_AHEAD)):
-            if piece is not None:
-                ahead.append(workers.submit(_add_predictions, predictor, piece, num_rows, threshold, as_text))
-                num_rows += len(piece)
-            if ahead and (piece is None or len(ahead) == MAX_AHEAD):
-                predicted = ahead.popleft().result()
-                write(predicted)
-                bar.update(len(predicted))
+        for piece in pieces:
+            ahead.append(workers.submit(add, piece, num_rows))
+            num_rows += len(piece)
+            bar.update(len(piece))
+            if len(ahead) == MAX_AHEAD:
+                write(ahead.popleft().result())
+        for last in ahead:
+            write(last.result())
     new = ["prediction", *(f"probability_{name}" for name in predictor.schema.target.classes)]
     return num_rows, {a: b for a, b in zip(new, empty.column_names[len(names) :], strict=True) if a != b}
 
 
 def _add_predictions(
-    predictor: Predictor, table: pa.Table, first_row: int, threshold: float | str | None, as_text: bool
+    predictor: Predictor, threshold: float | str | None, as_text: bool, table: pa.Table, first_row: int
 ) -> pa.Table:
     outputs, target = predictor.outputs(table, first_row), predictor.schema.target
     new: dict[str, Any] = {"prediction": outputs}

@@ -1,5 +1,6 @@
 """Which of two classes to predict: the probability that the second one needs."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,10 @@ def check_threshold(threshold: float | str | None, target: Target, *words: str) 
     if len(target.classes) != 2:
         found = f"has {len(target.classes)} classes" if target.classes else "is a number"
         raise UsageError(f"a threshold chooses between two classes, and the target '{target.name}' {found}")
-    try:
-        possible = threshold in words or 0 < float(threshold) < 1
-    except ValueError:
-        possible = False
-    if not possible:
-        raise UsageError(f"threshold must be {' or '.join(['a number between 0 and 1', *words])}, not {threshold}")
+    with suppress(ValueError):
+        if threshold in words or 0 < float(threshold) < 1:
+            return
+    raise UsageError(f"threshold must be {' or '.join(['a number between 0 and 1', *words])}, not {threshold}")
 
 
 def choose_classes(probabilities: NDArray[np.float64], threshold: float | str | None) -> NDArray[np.int64]:
