@@ -13,7 +13,7 @@ from project.cli import run_command
 from project.commands.arguments import CommandParser
 from project.data.splits import SPLITS
 from project.evaluate.evaluation import BEST_F1, Evaluation, evaluate
-from project.evaluate.figures import PICTURES, class_figures, number_figures
+from project.evaluate.figures import class_figures, number_figures
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
 
 
@@ -26,12 +26,9 @@ def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.evaluate", __doc__)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
     parser.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file with the target to test on")
-    parser.add_argument(
-        "--threshold",
-        metavar="T",
-        help=f"probability from which on the second of two classes is predicted; {BEST_F1} finds the one with the "
-        "highest F1 on the run's validation rows [the likelier class]",
-    )
+    best = f"{BEST_F1} finds the one with the highest F1 on the run's validation rows"
+    threshold = f"probability that the second of two classes needs; {best} [the likelier class]"
+    parser.add_argument("--threshold", metavar="T", help=threshold)
     options = parser.parse_args(args)
     tested = evaluate(options.run, options.data, options.threshold)
     compared = COMPARED if tested.model.class_weights is None else COMPARED_IF_WEIGHTED
@@ -82,8 +79,8 @@ def _write(tested: Evaluation, run: Path, file: Path | None, threshold: str | No
     else:
         figures = number_figures(tested.y, tested.predictions)
     write_report(folder / "report.json", report)
-    for picture in PICTURES:
-        (folder / f"{picture}.png").unlink(missing_ok=True)  # an earlier test may have had more of them
+    for old in folder.glob("*.png"):  # an earlier test may have had more of them
+        old.unlink()
     with SummaryWriter(str(run)) as writer:
         for picture, figure in figures.items():
             figure.savefig(folder / f"{picture}.png")

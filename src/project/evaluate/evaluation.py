@@ -78,7 +78,7 @@ def evaluate(run: str | Path, data: str | Path | None = None, threshold: float |
     torch.set_flush_denormal(True)
     own = make_table(config)
     own.schema = model.schema  # what the run learned, not what the data would teach today
-    missing = None
+    notes: list[str] = []
     try:
         own.setup()
     except (ValueError, OSError) as error:
@@ -86,13 +86,13 @@ def evaluate(run: str | Path, data: str | Path | None = None, threshold: float |
             raise ValueError(f"--threshold {BEST_F1} needs the run's validation rows: {error}") from error
         if data is None:
             raise
-        missing = f"there are no baselines, which are trained on the run's own rows: {error}"
-    notes: list[str] = []
+        notes.append(f"there are no baselines, which are trained on the run's own rows: {error}")
     if data is not None:
-        settings, schema = config["data"]["init_args"], model.schema  # it is to be read as the run's own was
-        written = {"delimiter": settings.get("delimiter"), "encoding": settings.get("encoding") or "utf-8"}
-        written |= {"decimal_point": schema.decimal_point, "missing": schema.missing}
-        rows, notes = Table(Path(data), target.name, **written).read_test(Path(data), schema)
+        settings = config["data"]["init_args"]  # it is to be read as the run's own was
+        written = {name: settings[name] for name in ("delimiter", "encoding") if name in settings}
+        written |= {"decimal_point": model.schema.decimal_point, "missing": model.schema.missing}
+        rows, left_out = Table(Path(data), target.name, **written).read_test(Path(data), model.schema)
+        notes += left_out
         if isinstance(own, Table) and own.path.exists() and own.path.samefile(data):
             notes.append(f"{data} is what the run was trained on: these scores count its training rows too")
     elif not len((rows := own.splits["test"]).x):
@@ -112,8 +112,7 @@ def evaluate(run: str | Path, data: str | Path | None = None, threshold: float |
     if threshold is not None:
         threshold = float(threshold)
         metrics |= threshold_metrics(choose_classes(predictions, threshold), y)
-    baselines = baseline_scores(own, rows) if missing is None else {}
-    notes += [missing] if missing else []
+    baselines = baseline_scores(own, rows) if own.splits else {}
     return Evaluation(model, checkpoint["global_step"], metrics, baselines, y, predictions, threshold, notes)
 
 

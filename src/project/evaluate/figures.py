@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 MAX_CLASSES = 30
 """With more classes than this, a confusion matrix has colours only: no names, no counts."""
-PICTURES = ("confusion", "roc", "precision_recall", "calibration", "predictions")
-"""All that `class_figures` and `number_figures` may draw."""
 
 
 def class_figures(

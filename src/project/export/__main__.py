@@ -20,6 +20,7 @@ where one is missing. Its output is the same.
 
 import io
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,8 +45,6 @@ TOLERANCE = 1e-5
 """How far an exported model may be from the checkpoint."""
 NUM_MADE_ROWS = 256
 """Rows made up to check with."""
-MAX_NAMES = 8
-"""Columns that are named at the end."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -62,9 +61,8 @@ def _main(args: Sequence[str]) -> int:
     options = parser.parse_args(args)
     schema, report = export(options.run, options.output, options.format, options.force)
     columns = [f"{column.name} ({column_kind(column)})" for column in schema.columns]
-    more = f" and {len(columns) - MAX_NAMES:,} more" if len(columns) > MAX_NAMES else ""
     takes = "one input for each of" if options.format == "onnx" else "rows of"
-    print(f"{options.output} takes {takes}: {', '.join(columns[:MAX_NAMES])}{more}")
+    print(f"{options.output} takes {takes}: {textwrap.shorten(', '.join(columns), 300, placeholder=' ...')}")
     print(report)
     return 0
 
@@ -89,12 +87,13 @@ def export(
         OSError: If the file exists or cannot be written.
     """
     model, checkpoint = load_best(run)
-    if file_format == "onnx":
-        _check_packages()
     with written_whole(path, force) as temporary:
         pipeline, schema = Pipeline(model), model.schema
         program = trace(pipeline)
         if file_format == "onnx":
+            for name in ("onnx", "onnxscript", "onnxruntime"):
+                if find_spec(name) is None:
+                    raise ValueError(f"ONNX needs {name}, which is not installed: pip install 'project[export]'")
             content = onnx_file(pipeline, program, describe(schema))
             exported = _onnx_runner(content, schema)
         else:
@@ -112,11 +111,9 @@ def _check(pipeline: Pipeline, exported: Predictions, config: Config | None) -> 
     checked = f"{len(rows):,} rows made up from the columns"
     try:
         test_rows = read_test_rows(config, schema)
+        rows, checked = np.concatenate([test_rows, rows]), f"{len(test_rows):,} test rows and {checked}"
     except (ValueError, OSError) as error:
         checked += f", for the test rows cannot be read: {error}"
-    else:
-        checked = f"{len(test_rows):,} test rows and {checked}"
-        rows = np.concatenate([test_rows, rows])
     difference = largest_difference(pipeline, exported, rows)
     unit = "in probability" if schema.target.classes else "relative to the target's scale"
     report = f"The largest difference from the checkpoint, {unit}, is {difference:.1g}, on {checked}"
@@ -172,13 +169,11 @@ def largest_difference(pipeline: Pipeline, exported: Predictions, rows: NDArray[
         For a number relative to the target's scale, or to the largest prediction where that is more (32-bit numbers
         have some seven digits).
     """
-    target, differences, sizes = pipeline.schema.target, [], [pipeline.schema.target.scale]
-    for start in range(0, len(rows), EVALUATION_BATCH_SIZE):
-        batch = rows[start : start + EVALUATION_BATCH_SIZE]
-        expected = pipeline(torch.from_numpy(batch)).numpy()
-        differences.append(np.abs(exported(batch) - expected).max())
-        sizes.append(np.abs(expected - target.center).max())
-    return float(np.max(differences) / (1 if target.classes else np.max(sizes)))
+    batches = np.split(rows, range(EVALUATION_BATCH_SIZE, len(rows), EVALUATION_BATCH_SIZE))
+    expected = np.concatenate([pipeline(torch.from_numpy(batch)).numpy() for batch in batches])
+    difference = np.abs(np.concatenate([exported(batch) for batch in batches]) - expected).max()
+    target = pipeline.schema.target
+    return float(difference / (1 if target.classes else max(target.scale, np.abs(expected - target.center).max())))
 
 
 def _onnx_runner(content: bytes, schema: Schema) -> Predictions:
@@ -191,12 +186,6 @@ def _onnx_runner(content: bytes, schema: Schema) -> Predictions:
 def _torch_runner(content: bytes) -> Predictions:
     module = torch.export.load(io.BytesIO(content)).module()
     return lambda rows: np.asarray(module(torch.from_numpy(rows)).numpy())
-
-
-def _check_packages() -> None:
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        if find_spec(name) is None:
-            raise ValueError(f"ONNX needs {name}, which is not installed: pip install 'project[export]'")
 
 
 if __name__ == "__main__":
