@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from project.cli import Request, read_flags
+from project.cli import Request, help_text, read_flags
 from project.config import Config, make_data
 from project.data import TableData
 from project.errors import UsageError, nearest
@@ -23,7 +23,7 @@ class CommandParser(argparse.ArgumentParser):
         self.formatter_class = argparse.RawDescriptionHelpFormatter
 
     def parse_run(self, args: Sequence[str]) -> tuple[argparse.Namespace, Request]:
-        """Reads a command line that has flags of `project.fit` among this command's own.
+        """Reads a command line that has flags of `project.fit` among this command's own; answers ``--data.help``.
 
         Raises:
             UsageError: If a flag is not known, or its value cannot be.
@@ -34,7 +34,11 @@ class CommandParser(argparse.ArgumentParser):
                 raise UsageError(f"--{name.replace('_', '-')} needs a value")
         if getattr(options, "jobs", None) is not None and options.jobs < 1:
             raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
-        return options, read_flags(others, [*self._option_string_actions])
+        request = read_flags(others, [*self._option_string_actions])
+        if request.help is not None:
+            print(help_text(request), end="")
+            self.exit()
+        return options, request
 
     def error(self, message: str) -> NoReturn:
         """Raises a usage error instead of printing two lines and leaving."""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from project.cli import Request, help_text, next_command, parsed, run_command, shown
+from project.cli import Request, next_command, parsed, run_command, shown
 from project.commands.arguments import CommandParser, make_table
 from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
@@ -46,25 +46,12 @@ def _main(args: Sequence[str]) -> int:
     add("--rates", metavar="auto|none|LIST", help="search the rate, take it as it is, or try just these [auto]")
     add("--tuning-seeds", metavar="N", help="seeds for each rate that is tried [3]")
     add("--tuning-share", metavar="SHARE", help="the length of these runs, as a share of the whole one [0.5]")
-    add(
-        "--target-loss",
-        metavar="LOSS",
-        help="the loss to which steps and seconds are counted [chosen from the results]",
-    )
+    add("--target-loss", metavar="LOSS", help="the loss to count steps and seconds to [chosen from the results]")
     add("--name", metavar="NAME", help="the comparison's folder in logs/compare [data and model]")
     add("--resume", metavar="FOLDER", help="go on with a comparison that was stopped: only what is missing is done")
-    add(
-        "--jobs",
-        metavar="N",
-        type=int,
-        default=cpu_count(),
-        help="runs at the same time, with a thread each [all cores]",
-    )
+    add("--jobs", metavar="N", type=int, default=cpu_count(), help="runs at once, with a thread each [all cores]")
     add("--keep-checkpoints", action="store_true", help="keep the checkpoints of all runs; they are deleted otherwise")
     options, request = parser.parse_run(args)
-    if request.help is not None:
-        print(help_text(request), end="")
-        return 0
     if request.print_config:
         raise UsageError("--print_config shows a single run: see the configuration with project.fit")
     settings, entries = _read(options, request)

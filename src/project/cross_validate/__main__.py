@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from project.cli import help_text, next_command, run_command, shown
+from project.cli import next_command, run_command, shown
 from project.commands.arguments import CommandParser
 from project.config import Config, combine
 from project.cross_validate.folds import draw_folds, run_fold, write_predictions
@@ -47,9 +47,6 @@ def _main(args: Sequence[str]) -> int:
     for name, value in vars(options).items():
         if value < (least := 2 if name == "folds" else 1):
             raise UsageError(f"--{name} must be {least} or more, not {value}")
-    if request.help is not None:
-        print(help_text(request), end="")
-        return 0
     if request.resume:
         raise UsageError("--resume is for a single run: go on with a fold by project.fit --resume FOLD")
     config = combine(request.layers)

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from joblib import cpu_count
 
-from project.cli import help_text, next_command, run_command, shown
+from project.cli import next_command, run_command, shown
 from project.commands.arguments import CommandParser
 from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, read_layer
 from project.errors import UsageError, nearest
@@ -47,9 +47,6 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("--storage", metavar="URL", help=storage)
     parser.add_argument("--resume", metavar="FOLDER", type=Path, help="go on with a tuning that was stopped")
     options, request = parser.parse_run(args)
-    if request.help is not None:
-        print(help_text(request), end="")
-        return 0
     if request.print_config:
         raise UsageError("--print_config shows a single run: see the configuration with project.fit")
     if importlib.util.find_spec("optuna") is None:
