@@ -48,15 +48,12 @@ GROUND_FLOOR = re.sub(r"(?ms)^### `\w+`: .*?(?=^##)", "", TEXT)
 FIT = "python -m project.fit"
 
 
-def fit_commands() -> list[object]:
-    found = [command for command in commands(GROUND_FLOOR) if command.startswith(FIT)]
-    return [pytest.param(c, marks=pytest.mark.slow) if "experiments" in c else c for c in found]
-
-
-@pytest.mark.parametrize("command", fit_commands())
+@pytest.mark.parametrize("command", [command for command in commands(GROUND_FLOOR) if command.startswith(FIT)])
 def test_fit_command(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one epoch: whole runs are those of `test_the_table_shown_is_the_one_that_comes` and of the experiments."""
     monkeypatch.chdir(ROOT)
-    assert main([*shlex.split(command)[3:], "--trainer.default_root_dir", str(tmp_path)]) == 0
+    short = ["--trainer.max_epochs", "1", "--trainer.default_root_dir", str(tmp_path)]
+    assert main([*shlex.split(command)[3:], *short]) == 0
     assert len(list(tmp_path.rglob("report.json"))) == (re.search("help|print_config", command) is None)
 
 
