@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -104,6 +106,17 @@ def test_nothing_imports_a_command() -> None:
     assert {str(path): n for path in MODULES.values() for n in IMPORTS[path] if "__main__" in n} == {}
 
 
+@cache
+def requirements_of(name: str) -> list[Requirement]:
+    return [Requirement(line) for line in importlib.metadata.requires(name) or []]
+
+
+@cache
+def homes() -> Mapping[str, list[str]]:
+    """The packages from which each module is installed."""
+    return importlib.metadata.packages_distributions()
+
+
 def needed(lines: list[str]) -> set[str]:
     """The packages that requirements name and what these need, as installed here."""
     todo = [(part.name, extra) for part in map(Requirement, lines) for extra in ("", *part.extras)]
@@ -112,7 +125,7 @@ def needed(lines: list[str]) -> set[str]:
         name, extra = todo.pop()
         if (name, extra) not in found:
             found.add((name, extra))
-            for part in map(Requirement, importlib.metadata.requires(name) or []):
+            for part in requirements_of(name):
                 if part.marker is None or part.marker.evaluate({"extra": extra}):
                     todo += [(part.name, extra) for extra in ("", *part.extras)]
     return {canonicalize_name(name) for name, _ in found}
@@ -125,21 +138,21 @@ def test_what_is_imported_is_installed_with_it(place: str) -> None:
     packages = needed(
         [*METADATA["dependencies"], *(line for name in with_needs(place) for line in extras.get(name, []))]
     )
-    homes = importlib.metadata.packages_distributions()
     names = {name.split(".")[0] for path in MODULES.values() if place_of(path) == place for name in IMPORTS[path]}
     others = names - set(sys.stdlib_module_names) - {"project"}
     assert names
-    assert [name for name in others if not packages & set(map(canonicalize_name, homes[name]))] == []
+    assert [name for name in others if not packages & set(map(canonicalize_name, homes()[name]))] == []
 
 
-def test_a_run_loads_no_feature() -> None:
+def test_a_run_loads_no_feature(tmp_path: Path) -> None:
     program = """
 import sys
 from project import fit
-fit.main(["--print_config"])
+assert fit.main(["--trainer.fast_dev_run", "true", "--trainer.default_root_dir", sys.argv[1]]) == 0
 print(*sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
     assert "project.fit" in loaded
     assert [name for name in loaded if name.startswith("project.") and name.split(".")[1] in FEATURES] == []

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -107,8 +105,10 @@ def test_a_file_that_names_an_optimizer_for_such_a_model(capsys: pytest.CaptureF
     assert f"{path}: Line takes no optimizer" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("logger", ["CSVLogger", "[CSVLogger]", "{class_path: CSVLogger, init_args: {name: own}}"])
-@pytest.mark.parametrize("by_file", [False, True], ids=["flag", "file"])
+@pytest.mark.parametrize(
+    ("logger", "by_file"),
+    [("CSVLogger", True), ("[CSVLogger]", False), ("{class_path: CSVLogger, init_args: {name: own}}", False)],
+)
 def test_a_logger_by_its_short_name_writes_into_the_run_s_folder(
     logger: str, by_file: bool, fit: Fit, tmp_path: Path
 ) -> None:
@@ -128,15 +128,3 @@ def test_a_logger_s_own_folder_is_respected(fit: Fit, tmp_path: Path) -> None:
     folder = fit("--trainer.logger", f"{{class_path: CSVLogger, init_args: {{save_dir: {own}}}}}", *SHORT)
     assert len(list(own.rglob("metrics.csv"))) == 1
     assert not list(folder.rglob("metrics.csv"))
-
-
-def test_a_default_run_imports_no_feature(tmp_path: Path) -> None:
-    code = f"""
-import sys
-from project.classes import features
-from project.fit import main
-assert main(["--trainer.fast_dev_run", "true", "--trainer.default_root_dir", {str(tmp_path)!r}]) == 0
-print([name for name in sys.modules if name.startswith(tuple(features()))])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
