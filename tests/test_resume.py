@@ -65,21 +65,22 @@ def assert_same_run(a: Path, b: Path) -> None:
     ],
 )
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
-    args: str, tmp_path: Path, fit: Callable[..., Path]
+    args: str, tmp_path: Path, fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = fit(*SMALL, *args.split(), *callback(0))
     resumed = 0
-    for batch in (1, 4, 6, 8, 11, 12):
+    for batch in (1, 4, 8, 12):
         logs = tmp_path / str(batch)
         flags = [*SMALL, *args.split(), *callback(batch), "--trainer.default_root_dir", str(logs)]
         status = main(flags)
         (run,) = logs.glob("*/*")
         if status == 143:
             resumed += 1
+            assert f"--resume {run}\n" in capsys.readouterr().err
             assert not (run / "report.json").exists()
             assert main(["--resume", str(run)]) == 0
         assert_same_run(whole, run)
-    assert resumed >= 4
+    assert resumed >= 3
 
 
 def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Callable[..., Path]) -> None:
@@ -107,14 +108,11 @@ def wait_for_step(checkpoint: Path, step: int) -> None:
     raise TimeoutError(checkpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "status", "every"),
-    [
-        (signal.SIGTERM, 143, ()),
-        pytest.param(signal.SIGINT, 130, (), marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, -9, ("--checkpoint_every", "100"), marks=pytest.mark.slow),
-    ],
-    ids=["SIGTERM", "SIGINT", "SIGKILL"],
+    [(signal.SIGINT, 130, ()), (signal.SIGKILL, -9, ("--checkpoint_every", "100"))],
+    ids=["SIGINT", "SIGKILL"],
 )
 def test_a_stopped_process_goes_on_in_its_own_folder(
     signum: int,
