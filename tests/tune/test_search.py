@@ -10,8 +10,6 @@ from project.config import flatten
 from project.tune.__main__ import main
 from project.tune.search import corners, fill
 
-pytestmark = pytest.mark.lowest
-
 LR = {"low": 0.001, "high": 0.1, "log": True}
 SEARCH = {
     "data": {"init_args": {"batch_size": {"choices": [16, 32]}}},
@@ -60,6 +58,7 @@ def test_corners_have_every_end_and_every_choice() -> None:
         assert {sample[name] for sample in found if name in sample} == values
 
 
+@pytest.mark.lowest
 def test_whole_ends_mean_whole_numbers_and_yaml_s_1e_4_is_a_number() -> None:
     content = yaml.safe_load("{a: {low: 1, high: 9, step: 2}, b: {low: 1e-4, high: 1}, c: {low: 0.0, high: 1}}")
     kinds: dict[str, tuple[str, Any]] = {}

@@ -32,7 +32,7 @@ def facts(folder: Path) -> list[dict[str, Any]]:
     return [{**row, "seconds": None, "trial": None} for row in trials(folder)]
 
 
-def start(logs: Path, *args: str, num_trials: int = 12) -> "subprocess.Popen[str]":
+def start(logs: Path, *args: str, num_trials: int) -> "subprocess.Popen[str]":
     logs.mkdir(exist_ok=True)
     file = logs / "search.yaml"
     file.write_text(yaml.safe_dump({**SMALL, "tune": {**SMALL["tune"], "trials": num_trials, "search": SEARCH}}))
@@ -54,19 +54,19 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
 def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Tune, tmp_path: Path) -> None:
-    process = start(tmp_path / "stopped")
+    process = start(tmp_path / "stopped", num_trials=8)
     folder = tmp_path / "stopped" / "tune" / "Iris-FeedForward"
     wait_for((folder / "trial-4").exists)
     os.killpg(process.pid, signum)
     out, error = process.communicate(timeout=60)
     assert f"-m project.tune --resume {folder}\n" in out
     if signum != signal.SIGKILL:
-        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[signal.Signals(signum)]
+        assert process.returncode == 130
         assert error == "stopped\n"
     assert main(["--resume", str(folder), "--jobs", "1"]) == 0
-    whole = tune(search=SEARCH, trials=12)
+    whole = tune(search=SEARCH, trials=8)
     assert facts(folder) == facts(whole)
     best = [read_layer(path / "best.yaml").content for path in (folder, whole)]
     for config in best:
@@ -79,13 +79,13 @@ def test_processes_on_one_storage_share_a_study(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     optuna.create_study(study_name="other", storage=storage)  # two that make the tables at once are in each other's way
     args = ("--storage", storage, "--name", "shared")
-    for process in [start(tmp_path / machine, *args, num_trials=16) for machine in "ab"]:
+    for process in [start(tmp_path / machine, *args, num_trials=12) for machine in "ab"]:
         out, error = process.communicate(timeout=300)
         assert (process.returncode, error) == (0, ""), out
     done = [t for t in optuna.load_study(study_name="shared", storage=storage).trials if t.state.name == "COMPLETE"]
-    assert len(done) in (16, 17)  # both may be at the last one
+    assert len(done) in (12, 13)  # both may be at the last one
     assert len({trial.params.get("model.dropout") for trial in done}) >= len(done) - 1  # two may be the untuned run
-    assert all(len(list((tmp_path / machine / "tune/shared").glob("trial-*"))) < 16 for machine in "ab")
+    assert all(len(list((tmp_path / machine / "tune/shared").glob("trial-*"))) < 12 for machine in "ab")
 
 
 def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Tune) -> None:
@@ -131,6 +131,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
     return storage, first, second
 
 
+@pytest.mark.lowest
 def test_a_second_tuning_adds_to_the_study_of_the_first(shared: tuple[str, Path, Path]) -> None:
     _, first, second = shared
     assert second.name == "shared-2"
