@@ -24,8 +24,6 @@ from project.config import combine
 from project.fit import main
 from project.run_folder import create_folder, load_best
 
-pytestmark = pytest.mark.lowest
-
 Fit = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "3")
 
@@ -56,6 +54,7 @@ def test_a_run_leaves_its_files_and_nothing_else(fit: Fit) -> None:
     assert len(files) == 5  # a single event file
 
 
+@pytest.mark.lowest
 def test_the_checkpoint_alone_reproduces_the_reported_scores(fit: Fit) -> None:
     """With scikit-learn's split and scaler and numpy's matrix products in double precision."""
     net = ("--model.hidden_sizes", "[64, 64]", "--model.activation", "ReLU", "--model.input_dropout", "0")
@@ -90,6 +89,7 @@ def test_the_report_says_how_it_came_about(fit: Fit) -> None:
     assert "git_commit" in report
 
 
+@pytest.mark.lowest
 def test_the_written_configuration_repeats_the_run_to_the_bit(fit: Fit) -> None:
     args = ("--data", "Wine", "--model.dropout", "0.2", "--scheduler", "OneCycleLR", *SHORT)
     first = fit(*args)
@@ -171,6 +171,7 @@ def test_data_model_and_optimizer_of_ones_own(fit: Fit, tmp_path: Path, monkeypa
     assert type(load_best(folder)[0]).__name__ == "Wide"
 
 
+@pytest.mark.lowest
 def test_tags_are_the_same_in_every_run(fit: Fit) -> None:
     classes = ["accuracy", "auroc", "balanced_accuracy", "calibration_error", "f1", "log_loss", "loss"]
     numbers = ["loss", "mae", "r2", "rmse"]
@@ -190,6 +191,7 @@ def test_both_losses_share_a_chart(fit: Fit) -> None:
     assert b"loss/val" in chart
 
 
+@pytest.mark.lowest
 def test_hparams_hold_the_settings_and_real_scores(fit: Fit) -> None:
     folder = fit(*SHORT, "--optimizer", "SGD", "--optimizer.lr", "0.25")
     log = events(folder)
@@ -238,6 +240,7 @@ def test_without_log_interval_and_with_rare_validation(fit: Fit) -> None:
     assert len(events(fit(*args)).Scalars("loss/val")) == 2
 
 
+@pytest.mark.lowest
 def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -305,6 +308,7 @@ def test_a_folder_that_cannot_be_written_stops_the_run_at_once(
     assert (tmp_path / "file").read_text() == "in the way"
 
 
+@pytest.mark.lowest
 def test_the_command_is_quiet_and_works_from_any_folder(tmp_path: Path) -> None:
     """The real command with every warning an error; torch's own deprecations while Lightning starts are not ours."""
     args = [*SHORT, "--trainer.default_root_dir", "logs"]

@@ -10,8 +10,6 @@ from sklearn.preprocessing import StandardScaler
 
 from project.data import BreastCancer, Digits, Iris, RawTable, TableData, Wine
 
-pytestmark = pytest.mark.lowest
-
 SPLITS = ("train", "val", "test")
 
 
@@ -47,6 +45,7 @@ def test_every_row_is_in_one_split(target, shuffle, fractions):
     assert (len(rows(data, "val")), len(rows(data, "test"))) == (60 * val, 60 * test)
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize("data_class", [BreastCancer, Wine, Digits, Iris])
 @pytest.mark.parametrize("seed", [0, 1, 2022])
 def test_every_class_has_its_share_of_every_split_within_one_row(data_class, seed):
@@ -93,6 +92,7 @@ def test_validation_and_test_rows_change_nothing_in_schema_and_training_rows(kin
     assert not torch.equal(set_up(data).splits["test"].x, set_up(plain).splits["test"].x)
 
 
+@pytest.mark.lowest
 def test_scaling_is_that_of_a_standard_scaler_fitted_on_the_training_rows():
     raw, scaled = BreastCancer(scale=False), BreastCancer()
     scaler = StandardScaler().fit(set_up(raw).splits["train"].x.double())

@@ -20,8 +20,6 @@ from project.engine.lean import Lean
 from project.metrics import make_metrics, scored
 from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, load_model, predict_encoded
 
-pytestmark = pytest.mark.lowest
-
 ACTIVATIONS = [
     *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU"),
     *("LogSigmoid", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus"),
@@ -55,6 +53,7 @@ class TestLinearRegression(ModelSuite):
     columns = NUMBERS  # names go through the same layer as in FeedForward
 
 
+@pytest.mark.lowest
 class TestFeedForward(ModelSuite):
     model = FeedForward
     settings: ClassVar = {"activation": "SiLU", "dropout": 0.1, "input_dropout": 0.1, "batch_norm": True}
@@ -109,6 +108,7 @@ def test_is_a_chain_of_linear_layers_and_activations():
     np.testing.assert_allclose(model(torch.from_numpy(x)).detach(), expected, atol=1e-12)
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_by_name(name):
     model, x = FeedForward(make_schema(), hidden_sizes=(4,), activation=name).eval(), torch.randn(3, 16)
@@ -198,6 +198,7 @@ def test_metrics_of_a_number_are_in_its_own_unit():
     assert (scores["mae/test"], scores["rmse/test"]) == pytest.approx((35, 35), rel=1e-5)
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize(
     "model_class",
     [
@@ -228,6 +229,7 @@ def test_in_a_notebook(model_class, tmp_path):
     assert resumed.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-4)  # after three epochs, once each
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize("lean", [True, False])
 @pytest.mark.parametrize("settings", [{}, {"gradient_clip_val": 0.5}])
 def test_the_last_step_of_accumulated_gradients_counts_as_its_batches_do(lean, settings):
@@ -251,6 +253,7 @@ def test_the_last_step_of_accumulated_gradients_counts_as_its_batches_do(lean, s
     )
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize(
     ("model_class", "data"),
     [
@@ -314,6 +317,7 @@ def test_fitting_again_counts_nothing_of_a_fit_that_was_cut_short(hook):
         assert run.callback_metrics[f"loss/{split}"].item() == pytest.approx(model.loss(model(x), y).item(), rel=1e-5)
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize(
     ("optimizer_class", "settings"), [(torch.optim.SGD, {"momentum": 0.9}), (torch.optim.Adam, {"weight_decay": 0.01})]
 )

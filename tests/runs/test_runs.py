@@ -17,8 +17,6 @@ import yaml
 import project.fit
 from project.runs.__main__ import main
 
-pytestmark = pytest.mark.lowest
-
 HEADER = ["experiment", "run", "data", "model", "optimizer", "lr", "val_loss", "metric", "score", "age"]
 AGES = {"diabetes/numbers": 2.5 * 86400, "iris/sgd": 3.5 * 3600, "iris/adam": 330, "wine/table": 150, "iris/cv": 30}
 ADAM = ("--data", "Iris", "--optimizer", "Adam", "--optimizer.lr", "0.01", "--name", "adam")
@@ -88,6 +86,7 @@ def names(printed: str) -> list[str]:
     return [row[1] for row in cells(printed)]
 
 
+@pytest.mark.lowest
 def test_table_shows_each_run_with_the_newest_last(logs, show):
     settings = {
         "diabetes/numbers": ["Diabetes", "FeedForward", "Adam", "0.001"],

@@ -10,8 +10,6 @@ from pyarrow import parquet
 
 from project.table.files import read_file, stream_file
 
-pytestmark = pytest.mark.lowest
-
 HEADER = ["zone", "Größe", "b"]
 ROWS = [["north", "1.5", "x"], ["süd", "", "y z"], ["", "-2e3", "x"]]
 TABLE = {name: [row[i] for row in ROWS] for i, name in enumerate(HEADER)}
@@ -74,6 +72,7 @@ def test_marked_encodings_line_ends_and_compression_are_recognised(content: byte
     assert_reads(path, TABLE)
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16-le", "UTF-8"])
 def test_an_encoding_can_be_named(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
@@ -81,6 +80,7 @@ def test_an_encoding_can_be_named(encoding: str, tmp_path: Path) -> None:
     assert_reads(path, TABLE, encoding=encoding)
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize(
     ("cell", "value"),
     [
@@ -124,6 +124,7 @@ def test_codes_keep_their_zeros(tmp_path: Path) -> None:
     assert_reads(path, {"code": ["007", "010"], "on": ["TRUE", "1e3"]})
 
 
+@pytest.mark.lowest
 def test_a_file_of_several_blocks_streams_in_pieces_to_the_same_rows(tmp_path: Path) -> None:
     """20 MB; the cell in the middle has line breaks, so that blocks cannot simply end at the next one."""
     numbers = np.arange(10**6).astype(str)
@@ -152,6 +153,7 @@ TYPED = pa.table(
 )
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize("name", ["t.parquet", "t.pq", "t.data"])
 def test_parquet_keeps_its_types(name: str, tmp_path: Path) -> None:
     path = tmp_path / name  # which need not say what it is
@@ -171,6 +173,7 @@ def test_a_folder_of_parquet_files_is_read_in_the_order_of_their_names(tmp_path:
     assert_reads(folder, TYPED.to_pydict())
 
 
+@pytest.mark.lowest
 def test_the_names_of_folders_within_are_columns(tmp_path: Path) -> None:
     for year, rows in ((2023, TYPED[:2]), (2024, TYPED[2:])):
         (tmp_path / f"year={year}" / "kind=a b").mkdir(parents=True)

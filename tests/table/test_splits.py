@@ -9,8 +9,6 @@ from write_table import read_table, write_table
 
 from project.table import Table
 
-pytestmark = pytest.mark.lowest
-
 NUM_ROWS = 200
 SPLITS = ("train", "val", "test")
 RNG = np.random.default_rng(0)
@@ -37,6 +35,7 @@ def values(table: Table, column: Any, split: str) -> set[Any]:
     return set(np.array(column)[table.rows[split]].tolist())
 
 
+@pytest.mark.lowest
 def test_every_class_has_its_share_of_every_split(tmp_path: Path) -> None:
     table = read(tmp_path / "t.csv", COLUMNS, val_fraction=0.2, test_fraction=0.1)
     assert sizes(table) == [140, 40, 20]
@@ -81,6 +80,7 @@ def test_validation_rows_that_no_column_names_are_drawn_from_the_training_rows(t
     assert counts[1] == pytest.approx(counts[0] / 10, abs=1)
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize("columns", [COLUMNS, NUMBER], ids=["classes", "number"])
 @pytest.mark.parametrize("seed", range(4))
 def test_no_group_is_in_two_splits(columns: dict[str, Any], seed: int, tmp_path: Path) -> None:
