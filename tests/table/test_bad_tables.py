@@ -189,6 +189,7 @@ SETTINGS = {
     "group and time": (["group", "c", "time", "a"], 2, ["group", "time", "name one"]),
     "group and split column": (["group", "c", "split_column", "b"], 2, ["group", "split_column", "name one"]),
     "split column and file": (["split_column", "c", "test_path", "t.csv"], 2, ["split_column", "test_path"]),
+    "columns beyond a limit": (["max_columns", "3"], 1, ["4 columns", "--data.max_columns 4"]),
     "min_count": (["min_count", "0"], 2, ["min_count", "0"]),
     "no file for validation": (["val_path", "tt.csv"], 1, ["no file", "tt.csv", "did you mean t.csv?"]),
     "two groups for three splits": (["group", "y"], 1, ["too few groups"]),
@@ -281,7 +282,7 @@ def test_rows_without_a_target_are_counted_in_messages(refuse: Refuse, tmp_path:
 
 
 MENDED = {
-    "more columns": ("t.csv", wide(5001), ("--data.max_columns", "5001")),
+    "as many columns as are allowed": ("t.csv", csv(), ("--data.max_columns", "4")),
     "a name with a comma": ("t.csv", csv('"a, in cm",b,c,y'), ("--data.drop", "a, in cm")),
     "decimal commas": ("t.csv", csv(delimiter=";", a=[a.replace(".", ",") for a in A]), ("--data.decimal_point", ",")),
     "units as names": ("t.csv", csv(a=[f"{b} kg" for b in B]), ("--data.categorical", "a")),
