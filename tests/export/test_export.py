@@ -16,7 +16,7 @@ import pytest
 import torch
 from set_up import set_up
 
-from project.data import Diabetes, Digits
+from project.data import Digits
 from project.encoder import Encoder
 from project.export.__main__ import main
 from project.fit import main as fit_main
@@ -123,7 +123,6 @@ def predicted(run: Path, columns: dict[str, list[Any]]) -> Any:
     [
         ("grade", ["--model", "LogisticRegression", "--data.missing", "?"]),
         ("churned", ["--model", "FeedForward", "--model.batch_norm", "true", "--model.dropout", "0.5"]),
-        ("spent", ["--model", "LinearRegression"]),
         ("spent", ["--model", "FeedForward", "--model.activation", "GELU"]),
     ],
 )
@@ -150,15 +149,12 @@ def test_both_formats_give_what_the_checkpoint_gives(
         np.testing.assert_allclose(program(columns) - center, expected - center, **close)
 
 
-@pytest.mark.parametrize("data", [Digits, Diabetes])
-def test_bundled_data_sets(data: Any, fit: Fit) -> None:
-    run = fit("--data", data.__name__, "--trainer.max_epochs", "1")
-    table, model = data(), load_model(run / "checkpoints" / "best.ckpt")
+def test_a_bundled_data_set(fit: Fit) -> None:
+    run = fit("--data", "Digits", "--trainer.max_epochs", "1")
+    table, model = Digits(), load_model(run / "checkpoints" / "best.ckpt")
     with torch.no_grad():
-        outputs = model(set_up(table).splits["test"].x).double()
+        expected = model(set_up(table).splits["test"].x).double().softmax(1)
     test = table.read().x[table.rows["test"]]
-    target = model.schema.target
-    expected = outputs.softmax(1) if target.classes else outputs.squeeze(1) * target.scale + target.center
     inputs = {column.name: test[:, i].astype(np.float64) for i, column in enumerate(model.schema.columns)}
     np.testing.assert_allclose(load_onnx(export(run))(inputs), expected, rtol=1e-5, atol=1e-5)
 
