@@ -19,8 +19,6 @@ from project.many.jobs import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
 
-pytestmark = pytest.mark.lowest
-
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[2]
@@ -41,6 +39,7 @@ def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_number
     assert not torch.equal(sgd[0], other_seed[0])
 
 
+@pytest.mark.lowest
 def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> None:
     folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW)
     runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
@@ -76,10 +75,7 @@ def bowl(*widths: float) -> list[str]:
     return ["--data", "own_models.Bowl", "--data.widths", str(list(widths)), *split, *LEAST_SQUARES]
 
 
-@pytest.mark.parametrize(
-    "widths",
-    [pytest.param((1.0, 1.0), marks=pytest.mark.slow), (1.0, 2.0), pytest.param((0.1, 0.25), marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("widths", [(1.0, 2.0), pytest.param((0.1, 0.25), marks=pytest.mark.slow)])
 def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
     widths: tuple[float, ...], compare: Compare, runs_of: RunsOf
 ) -> None:
@@ -98,7 +94,7 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
 def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compare, runs_of: RunsOf) -> None:
     limit = 2 / (2 * 2.0**2)
     rates = f"{0.96 * limit},{1.04 * limit}"
-    folder = compare(*bowl(1.0, 2.0), "--rates", rates, "--trainer.max_epochs", "200", "--tuning-share", "1", *ONCE)
+    folder = compare(*bowl(1.0, 2.0), "--rates", rates, "--trainer.max_epochs", "120", "--tuning-share", "1", *ONCE)
     for run in runs_of(folder, stage="tuning"):
         assert run["status"] == ("diverged" if run["rate"] > limit else "done")
     assert "diverged" in runs_of(folder, stage="tuning", rate=1.04 * limit)[0]["message"]
@@ -117,7 +113,7 @@ def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compar
 
 def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:
     args = ("--trainer.max_epochs", "30", "--model.bias", "false", "--tuning-seeds", "2", "--seeds", "2")
-    folder = compare(*bowl(0.5, 0.5), *args)
+    folder = compare(*bowl(3.0, 3.0), *args)
     rates = sorted({run["rate"] for run in runs_of(folder, stage="tuning")})
     assert rates[0] == 0.0001  # two half decades below the default of 0.001
     for low, high in itertools.pairwise(rates):
@@ -138,17 +134,13 @@ def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs
     assert {run["rate"] for run in final} == {best, 0.001}
 
 
-@pytest.mark.slow
-def test_copies_of_an_optimizer_are_tied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_copies_of_an_optimizer_are_tied(compare: Compare, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = {
         "compare": {"optimizers": [{"label": "one", "class_path": "Adam"}, {"label": "two", "class_path": "Adam"}]}
     }
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(config))
-    for seed in range(20):
-        args = ["--config", str(tmp_path / "two.yaml"), *SMALL, "--seed", str(100 * seed), "--rates", "none"]
-        assert main([*args, "--jobs", "1", "--seeds", "3", "--trainer.default_root_dir", str(tmp_path)]) == 0
-        assert "tie" in capsys.readouterr().out
-    assert len(list(tmp_path.glob("compare/*"))) == 20
+    compare("--config", str(tmp_path / "two.yaml"), *SMALL, "--rates", "none", "--seeds", "3")
+    assert "tie" in capsys.readouterr().out
 
 
 def test_a_run_that_fails_is_a_row_and_not_the_end(
