@@ -17,8 +17,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from project.engine.checkpoints import AtomicCheckpointIO
 from project.fit import main
 
-pytestmark = pytest.mark.lowest
-
 # Seven batches an epoch.
 SMALL = [
     *("--data", "Iris", "--data.batch_size", "16", "--trainer.max_epochs", "3"),
@@ -50,7 +48,7 @@ def assert_same_run(a: Path, b: Path) -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        "--optimizer Adam",
+        pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
         "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5",
         pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
         pytest.param(
@@ -94,7 +92,7 @@ LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2") 
 
 
 def start(logs: Path, *args: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "project.fit", *LONG, "--trainer.max_epochs", "4", *args]
+    command = [sys.executable, "-m", "project.fit", *LONG, "--trainer.max_epochs", "3", *args]
     command += ["--trainer.default_root_dir", str(logs), "--name", "run"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -136,7 +134,7 @@ def test_a_stopped_process_goes_on_in_its_own_folder(
     assert capsys.readouterr().err == ""
     assert (folder / "report.json").exists()
 
-    whole = fit(*LONG, "--trainer.max_epochs", "4", *every)
+    whole = fit(*LONG, "--trainer.max_epochs", "3", *every)
     assert_same_run(whole, folder)
 
 
