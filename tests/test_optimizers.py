@@ -1,13 +1,13 @@
 """Every optimizer and every learning-rate schedule of PyTorch."""
 
 import inspect
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback
+from quiet import trainer
 from set_up import set_up
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
@@ -19,21 +19,10 @@ from project.models import FeedForward, LogisticRegression, TableModel
 from project.optimizers import describe
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    """More would only slow these small nets down."""
-    torch.set_num_threads(1)
-
-
 def classes(module: Any, base: type) -> set[str]:
     """Public subclasses in a module of torch."""
     members = inspect.getmembers(module, lambda m: inspect.isclass(m) and issubclass(m, base) and m is not base)
     return {name for name, _ in members if not name.startswith("_")}
-
-
-def trainer(**settings) -> Trainer:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return Trainer(**{"max_epochs": 2, "accelerator": "cpu", **quiet, **settings})
 
 
 def training_loss(model: TableModel, data: BreastCancer) -> float:
@@ -110,29 +99,6 @@ def test_an_optimizer_may_come_without_settings(spec):
 def test_an_unknown_optimizer_is_named(spec, message):
     with pytest.raises(ValueError, match=message):
         LogisticRegression(set_up(BreastCancer()).schema, optimizer=spec)
-
-
-class Halving(Optimizer):
-    """An optimizer of the reader's own: it halves every weight."""
-
-    def __init__(self, params, lr: float = 0.5) -> None:
-        super().__init__(params, {"lr": lr})
-
-    def step(self, closure: Callable[[], Any]) -> Any:
-        loss = closure()
-        with torch.no_grad():
-            for group in self.param_groups:
-                for p in group["params"]:
-                    p.mul_(group["lr"])
-        return loss
-
-
-def test_any_other_class_will_do():
-    data = BreastCancer(batch_size="full")
-    model = LogisticRegression(set_up(data).schema, optimizer=Halving)
-    start = model.linear.weight.detach().clone()
-    trainer(max_epochs=2).fit(model, data)
-    assert torch.equal(model.linear.weight, start / 4)
 
 
 @pytest.mark.parametrize("decay_biases", [True, False])

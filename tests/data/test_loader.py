@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from points import Points
+from quiet import trainer
 from set_up import set_up
 from torch import nn
 
@@ -96,10 +97,7 @@ def test_the_trainer_sets_the_epoch():
             self.seen.append(batch[0])
 
     data, recorder = Points(60, batch_size=10), Recorder()
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    Trainer(max_epochs=3, accelerator="cpu", callbacks=[recorder], **quiet).fit(
-        LogisticRegression(set_up(data).schema), data
-    )
+    trainer(max_epochs=3, callbacks=[recorder]).fit(LogisticRegression(set_up(data).schema), data)
     loader, expected = data.train_dataloader(), []
     for epoch in range(3):
         loader.sampler.set_epoch(epoch)
@@ -150,8 +148,7 @@ class InHooks(LightningDataModule):
 
 
 def plain_trainer(**settings) -> Trainer:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return Trainer(**{"max_epochs": 2, "accelerator": "cpu", "num_sanity_val_steps": 0, **quiet, **settings})
+    return trainer(num_sanity_val_steps=0, **settings)
 
 
 IN_ORDER = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]

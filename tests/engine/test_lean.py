@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import LambdaCallback
 from points import Points
+from quiet import trainer
 from set_up import set_up
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -76,14 +78,10 @@ def test_any_module_logs_the_same() -> None:
     data, results = set_up(Points(203, batch_size=20)), []
     for callbacks in ([], [Lean()]):
         torch.manual_seed(0)
-        quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-        trainer = Trainer(
-            max_epochs=2, accelerator="cpu", callbacks=callbacks, profiler=NoProfiler(), **dict.fromkeys(quiet, False)
-        )
-        model = Line()
-        trainer.fit(model, data.train_dataloader())
+        run, model = trainer(callbacks=callbacks, profiler=NoProfiler()), Line()
+        run.fit(model, data.train_dataloader())
         assert type(model) is Line
-        results.append({name: value.tolist() for name, value in trainer.callback_metrics.items()})
+        results.append({name: value.tolist() for name, value in run.callback_metrics.items()})
     assert results[0] == results[1]
     assert set(results[0]) >= {"mean", "inferred", "highest", "vector", "number", "step", "first", "second"}
 
@@ -104,15 +102,10 @@ def test_hooks_are_called_and_all_is_given_back(fails: bool) -> None:
 
     data = set_up(Points(20, batch_size="full"))
     callbacks = [Lean(), Own(), LambdaCallback(on_train_batch_start=lambda *args: called.append("lambda"))]
-    model = Model(data.schema)
-    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    trainer = Trainer(max_epochs=1, accelerator="cpu", callbacks=callbacks, **dict.fromkeys(quiet, False))
-    if fails:
-        with pytest.raises(RuntimeError, match="stop"):
-            trainer.fit(model, data)
-    else:
-        trainer.fit(model, data)
+    model, run = Model(data.schema), trainer(max_epochs=1, callbacks=callbacks)
+    with pytest.raises(RuntimeError, match="stop") if fails else nullcontext():
+        run.fit(model, data)
     assert called == ["lambda", "Model", "class"]
     assert type(model) is Model
     assert all(callable(getattr(callback, hook)) for callback in callbacks for hook in STEP_HOOKS)
-    assert "_build_kwargs" not in vars(trainer.fit_loop.epoch_loop)
+    assert "_build_kwargs" not in vars(run.fit_loop.epoch_loop)

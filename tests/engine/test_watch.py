@@ -8,6 +8,7 @@ from curves import read_curve
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from points import Points
+from quiet import trainer
 from set_up import set_up
 from torch import nn
 
@@ -39,8 +40,7 @@ def loader(*losses: float) -> BatchLoader:
 
 
 def make_trainer(**settings) -> Trainer:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return Trainer(**{"max_epochs": 2, "accelerator": "cpu", "callbacks": [LossWatch()], **quiet, **settings})
+    return trainer(**{"callbacks": [LossWatch()], **settings})
 
 
 @pytest.mark.parametrize("key", [None, "loss"])

@@ -1,13 +1,12 @@
 """Lessons in autograd: what the tutorials compute by hand, on the package's own modules."""
 
 import math
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from quiet import trainer
 from set_up import set_up
 
 from project.engine.watch import LossWatch
@@ -18,17 +17,6 @@ from project.schema import Number, Schema, Target
 
 LINE = Schema((Number("x"),), Target("y", "number"))
 CURVE = Schema((Number("x"),), Target("y", "binary", ("0", "1")))
-
-
-def make_trainer(num_epochs: int, callbacks: Sequence[Callback] = ()) -> Trainer:
-    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    return Trainer(max_epochs=num_epochs, accelerator="cpu", callbacks=list(callbacks), **dict.fromkeys(quiet, False))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    """More would only slow these small nets down."""
-    torch.set_num_threads(1)
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
@@ -255,7 +243,7 @@ def test_a_loss_that_diverges_stops_the_training():
     sgd = partial(torch.optim.SGD, lr=0.01)
     model = LinearRegression(set_up(data).schema, bias=False, init="ones_", optimizer=sgd)
     with pytest.raises(Diverged, match=r"at step 5 with SGD at a learning rate of 0\.01"):
-        make_trainer(10, [LossWatch()]).fit(model, data)
+        trainer(max_epochs=10, callbacks=[LossWatch()]).fit(model, data)
 
 
 def test_a_net_on_numbers_by_chance_learns_their_mean():
@@ -264,6 +252,6 @@ def test_a_net_on_numbers_by_chance_learns_their_mean():
     data = RandomNumbers(batch_size=32, shuffle=True)
     sgd = partial(torch.optim.SGD, lr=0.01, momentum=0.9)
     model = FeedForward(set_up(data).schema, hidden_sizes=(32, 64, 32), activation="Identity", optimizer=sgd)
-    make_trainer(4).fit(model, data)
+    trainer(max_epochs=4).fit(model, data)
     x, y = set_up(data).splits["train"]
     assert model.loss(model(x), y).item() == pytest.approx(1 / 12, rel=0.1)

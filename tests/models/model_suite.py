@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
+from quiet import trainer
 from torch import Tensor
 
 from project.data import BatchLoader
@@ -74,11 +75,10 @@ class ModelSuite:
     def train(self, kind: str) -> tuple[TableModel, Trainer]:
         """Trains for two epochs of three batches."""
         model = self.make(kind)
-        quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-        trainer = Trainer(accelerator="cpu", max_epochs=2, **quiet)
+        run = trainer()
         x, y = make_batch(model.schema, 24)
-        trainer.fit(model, BatchLoader(x, y, batch_size=8, seed=0), BatchLoader(x, y, batch_size=24))
-        return model.eval(), trainer
+        run.fit(model, BatchLoader(x, y, batch_size=8, seed=0), BatchLoader(x, y, batch_size=24))
+        return model.eval(), run
 
     def test_gives_an_output_for_each_class_but_one_for_two_classes_or_a_number(self, kind):
         outputs = self.make(kind)(make_batch(make_schema(kind, self.columns), 5)[0])
@@ -109,8 +109,8 @@ class ModelSuite:
         assert all(torch.equal(first[name], second[name]) for name in first)
 
     def test_a_checkpoint_brings_the_model_back(self, kind, tmp_path: Path):
-        model, trainer = self.train(kind)
-        trainer.save_checkpoint(tmp_path / "model.ckpt")
+        model, run = self.train(kind)
+        run.save_checkpoint(tmp_path / "model.ckpt")
         loaded = load_model(tmp_path / "model.ckpt")
         assert type(loaded) is self.model
         x, _ = make_batch(model.schema, 50)
