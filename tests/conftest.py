@@ -1,7 +1,8 @@
 """What all tests share."""
 
+import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,21 @@ def _global_state() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+    """Checks that a command ends with one sentence that has all the words, and with nothing else."""
+
+    def check(command: Callable[[Sequence[str]], int], args: Sequence[object], *words: str, status: int = 2) -> None:
+        capsys.readouterr()
+        assert command([str(arg) for arg in args]) == status
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert re.fullmatch("error: .*\n", err), err
+        assert [word for word in words if word not in err] == [], err
+
+    return check
 
 
 @pytest.fixture

@@ -47,10 +47,8 @@ def test_evaluate_gives_the_figures_of_the_run(args: tuple[str, ...], fit: Fit, 
     assert tested.baselines == report["baselines"]
 
 
-def test_without_test_rows_there_is_nothing_to_evaluate(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = fit("--data.test_fraction", "0", "--trainer.max_epochs", "1")
-    assert main([str(folder)]) == 1
-    assert "test_fraction" in capsys.readouterr().err
+def test_without_test_rows_there_is_nothing_to_evaluate(fit: Fit, refused: Callable[..., None]) -> None:
+    refused(main, [fit("--data.test_fraction", "0", "--trainer.max_epochs", "1")], "test_fraction", status=1)
 
 
 def make_rows(num_rows: int, seed: int, signal: float = 1.0) -> pd.DataFrame:
@@ -335,14 +333,10 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_bad_files(case: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_files(case: str, run: Path, tmp_path: Path, refused: Callable[..., None]) -> None:
     content, words = BAD_FILES[case]
     (tmp_path / "bad.csv").write_text(content)
-    assert main([str(run), "--data", str(tmp_path / "bad.csv")]) == 1
-    out, err = capsys.readouterr()
-    assert words in err
-    assert err.count("\n") == 1
-    assert out == ""
+    refused(main, [run, "--data", tmp_path / "bad.csv"], words, status=1)
     assert not (run / "evaluation").exists()
 
 
@@ -356,11 +350,8 @@ def test_bad_files(case: str, run: Path, tmp_path: Path, capsys: pytest.CaptureF
         (["--data", "nowhere.csv"], 1, "nowhere.csv"),
     ],
 )
-def test_bad_arguments(args: list[str], status: int, words: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(run), *args]) == status
-    err = capsys.readouterr().err
-    assert words in err
-    assert err.count("\n") == 1
+def test_bad_arguments(args: list[str], status: int, words: str, run: Path, refused: Callable[..., None]) -> None:
+    refused(main, [run, *args], words, status=status)
     assert not (run / "evaluation").exists()
 
 
@@ -373,12 +364,10 @@ def test_bad_arguments(args: list[str], status: int, words: str, run: Path, caps
     ],
 )
 def test_a_threshold_needs_two_classes_and_validation_rows(
-    data: tuple[str, ...], status: int, words: str, fit: Fit, capsys: pytest.CaptureFixture[str]
+    data: tuple[str, ...], status: int, words: str, fit: Fit, refused: Callable[..., None]
 ) -> None:
     run = fit(*data, "--trainer.max_epochs", "1")
-    capsys.readouterr()
-    assert main([str(run), "--threshold", "best-f1"]) == status
-    assert words in capsys.readouterr().err
+    refused(main, [run, "--threshold", "best-f1"], words, status=status)
 
 
 @pytest.mark.parametrize("classes", [["$a^$", "x" * 300], [f"{'a' * 40}{i}" for i in range(2)], list("ab" * 50)])
@@ -397,28 +386,11 @@ def test_a_run_can_draw_its_confusion_matrix(fit: Callable[..., Path]) -> None:
     assert events.Tags()["images"] == ["confusion/test"]
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        ([], ["RUN"]),
-        (["a", "b"], ["b"]),
-        (["nowhere"], ["nowhere"]),
-        (["a", "--nowhere"], ["--nowhere"]),
-    ],
-)
-def test_bad_evaluate(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(args) == 2
-    err = capsys.readouterr().err
-    for word in words:
-        assert word in err
-
-
-def test_evaluate_refuses_foreign_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_what_is_no_run_is_refused(refused: Callable[..., None], tmp_path: Path) -> None:
+    for args, word in (([], "RUN"), (["a", "b"], "b"), (["nowhere"], "nowhere"), ([tmp_path], "best.ckpt")):
+        refused(main, args, word)
     (tmp_path / "foreign.ckpt").write_bytes(b"not a checkpoint")
-    assert main([str(tmp_path / "foreign.ckpt")]) == 1
-    assert "foreign.ckpt is not a checkpoint" in capsys.readouterr().err
-    assert main([str(tmp_path)]) == 2
-    assert "best.ckpt" in capsys.readouterr().err
+    refused(main, [tmp_path / "foreign.ckpt"], "foreign.ckpt is not a checkpoint", status=1)
 
 
 def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(

@@ -289,14 +289,11 @@ def test_missing_packages_are_named(
     grades: tuple[Path, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    refused: Callable[..., None],
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # to import it is an error now
-    assert main([str(grades[0]), "-o", str(tmp_path / "model.onnx")]) == 1
-    told = capsys.readouterr().err
-    assert f"needs {package}," in told
-    assert "pip install 'project[export]'" in told
-    assert told.count("\n") == 1
+    words = (f"needs {package},", "pip install 'project[export]'")
+    refused(main, [grades[0], "-o", tmp_path / "model.onnx"], *words, status=1)
 
 
 @pytest.mark.parametrize(
@@ -308,11 +305,8 @@ def test_missing_packages_are_named(
         (["RUN", "-o", "model.onnx", "--forced"], "--forced"),
     ],
 )
-def test_a_wrong_command_line(args: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(args) == 2
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert told.count("\n") == 1
+def test_a_wrong_command_line(args: list[str], sentence: str, refused: Callable[..., None]) -> None:
+    refused(main, args, sentence)
 
 
 def test_help_tells_what_the_file_takes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -281,13 +281,9 @@ def test_a_file_that_cannot_be_read_costs_its_row_only(logs, tmp_path, capsys, f
         (["lgos"], "there is no folder lgos"),
     ],
 )
-def test_wrong_flags(logs, capsys, monkeypatch, args, words):
+def test_wrong_flags(logs, refused, monkeypatch, args, words):
     monkeypatch.chdir(logs)
-    assert main([".", *args] if "lgos" not in args else args) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert words in err
+    refused(main, [".", *args] if "lgos" not in args else args, words)
 
 
 def test_no_runs_yet(tmp_path, show, monkeypatch):

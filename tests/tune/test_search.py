@@ -1,5 +1,6 @@
 """Ranges are read as they are meant, and told in one sentence where they cannot be."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,16 +107,10 @@ BAD = {
 
 @pytest.mark.parametrize("message", BAD)
 def test_a_range_that_cannot_be_is_told_in_one_sentence(
-    message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    message: str, tmp_path: Path, refused: Callable[..., None]
 ) -> None:
     file, logs = tmp_path / "mine.yaml", tmp_path / "logs"
     model = {"class_path": "FeedForward", "init_args": {"hidden_sizes": [8]}}
     file.write_text(yaml.safe_dump({"data": "Iris", "model": model, "tune": {"search": BAD[message]}}))
-    assert main(["--config", str(file), "--trainer.default_root_dir", str(logs)]) == 2
-    out, err = capsys.readouterr()
-    assert message in err
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert "tune.search" in err
-    assert out == ""
+    refused(main, ["--config", file, "--trainer.default_root_dir", logs], message, "tune.search")
     assert not logs.exists()

@@ -176,16 +176,12 @@ def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: 
     ],
 )
 def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
-    storage: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    storage: str, message: str, tmp_path: Path, refused: Callable[..., None]
 ) -> None:
     text = tmp_path / "text.txt"
     text.write_text("no database\n" * 100)
-    args = ["--data", "Iris", "--storage", storage.format(text), "--trainer.default_root_dir", str(tmp_path / "logs")]
-    assert main(args) == 1
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("error: the storage cannot be reached: ")
-    assert error.count("\n") == 1
+    args = ["--data", "Iris", "--storage", storage.format(text), "--trainer.default_root_dir", tmp_path / "logs"]
+    refused(main, args, "the storage cannot be reached: ", message, status=1)
     assert not (tmp_path / "logs").exists()
     assert text.read_text() == "no database\n" * 100
 
@@ -203,11 +199,7 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
         (["--print_config"], "--print_config shows a single run"),
     ],
 )
-def test_flags_that_cannot_be(
-    args: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    logs = [] if "--resume" in args else ["--trainer.default_root_dir", str(tmp_path)]
-    assert main([*args, *logs]) == 2
-    assert message in (error := capsys.readouterr().err)
-    assert error.count("\n") == 1
+def test_flags_that_cannot_be(args: list[str], message: str, tmp_path: Path, refused: Callable[..., None]) -> None:
+    logs = [] if "--resume" in args else ["--trainer.default_root_dir", tmp_path]
+    refused(main, [*args, *logs], message)
     assert not list(tmp_path.iterdir())
