@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from curves import all_curves
 from filelock import FileLock
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from weights import assert_same_weights
 
 from project.engine.checkpoints import AtomicCheckpointIO
 from project.fit import main
@@ -25,22 +26,13 @@ SMALL = [
 ]
 
 
-def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    log = EventAccumulator(str(folder)).Reload()
-    tags = [tag for tag in log.Tags()["scalars"] if tag != "epoch_seconds"]
-    # Sorted, because two files that one process begins in the same second are read in any order.
-    return {tag: sorted((event.step, event.value) for event in log.Scalars(tag)) for tag in tags}
-
-
 def callback(batch: int) -> list[str]:
     return ["--trainer.callbacks", f"[{{class_path: signals.SignalAt, init_args: {{batch: {batch}}}}}]"]
 
 
 def assert_same_run(a: Path, b: Path) -> None:
-    for name in ("last", "best"):
-        states = [torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"] for run in (a, b)]
-        assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
-    assert curves(a) == curves(b)
+    assert_same_weights(a, b)
+    assert all_curves(a) == all_curves(b)
     metrics = [json.loads((run / "report.json").read_text())["metrics"] for run in (a, b)]
     assert metrics[0] == metrics[1]
 
@@ -182,7 +174,7 @@ def test_a_run_that_was_moved_keeps_its_best_checkpoint(stopped: Path, tmp_path:
     for run in (stopped, moved):
         assert main(["--resume", str(run)]) == 0
     assert_same_run(stopped, moved)
-    losses = [loss for _, loss in curves(moved)["loss/val"]]
+    losses = [loss for _, loss in all_curves(moved)["loss/val"]]
     assert losses == sorted(losses)
     assert json.loads((moved / "report.json").read_text())["val_loss"] == pytest.approx(losses[0])
 

@@ -22,6 +22,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.preprocessing import StandardScaler
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from weights import assert_same_weights
 
 import project.fit
 from project.cross_validate.__main__ import main
@@ -63,15 +64,8 @@ def report(folder: Path) -> dict:
     return json.loads((folder / "report.json").read_text())
 
 
-def checkpoint(folder: Path, name: str = "best") -> dict:
-    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
-
-
-def assert_same_weights(a: Path, b: Path) -> None:
-    for name in ("best", "last"):
-        old, new = checkpoint(a, name)["state_dict"], checkpoint(b, name)["state_dict"]
-        assert old.keys() == new.keys()
-        assert all(torch.equal(old[key], new[key]) for key in old)
+def checkpoint(folder: Path) -> dict:
+    return torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
 
 
 def test_each_row_is_tested_once_a_repeat_in_the_folds_of_scikit_learn(iris: Path) -> None:

@@ -7,25 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from curves import all_curves
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import LambdaCallback
 from points import Points
 from quiet import trainer
 from set_up import set_up
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
+from weights import assert_same_weights
 
 from project.engine.lean import STEP_HOOKS, Lean, NoProfiler
 from project.models import LogisticRegression
+from project.run_folder import load_best
 
 pytestmark = pytest.mark.lowest
-
-
-def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    log = EventAccumulator(str(folder)).Reload()
-    return {
-        tag: [(e.step, e.value) for e in log.Scalars(tag)] for tag in log.Tags()["scalars"] if tag != "epoch_seconds"
-    }
 
 
 @pytest.mark.parametrize(
@@ -41,11 +36,9 @@ def test_weights_curves_and_scores_are_the_same(args: str, fit: Callable[..., Pa
     lean, plain = (
         fit("--data", "Iris", "--trainer.max_epochs", "3", *args.split(), "--lean", on) for on in ("true", "false")
     )
-    for name in ("last", "best"):
-        first, second = (torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for run in (lean, plain))
-        assert all(torch.equal(value, second["state_dict"][key]) for key, value in first["state_dict"].items())
-        assert first["model_class"] == second["model_class"]
-    assert curves(lean) == curves(plain)
+    assert_same_weights(lean, plain)
+    assert type(load_best(lean)[0]) is type(load_best(plain)[0])
+    assert all_curves(lean) == all_curves(plain)
     metrics = [json.loads((run / "report.json").read_text())["metrics"] for run in (lean, plain)]
     assert metrics[0] == metrics[1]
 
