@@ -57,12 +57,6 @@ def test_gives_a_float32_row_for_each_row(num_rows):
     assert (encoded.shape, encoded.dtype) == ((num_rows, 3), torch.float32)
 
 
-def test_a_row_is_encoded_without_regard_to_its_neighbours():
-    encoder = Encoder(Schema((Number("a", 1.0, 3.0, 2.0), Number("b", -1.0, 7.0, 0.5)), TARGET))
-    rows = torch.randn(10, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(torch.cat([encoder(row[None]) for row in rows]), encoder(rows))
-
-
 def test_the_parts_of_dates_are_those_of_the_calendar():
     first = datetime(1583, 1, 1, tzinfo=UTC)
     dates = [first + timedelta(days=97.31 * i) for i in range(3000)]  # to the year 2382

@@ -210,23 +210,6 @@ def test_settings_that_do_not_fit_the_table(
     refuse(write(tmp_path / "t.csv", csv()), tuple(flags), words, status)
 
 
-@pytest.mark.parametrize(
-    ("setting", "cell", "words"),
-    [
-        ("group", "", ["data.group", "'c'", "row 21", "empty"]),
-        ("time", "", ["data.time", "'c'", "row 21", "empty"]),
-        ("split_column", "", ["'c'", "row 21", "empty", "train, val or test"]),
-        ("split_column", "holdout", ["'c'", "row 21", "'holdout'", "train, val or test"]),
-    ],
-)
-def test_cells_that_decide_a_split_must_say_it(
-    setting: str, cell: str, words: list[str], refuse: Refuse, tmp_path: Path
-) -> None:
-    good = {"group": C, "time": [f"2024-01-{i % 28 + 1:02}" for i in range(60)], "split_column": ["train", "test"] * 30}
-    path = write(tmp_path / "t.csv", csv(c=at(21, cell, good[setting])))
-    refuse(path, (f"--data.{setting}", "c"), words)
-
-
 def test_there_is_no_such_file(refuse: Refuse, tmp_path: Path) -> None:
     write(tmp_path / "people.csv", csv())
     refuse(tmp_path / "poeple.csv", (), ["no file", "poeple.csv", "did you mean people.csv?"])
@@ -274,11 +257,6 @@ def test_types_of_two_files_must_go_together(refuse: Refuse, tmp_path: Path) -> 
     path = write(tmp_path / "t.parquet", TYPED)
     other = write(tmp_path / "other.parquet", TYPED.set_column(0, "a", pa.array(range(60), pa.timestamp("s"))))
     refuse(path, ("--data.test_path", str(other)), ["other.parquet is not like", "timestamp"])
-
-
-def test_rows_without_a_target_are_counted_in_messages(refuse: Refuse, tmp_path: Path) -> None:
-    path = write(tmp_path / "t.csv", csv(y=at(3, "", at(5, "NA", Y)), a=at(12, "12 kg")))
-    refuse(path, (), ["'a'", "row 12", "'12 kg'"])
 
 
 MENDED = {

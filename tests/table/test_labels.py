@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from write_table import read_table, write_table
@@ -120,16 +119,6 @@ def test_the_task_is_found_or_set(cells: list[str], task: str, kind: str, tmp_pa
     assert target(table).kind == kind
     assert target(table).num_outputs == (len(cells) if kind == "multiclass" else 1)
     assert len(target(table).classes) == (0 if kind == "number" else len(cells))
-
-
-def test_a_number_is_standardised_by_its_training_rows(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).normal(1e4, 20, NUM_ROWS)
-    table = read(tmp_path, [repr(float(v)) for v in values], shuffle=True, test_fraction=0.25)
-    training = values[table.rows["train"]]
-    assert len(training) == 90
-    for split in ("train", "test"):
-        expected = (values[table.rows[split]] - training.mean()) / training.std()
-        np.testing.assert_allclose(table.splits[split].y, expected, atol=1e-5)
 
 
 def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:

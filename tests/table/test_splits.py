@@ -44,13 +44,6 @@ def test_every_class_has_its_share_of_every_split(tmp_path: Path) -> None:
         assert [(labels == name).sum() for name in ("rare", "usual", "odd")] == [20 * share, 120 * share, 60 * share]
 
 
-@pytest.mark.parametrize("columns", [COLUMNS, NUMBER], ids=["classes", "number"])
-def test_the_seed_decides_the_splits(columns: dict[str, Any], tmp_path: Path) -> None:
-    first, again, other = (read(tmp_path / "t.csv", columns, seed=seed).rows for seed in (3, 3, 4))
-    assert all((first[split] == again[split]).all() for split in SPLITS)
-    assert set(first["test"]) != set(other["test"])
-
-
 WORDS = {
     "plain": ["train", "val", "test", "train"],
     "synonyms": ["Training", "validation", "TESTING", " train "],

@@ -165,6 +165,7 @@ def test_the_loss_of_validation_and_test_rows_is_not_smoothed(fit: Fit, tmp_path
         ("shop", "", {"group": "shop"}, "empty"),
         ("day", "", {"time": "day"}, "empty"),
         ("part", "sometimes", {"split_column": "part"}, "'sometimes'"),
+        ("part", "", {"split_column": "part"}, "empty"),
         ("y", "oops", {"task": "number"}, "'oops' is not a number"),
     ],
 )
