@@ -225,7 +225,7 @@ def refused(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> 
         (["class", "new"], "Python's own"),
         (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
     ],
-    ids=lambda value: " ".join(value),
+    ids=str,
 )
 def test_a_bad_name_is_refused(
     args: list[str],
