@@ -41,7 +41,9 @@ def assert_same_run(a: Path, b: Path) -> None:
     "args",
     [
         pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
-        "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5",
+        pytest.param(
+            "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5", marks=pytest.mark.slow
+        ),
         pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
         pytest.param(
             "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",

@@ -41,7 +41,7 @@ def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_number
 
 @pytest.mark.lowest
 def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW)
+    folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW, "--seeds", "1")
     runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
     for run in runs:
         again = tmp_path / "again"
@@ -54,6 +54,7 @@ def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> No
             assert there[tag] == here[tag]
 
 
+@pytest.mark.slow
 def test_the_tutorial_s_three_curves(compare: Compare) -> None:
     """R4; the tutorial prints Adam's losses, those of SGD are from a plain PyTorch loop. RMSprop's first epoch is so
     chaotic that the processor decides it; `test_reference_runs` compares it with a plain loop in the same process."""
@@ -75,7 +76,8 @@ def bowl(*widths: float) -> list[str]:
     return ["--data", "own_models.Bowl", "--data.widths", str(list(widths)), *split, *LEAST_SQUARES]
 
 
-@pytest.mark.parametrize("widths", [(1.0, 2.0), pytest.param((0.1, 0.25), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("widths", [(1.0, 2.0), (0.1, 0.25)])
 def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
     widths: tuple[float, ...], compare: Compare, runs_of: RunsOf
 ) -> None:
@@ -112,7 +114,7 @@ def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compar
 
 
 def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:
-    args = ("--trainer.max_epochs", "30", "--model.bias", "false", "--tuning-seeds", "2", "--seeds", "2")
+    args = ("--trainer.max_epochs", "12", "--model.bias", "false", "--tuning-seeds", "2", "--seeds", "2")
     folder = compare(*bowl(3.0, 3.0), *args)
     rates = sorted({run["rate"] for run in runs_of(folder, stage="tuning")})
     assert rates[0] == 0.0001  # two half decades below the default of 0.001
@@ -139,14 +141,16 @@ def test_copies_of_an_optimizer_are_tied(compare: Compare, tmp_path: Path, capsy
         "compare": {"optimizers": [{"label": "one", "class_path": "Adam"}, {"label": "two", "class_path": "Adam"}]}
     }
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(config))
-    compare("--config", str(tmp_path / "two.yaml"), *SMALL, "--rates", "none", "--seeds", "3")
+    compare("--config", str(tmp_path / "two.yaml"), *SMALL, "--rates", "none", "--seeds", "2")
     assert "tie" in capsys.readouterr().out
 
 
 def test_a_run_that_fails_is_a_row_and_not_the_end(
     compare: Compare, runs_of: RunsOf, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", *FEW)  # LBFGS wants the full batch
+    folder = compare(
+        *SMALL, "--optimizers", "LBFGS,Adam", "--rates", "none", "--seeds", "1"
+    )  # LBFGS wants the full batch
     failed = runs_of(folder, optimizer="LBFGS")
     assert {run["status"] for run in failed} == {"failed"}
     assert "batch_size full" in failed[0]["message"]

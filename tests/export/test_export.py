@@ -14,9 +14,7 @@ import onnxruntime
 import pyarrow as pa
 import pytest
 import torch
-from set_up import set_up
 
-from project.data import Digits
 from project.encoder import Encoder
 from project.export.__main__ import main
 from project.fit import main as fit_main
@@ -147,16 +145,6 @@ def test_both_formats_give_what_the_checkpoint_gives(
     ):
         np.testing.assert_allclose(onnx(arrays(columns)) - center, expected - center, **close)
         np.testing.assert_allclose(program(columns) - center, expected - center, **close)
-
-
-def test_a_bundled_data_set(fit: Fit) -> None:
-    run = fit("--data", "Digits", "--trainer.max_epochs", "1")
-    table, model = Digits(), load_model(run / "checkpoints" / "best.ckpt")
-    with torch.no_grad():
-        expected = model(set_up(table).splits["test"].x).double().softmax(1)
-    test = table.read().x[table.rows["test"]]
-    inputs = {column.name: test[:, i].astype(np.float64) for i, column in enumerate(model.schema.columns)}
-    np.testing.assert_allclose(load_onnx(export(run))(inputs), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_onnx_runs_without_pytorch_and_this_package(grades: tuple[Path, Path], tmp_path: Path) -> None:
