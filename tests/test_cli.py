@@ -48,7 +48,7 @@ BAD_FLAGS = [
     (["--trainer.accelerator", "gpux"], ["trainer", "gpux"]),
     (["--model.hidden_sizes", "64"], ["model.hidden_sizes", "[1, 2]"]),
     (["--model.init_settings", "{std: 1}"], ["init_settings"]),
-    (["--model.batch_norm", "true", "--data.batch_size", "397"], ["batch norm", "batch_size"]),
+    (["--model.batch_norm", "true", "--data.batch_size", "1"], ["batch norm", "batch_size"]),
     (["--config", "configs/optimizers/sgd.yaml"], ["--optimizer"]),
     (["--optimizer", "configs/experiments/wine_feed_forward.yaml"], ["--config"]),
     (["--name", "-x"], ["-x", "dash"]),

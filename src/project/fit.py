@@ -104,7 +104,7 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
 
     seed_everything(config["seed"], verbose=False)
     model = make_model(config, data)
-    _check_last_batch(model, data)
+    _check_batch_norm(model, data)
     set_threads(model, data)
 
     new = resume or folder or create_folder(config)
@@ -212,10 +212,10 @@ def _test_best(
     return {name.removesuffix("/test"): value for loader in scores for name, value in loader.items()}
 
 
-def _check_last_batch(model: LightningModule, data: LightningDataModule) -> None:
+def _check_batch_norm(model: LightningModule, data: LightningDataModule) -> None:
     batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
-    if batch_norm and isinstance(data, TableData) and len(data.splits["train"].x) % data.num_batch_rows == 1:
-        raise UsageError("batch norm needs two rows, and the last batch has one: choose another data.batch_size")
+    if batch_norm and isinstance(data, TableData) and data.num_batch_rows == 1:
+        raise UsageError("batch norm needs two rows, and a batch has one: choose another data.batch_size")
 
 
 def print_start(run: Prepared) -> None:

@@ -15,8 +15,8 @@ from torch import nn
 from project.data import BatchLoader
 from project.models import FeedForward, LogisticRegression
 
-X = torch.arange(20.0).reshape(10, 2)
-Y = torch.arange(10)
+X = torch.arange(22.0).reshape(11, 2)
+Y = torch.arange(11)
 
 
 def rows_of(loader: BatchLoader, epoch: int | None = None) -> list[list[int]]:
@@ -32,16 +32,25 @@ def rows_of(loader: BatchLoader, epoch: int | None = None) -> list[list[int]]:
 def test_without_a_seed_rows_keep_their_order_and_the_last_batch_is_smaller():
     loader = BatchLoader(X, Y, 4)
     assert len(loader) == 3
-    assert rows_of(loader) == rows_of(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert rows_of(loader) == rows_of(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 10, 11])
 def test_every_row_comes_once_an_epoch(batch_size):
     loader = BatchLoader(X, Y, batch_size, seed=0)
     batches = rows_of(loader, epoch=2)
-    assert sorted(chain(*batches)) == list(range(10))
-    assert len(batches) == len(loader) == len(range(0, 10, batch_size))
+    assert sorted(chain(*batches)) == list(range(11))
+    assert len(batches) == len(loader)
     assert {len(batch) for batch in batches[:-1]} <= {batch_size}
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+@pytest.mark.parametrize(("batch_size", "sizes"), [(2, [2, 2, 2, 2, 3]), (5, [5, 6]), (10, [11]), (1, [1] * 11)])
+def test_a_single_row_joins_the_batch_before_it(batch_size, sizes, seed):
+    batches = rows_of(loader := BatchLoader(X, Y, batch_size, seed))
+    assert [len(batch) for batch in batches] == sizes
+    assert len(loader) == len(sizes)
+    assert sorted(chain(*batches)) == list(range(11))
 
 
 def test_the_order_follows_from_seed_and_epoch_alone():
@@ -151,8 +160,8 @@ def plain_trainer(**settings) -> Trainer:
     return trainer(num_sanity_val_steps=0, **settings)
 
 
-IN_ORDER = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
-IN_ORDER_OF_FOUR = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+IN_ORDER = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10]]
+IN_ORDER_OF_FOUR = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
 
 
 @pytest.mark.parametrize("in_hooks", [True, False])

@@ -20,20 +20,28 @@ class Batches(Dataset[Batch]):
     Args:
         x: Features, ``(rows, ...)``.
         y: Targets, ``(rows,)``.
-        batch_size: Rows in a batch; the last one may be smaller.
+        batch_size: Rows in a batch; the last one may be smaller, but a single row joins the batch before it: batch norm
+            cannot do with one.
+
+    Attributes:
+        sizes: Rows in each batch.
     """
 
     def __init__(self, x: Tensor, y: Tensor, batch_size: int) -> None:
         self.x = x
         self.y = y
         self.batch_size = batch_size
+        self.sizes = [min(batch_size, len(x) - start) for start in range(0, len(x), batch_size)]
+        if batch_size > 1 and self.sizes[1:] and self.sizes[-1] == 1:
+            self.sizes[-2:] = [batch_size + 1]
 
     def __len__(self) -> int:
-        return -(-len(self.x) // self.batch_size)
+        return len(self.sizes)
 
     def __getitem__(self, batch: int | Tensor) -> Batch:
         if isinstance(batch, int):
-            rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+            start = batch * self.batch_size
+            rows = slice(start, start + self.sizes[batch])
             return self.x[rows], self.y[rows]
         return self.x.index_select(0, batch), self.y.index_select(0, batch)  # x[batch] takes three times as long
 
@@ -60,7 +68,7 @@ class EpochOrder(Sampler[Tensor]):
         # A generator: the order is drawn with the first batch, after the Trainer has set the epoch.
         x = self.batches.x
         order = torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(len(x)))
-        yield from torch.split(order.to(x.device), self.batches.batch_size)
+        yield from torch.split(order.to(x.device), self.batches.sizes)
 
 
 class BatchLoader(DataLoader[Batch]):
@@ -71,7 +79,7 @@ class BatchLoader(DataLoader[Batch]):
     Args:
         x: Features, ``(rows, ...)``.
         y: Targets, ``(rows,)``.
-        batch_size: Rows in a batch; the last one of an epoch may be smaller.
+        batch_size: Rows in a batch; the last one of an epoch may be smaller, but never a single row.
         seed: Shuffles the rows anew in every epoch; None keeps their order.
         options: Further arguments of ``DataLoader``: Lightning hands over all of them where it makes a loader anew,
             as it does to predict.
@@ -80,7 +88,7 @@ class BatchLoader(DataLoader[Batch]):
     def __init__(self, x: Tensor, y: Tensor, batch_size: int, seed: int | None = None, **options: Any) -> None:
         self.x = x
         self.y = y
-        batches = Batches(x, y, batch_size)
+        batches = options["dataset"] if "dataset" in options else Batches(x, y, batch_size)
         own: dict[str, Any] = {
             "dataset": batches,
             "sampler": None if seed is None else EpochOrder(batches, seed),
