@@ -262,7 +262,8 @@ def test_a_loss_that_is_no_number_is_never_saved(tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--optimizer", "LBFGS"], ["LBFGS", "batch_size full"]),
+        (["--optimizer", "LBFGS", "--model.dropout", "0", "--model.input_dropout", "0"], ["LBFGS", "batch_size full"]),
+        (["--optimizer", "LBFGS", "--data.batch_size", "full"], ["LBFGS", "--model.dropout 0"]),
         (["--checkpoint_every", "0"], ["checkpoint_every", "0"]),
         (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], ["CyclicLR", "max_lr"]),
         (["--trainer.devices", "2"], ["one device"]),

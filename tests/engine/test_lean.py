@@ -28,7 +28,7 @@ pytestmark = pytest.mark.lowest
     [
         "--model.dropout 0.2 --model.log_grad_norm true --trainer.log_every_n_steps 3",
         "--data.batch_size 60 --trainer.accumulate_grad_batches 3 --trainer.val_check_interval 0.5",
-        "--optimizer LBFGS --data.batch_size full",
+        "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0",
     ],
 )
 def test_weights_curves_and_scores_are_the_same(args: str, fit: Callable[..., Path]) -> None:

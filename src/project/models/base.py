@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.classes import class_path
@@ -148,8 +148,13 @@ class TableModel(LightningModule):
         self.test_metrics.reset()
 
     def on_train_start(self) -> None:
-        """Refuses minibatches for an optimizer that needs the full batch."""
+        """Refuses what an optimizer cannot do with: minibatches, or dropout for LBFGS, which evaluates a step anew."""
         optimizer = self.trainer.optimizers[0]
+        if isinstance(optimizer, LBFGS) and any(isinstance(part, nn.Dropout) and part.p for part in self.modules()):
+            raise ValueError(
+                "LBFGS compares losses of the same step, for each of which dropout would drop others: "
+                "set --model.dropout 0 --model.input_dropout 0"
+            )
         if isinstance(optimizer, FULL_BATCH) and self.trainer.num_training_batches > 1:
             name = type(optimizer).__name__
             raise ValueError(f"{name} wants all training rows in every step: set --data.batch_size full")
