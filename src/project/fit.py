@@ -27,7 +27,7 @@ from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError
 from project.models import TableModel
 from project.models.load import load_checkpoint
-from project.report import COMPARED, COMPARED_IF_WEIGHTED, finish_curves, lowest_loss, print_scores, write_report
+from project.report import COMPARED, COMPARED_IF_WEIGHTED, finish_curves, how_it_went, print_scores, write_report
 from project.run_folder import create_folder, find_checkpoint, write_config
 from project.schema import Schema
 
@@ -167,16 +167,17 @@ def fit(
         raise
     seconds = time.perf_counter() - start
 
-    metrics, lowest = _test_best(data, model, trainer, folder), lowest_loss(trainer)
+    progress = how_it_went(trainer)
+    best = _load_best(model, trainer, folder)
+    metrics = _test(data, model, trainer)
     report = {
         "run": folder.name if folder else None,
         "experiment": folder.parent.name if folder else None,
         "metrics": metrics,
         "baselines": baseline_scores(data) if baselines and metrics and isinstance(data, TableData) else {},
-        "val_loss": lowest,
         "num_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "epochs": trainer.current_epoch,
-        "steps": trainer.global_step,
+        **progress,
+        "best_epoch": None if best is None or progress["val_loss"] is None else best + 1,
         "seed": config["seed"] if config else None,
         "threads": torch.get_num_threads(),
         "command": command,
@@ -184,31 +185,33 @@ def fit(
     }
     if folder is not None:
         report = write_report(folder / "report.json", report)
-    finish_curves(trainer, lowest, config)
+    finish_curves(trainer, report["val_loss"], config)
     return report
 
 
-def _test_best(
-    data: LightningDataModule, model: LightningModule, trainer: Trainer, folder: Path | None
-) -> dict[str, float]:
-    """Gives the model the best weights of its run, if they were kept, and tests it.
-
-    Returns:
-        The metrics of the test rows; empty if there are none.
-    """
-    plain = isinstance(model, TableModel)
+def _load_best(model: LightningModule, trainer: Trainer, folder: Path | None) -> int | None:
+    """Gives the model the best weights of its run, if they were kept, and returns their epoch, counted from 0."""
     best = (folder or Path()) / "checkpoints" / "best.ckpt"
     if folder is None or not best.is_file():  # a trainer of the caller's
         best = Path(getattr(trainer.checkpoint_callback, "best_model_path", ""))
+    if not best.is_file():
+        return None
+    checkpoint = load_checkpoint(best, plain=isinstance(model, TableModel))
+    model.on_load_checkpoint(checkpoint)
+    model.load_state_dict(checkpoint["state_dict"], model.strict_loading)
+    epoch: int = checkpoint["epoch"]
+    return epoch
+
+
+def _test(data: LightningDataModule, model: LightningModule, trainer: Trainer) -> dict[str, float]:
+    """The metrics of the test rows; none if there are no such rows."""
     if isinstance(data, TableData):
         tests = len(data.splits["test"].x) > 0
     else:
         tests = is_overridden("test_dataloader", data) and is_overridden("test_step", model)
     if not tests or trainer.limit_test_batches == 0:
-        if best.is_file():
-            model.load_state_dict(load_checkpoint(best, plain)["state_dict"])
         return {}
-    scores = trainer.test(model, data, best if best.is_file() else None, verbose=False, weights_only=plain)
+    scores = trainer.test(model, data, verbose=False)
     return {name.removesuffix("/test"): value for loader in scores for name, value in loader.items()}
 
 
@@ -230,7 +233,10 @@ def print_start(run: Prepared) -> None:
 
 
 def print_end(run: Prepared, report: dict[str, Any]) -> None:
-    """Prints the scores and the commands that come next."""
+    """Prints how the training went, the scores, and the commands that come next."""
+    best = f"; the best weights are those of epoch {report['best_epoch']}" if report["best_epoch"] else ""
+    length = f"{report['epochs']} epochs ({report['steps']:,} steps) in {report['seconds']:.1f} s"
+    print(f"Trained for {length}, until {report['ended']}{best}")
     if report["metrics"]:
         compared = COMPARED if getattr(run.model, "class_weights", None) is None else COMPARED_IF_WEIGHTED
         print_scores(type(run.model).__name__, report["metrics"], report["baselines"], compared)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
@@ -100,10 +100,23 @@ def _cell(score: float | Spread | None) -> str:
     return f"{score:.4f}" if abs(score) < 1000 else f"{score:.1f}"
 
 
-def lowest_loss(trainer: Trainer) -> float | None:
-    """The validation loss of the best checkpoint; None if there is none."""
+def how_it_went(trainer: Trainer) -> dict[str, Any]:
+    """How a training went, as ``report.json`` says it.
+
+    Returns:
+        ``epochs`` and ``steps``; ``ended``, what ended it; ``val_loss``, the lowest ``loss/val``, or None if there are no
+        validation rows or it was not what decided which weights are the best.
+    """
     kept = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor == "loss/val"]
-    return float(kept[-1].best_model_score) if kept and kept[-1].best_model_score is not None else None
+    lowest = float(kept[-1].best_model_score) if kept and kept[-1].best_model_score is not None else None
+    ended = "a callback stopped it"
+    for name, count in (("max_steps", trainer.global_step), ("max_epochs", trainer.current_epoch)):
+        if getattr(trainer, name) == count:
+            ended = f"{name} {count} was reached"
+    for callback in trainer.early_stopping_callbacks:
+        if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
+            ended = f"{callback.monitor} was no better in {callback.wait_count} validations"
+    return {"epochs": trainer.current_epoch, "steps": trainer.global_step, "ended": ended, "val_loss": lowest}
 
 
 def finish_curves(trainer: Trainer, lowest: float | None, config: Config | None) -> None:
