@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from curves import read_curve
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
@@ -72,6 +73,26 @@ def test_the_checkpoint_alone_reproduces_the_reported_scores(fit: Fit) -> None:
     assert logistic["accuracy"] == pytest.approx(baseline.score(scaler.transform(x[test]), y[test]))
     assert report["baselines"]["majority class"]["accuracy"] == pytest.approx(max(y[test].mean(), 1 - y[test].mean()))
     assert report["num_parameters"] == 30 * 64 + 64 + 64 * 64 + 64 + 64 + 1
+
+
+@pytest.mark.parametrize(
+    ("args", "ended", "epochs"),
+    [
+        (["--trainer.max_epochs", "3"], "max_epochs 3 was reached", 3),
+        (["--trainer.max_steps", "30"], "max_steps 30 was reached", 2),
+        (["--optimizer", "SGD", "--optimizer.maximize", "true"], "loss/val was no better in 15 validations", 16),
+    ],
+)
+def test_a_run_says_how_long_it_went_and_why_it_ended(
+    args: list[str], ended: str, epochs: int, fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fit(*args)
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["ended"], report["epochs"]) == (ended, epochs)
+    losses = [loss for _, loss in read_curve(folder, "loss/val")]
+    assert report["best_epoch"] == 1 + losses.index(min(losses))
+    words = f", until {ended}; the best weights are those of epoch {report['best_epoch']}\n"
+    assert words in capsys.readouterr().out
 
 
 def test_the_report_says_how_it_came_about(fit: Fit) -> None:

@@ -104,8 +104,8 @@ def how_it_went(trainer: Trainer) -> dict[str, Any]:
     """How a training went, as ``report.json`` says it.
 
     Returns:
-        ``epochs`` and ``steps``; ``ended``, what ended it; ``val_loss``, the lowest ``loss/val``, or None if there are no
-        validation rows or it was not what decided which weights are the best.
+        ``epochs`` and ``steps``; ``ended``, what ended it; ``val_loss``, the lowest ``loss/val``, by which the best
+        weights were chosen, or None if they were not.
     """
     kept = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor == "loss/val"]
     lowest = float(kept[-1].best_model_score) if kept and kept[-1].best_model_score is not None else None
