@@ -4,6 +4,8 @@ VENV := .venv
 CONSTRAINTS := constraints.txt
 BIN := $(VENV)/bin
 ARGS ?=
+# Threads that wait do not spin: on a busy machine they would hold up those that work.
+export OMP_WAIT_POLICY ?= PASSIVE
 COMMANDS := $(patsubst src/project/%/__main__.py,%,$(wildcard src/project/*/__main__.py))
 
 .PHONY: help install train curves test update format lint types check clean $(COMMANDS)

@@ -5,6 +5,17 @@ import pytest
 from project.report import print_scores
 
 
+def test_every_baseline_that_is_better_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    majority, regression = {"accuracy": 0.8, "log_loss": 0.5}, {"accuracy": 0.9, "log_loss": 0.3}
+    baselines = {"majority class": majority, "logistic regression": regression}
+    print_scores("Net", {"accuracy": 0.7, "log_loss": 0.4}, baselines)
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "On these rows Net is worse than the majority class: accuracy 0.7000 against 0.8000.",
+        "On these rows Net is worse than scikit-learn's logistic regression: "
+        "accuracy 0.7000 against 0.9000 and log_loss 0.4000 against 0.3000.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("ours", "compared", "words"),
     [
@@ -17,7 +28,7 @@ from project.report import print_scores
 def test_worse_is_what_a_reader_can_see(
     ours: dict, compared: dict, words: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    baselines = {"majority": {"accuracy": 0.9}, "logistic regression": {"accuracy": 0.76664, "log_loss": 0.49996}}
+    baselines = {"majority": {"f1": 0.9}, "logistic regression": {"accuracy": 0.76664, "log_loss": 0.49996}}
     print_scores("Net", ours, baselines, **compared)
     out = capsys.readouterr().out
     if words is None:

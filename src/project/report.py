@@ -19,9 +19,6 @@ from project.engine.checkpoints import write_whole
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
 
-REGRESSIONS = ("logistic regression", "ridge regression")
-"""Baselines that a net should beat."""
-
 
 class Spread(TypedDict):
     """Mean and sample standard deviation of several scores; None where there is one score."""
@@ -51,9 +48,9 @@ def _git_commit() -> str | None:
 
 
 COMPARED: tuple[str, ...] = ("accuracy", "log_loss", "rmse")
-"""The metrics in which a model is called worse than a regression."""
+"""The metrics in which a model is called worse than a baseline."""
 COMPARED_IF_WEIGHTED: tuple[str, ...] = ("balanced_accuracy",)
-"""Those of a model whose classes are weighted, as the regression's are not."""
+"""Those of a model whose classes are weighted, as the baselines' are not."""
 
 
 def print_scores(
@@ -62,7 +59,7 @@ def print_scores(
     baselines: Mapping[str, Mapping[str, float | Spread]],
     compared: Sequence[str] = COMPARED,
 ) -> None:
-    """Prints test metrics beside those of the baselines, and says in what a net is worse than a regression.
+    """Prints test metrics beside those of the baselines, and says in what a net is worse than one of them.
 
     Args:
         model: The model's name.
@@ -77,15 +74,14 @@ def print_scores(
         if name != "loss":  # of the standardised target, or the log-loss once more
             table.add_row(name, *(_cell(scores.get(name)) for scores in (metrics, *baselines.values())))
     Console().print(table)
-    for name in [name for name in REGRESSIONS if name in baselines]:
-        ours, theirs = (
-            {key: round(_mean(scores[key]), 4) for key in compared if key in scores}
-            for scores in (metrics, baselines[name])
-        )
+    for name in baselines:
+        both = [key for key in compared if key in metrics and key in baselines[name]]
+        ours, theirs = ({key: round(_mean(scores[key]), 4) for key in both} for scores in (metrics, baselines[name]))
         worse = [key for key in ours if (ours[key] < theirs[key] if "accuracy" in key else ours[key] > theirs[key])]
         if worse:
             words = " and ".join(f"{key} {ours[key]:.4f} against {theirs[key]:.4f}" for key in worse)
-            print(f"On these rows {model} is worse than scikit-learn's {name}: {words}.")
+            whose = "scikit-learn's" if "regression" in name else "the"
+            print(f"On these rows {model} is worse than {whose} {name}: {words}.")
 
 
 def _mean(score: float | Spread) -> float:
