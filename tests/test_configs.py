@@ -107,7 +107,7 @@ def test_profile_writes_tables_into_the_run(stacked: bool, fit: Fit) -> None:
 @pytest.mark.parametrize("path", files("optimizers"), ids=name)
 def test_an_optimizer_trains_the_default_model(path: Path, fit: Fit) -> None:
     full = "--data.batch_size full" in header(path)
-    size = ["--data.batch_size", "full"] if full else []
+    size = ["--data.batch_size", "full", "--model.dropout", "0", "--model.input_dropout", "0"] if full else []
     folder = fit("--optimizer", path.relative_to(ROOT).as_posix(), *size, "--trainer.max_epochs", "3")
     used = yaml.safe_load((folder / "config.yaml").read_text())["optimizer"]
     assert used["class_path"].endswith(f".{content(path)['class_path'].rpartition('.')[2]}")

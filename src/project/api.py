@@ -72,7 +72,8 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
             run.trainer.progress_bar_callback.disable()
         if not quiet:
             fit.print_start(run)
-        report = fit.fit(*run, config=config)
+        with run_folder.alone(run.folder):
+            report = fit.fit(*run, config=config)
         if not quiet:
             fit.print_end(run, report)
     return Run(run.folder, run.model.cpu().eval(), report)

@@ -64,7 +64,7 @@ def read_layer(path: str | Path) -> Layer:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
-        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        names = [p.name for p in path.parent.glob("[!.]*.y*ml")] if path.parent.is_dir() else []
         hint = f"; in {path.parent} {nearest(path.name, names)}" if names else f"; you are in {Path.cwd()}"
         raise UsageError(f"there is no file {path}{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -274,7 +274,7 @@ def _check_class(value: Any, where: str, layer: Layer, laid: Config | None = Non
     """Checks a class, given by its name or as ``class_path`` and ``init_args``, and lays it over an earlier one."""
     spec = value if isinstance(value, dict) else {"class_path": value}
     for name in spec.keys() - {"class_path", "init_args"}:
-        words = "there are class_path and init_args (a file for a whole run goes with --config)"
+        words = "there are class_path and init_args, for the settings (a file for a whole run goes with --config)"
         raise UsageError(f"{layer.source}: '{where}.{name}' is not accepted; {words}")
     if "class_path" in spec:
         laid = _name_class(spec["class_path"], where, layer, laid)

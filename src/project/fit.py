@@ -28,7 +28,7 @@ from project.errors import Stopped, UsageError
 from project.models import TableModel
 from project.models.load import load_checkpoint
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, finish_curves, how_it_went, print_scores, write_report
-from project.run_folder import create_folder, find_checkpoint, write_config
+from project.run_folder import alone, create_folder, find_checkpoint, write_config
 from project.schema import Schema
 
 
@@ -49,9 +49,10 @@ def _main(args: Sequence[str]) -> int:
         return 0
 
     run = prepare(config, resume)
-    print_start(run)
     try:
-        report = fit(*run, config=config, command=shlex.join(["python", "-m", "project.fit", *args]))
+        with alone(run.folder):
+            print_start(run)
+            report = fit(*run, config=config, command=shlex.join(["python", "-m", "project.fit", *args]))
     except Stopped as stopped:
         print(f"{stopped}; go on with: {next_command('project.fit --resume', run.folder)}", file=sys.stderr)
         return 128 + stopped.signal

@@ -2,10 +2,13 @@
 
 import itertools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from project.config import ROOT, Config
 from project.engine.checkpoints import write_whole
@@ -77,6 +80,28 @@ def load_best(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
     """
     checkpoint = load_checkpoint(find_checkpoint(run, ("best.ckpt", "last.ckpt")))
     return restore_model(checkpoint), checkpoint
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps other processes from working in the same folder.
+
+    Raises:
+        UsageError: If another one does so already.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(f"another process is at work in {folder}: wait for its end") from None
+    except NotImplementedError:  # a file system that knows no locks
+        pass
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            lock.release()
+            Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def write_config(folder: Path, config: Config) -> None:

@@ -15,7 +15,7 @@ from set_up import set_up
 
 from project.compare.__main__ import main
 from project.fit import main as fit_main
-from project.many.jobs import alone
+from project.run_folder import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
 

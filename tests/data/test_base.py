@@ -9,6 +9,7 @@ from set_up import set_up
 from sklearn.preprocessing import StandardScaler
 
 from project.data import BreastCancer, Digits, Iris, RawTable, TableData, Wine
+from project.data.splits import split_rows
 
 SPLITS = ("train", "val", "test")
 
@@ -208,3 +209,15 @@ def test_a_data_module_can_be_printed():
     assert str(data) == "BreastCancer (not read yet)"
     data.setup()
     assert str(data) == "BreastCancer (398 train, 57 val, 114 test)"
+
+
+def test_more_classes_than_rows_of_a_split_are_drawn_from_evenly() -> None:
+    """Of 300 classes of six rows 180 rows are to validate on, and 360 to test on: a fifth of all."""
+    classes = np.repeat(np.arange(300), 6)
+    splits = split_rows(np.arange(1800), {"val": 0.1, "test": 0.2}, 0, classes)
+    assert {name: len(rows) for name, rows in splits.items()} == {"train": 1260, "val": 180, "test": 360}
+    assert sorted(np.concatenate([*splits.values()]).tolist()) == list(range(1800))
+    counts = {name: np.bincount(classes[rows], minlength=300) for name, rows in splits.items()}
+    assert counts["train"].min() >= 3
+    assert counts["val"].max() == 1
+    assert set(counts["test"].tolist()) == {1, 2}

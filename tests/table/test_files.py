@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -196,3 +197,19 @@ def test_a_file_that_goes_wrong_late_stops_the_stream_with_its_line(tmp_path: Pa
     assert len(next(pieces)) > 10**4
     with pytest.raises(ValueError, match="line 700002: 3 cells where the header has 2"):
         list(pieces)
+
+
+def test_an_index_of_pandas_is_no_column(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5], "y": ["no", "yes", "no"]}, index=[7, 8, 9])
+    frame.to_parquet(tmp_path / "nameless.parquet")
+    frame.rename_axis("row").to_parquet(tmp_path / "named.parquet")
+    for name in ("nameless", "named"):
+        assert read_file(tmp_path / f"{name}.parquet").column_names == ["a", "y"]
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"'])
+def test_a_line_that_names_the_delimiter_is_told(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{line}\na;y\n1,5;no\n")
+    with pytest.raises(ValueError, match=r"line 1: .*sep=;.* is no header: take the line out"):
+        read_file(path)

@@ -77,7 +77,7 @@ def test_names_that_no_row_has_are_no_classes(tmp_path: Path) -> None:
     table = read(tmp_path, cells, "t.parquet")
     assert target(table).classes == ("no", "yes")
     assert target(table).counts == (40, 40)
-    assert table.notes == ["40 of 120 rows have no target and are left out"]
+    assert table.notes == ["40 of 120 rows have no target and are left out (cells 'NA')"]
 
 
 def test_three_labels_are_three_classes(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
     table = read(tmp_path, ["a", "", "b", "NA", "a", "b"])
     assert len(table.splits["train"].x) == 80
     assert target(table).counts == (40, 40)
-    assert table.notes == ["40 of 120 rows have no target and are left out"]
+    assert table.notes == ["40 of 120 rows have no target and are left out (cells 'NA')"]
     assert not read(tmp_path, ["a", "b"]).notes
 
 
@@ -136,8 +136,32 @@ def test_texts_can_be_named_that_mean_a_missing_target(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["auto", "number"])
 def test_a_target_with_decimal_commas(task: str, tmp_path: Path) -> None:
-    table = read(tmp_path, ["0,5", "1,25", "2,75"], task=task, decimal_point=",", scale=False)
+    path = tmp_path / "t.csv"
+    path.write_text("x;y\n" + "1,5;0,5\n2;1,25\n2,5;2,75\n" * 40)
+    table = read_table(path, task=task, decimal_point=",", scale=False, shuffle=False, val_fraction=0.0)
     assert table.splits["train"].y[:3].tolist() == [0.5, 1.25, 2.75]
+    path.write_text("x;y\n" + "1.500;0,5\n2.250;1,25\n3.000;2,75\n" * 40)
+    (finding,) = read_table(path, task=task, decimal_point=",").findings  # in which a point means something else
+    assert (finding.kind, finding.warning[:18]) == ("category", "looks like numbers")
+
+
+def test_one_class_may_be_written_in_several_ways(tmp_path: Path) -> None:
+    """As pandas writes 0 and 1 where a column had a missing value."""
+    table = read(tmp_path, ["0", "1.0", "1", "0.00"])
+    assert (target(table).kind, target(table).counts) == ("binary", (60, 60))
+    assert table.splits["train"].y[:4].tolist() == [0, 1, 1, 0]
+    path = write_table(tmp_path / "new.csv", {"x": [1.5] * 3, "y": ["1.000", "0.0", "1"]})
+    tested, _ = table.read_test(path, table.schema)
+    assert tested.y.tolist() == [1, 0, 1]
+
+
+def test_more_whole_numbers_than_classes_seldom_have_are_told(tmp_path: Path) -> None:
+    (note,) = read(tmp_path, [str(i) for i in range(30)]).notes
+    assert note == "target 'y': 30 whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
+
+
+def test_a_class_may_be_called_none(tmp_path: Path) -> None:
+    assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
 
 
 def test_labels_that_differ_in_capitals_alone_are_told_apart_in_a_file_to_test_on(tmp_path: Path) -> None:

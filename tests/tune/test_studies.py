@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from small_tuning import SMALL, trials
 
 from project.config import read_layer
-from project.many.jobs import alone
+from project.run_folder import alone
 from project.tune.__main__ import main
 
 Tune = Callable[..., Path]

@@ -27,9 +27,8 @@ from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
 from project.config import make_model, read_layer
 from project.errors import UsageError
-from project.many.jobs import alone
 from project.many.one_of_many import load_data
-from project.run_folder import create_folder
+from project.run_folder import alone, create_folder
 
 
 def main(args: Sequence[str] | None = None) -> int:

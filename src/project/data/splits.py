@@ -56,6 +56,8 @@ def _draw(rows: Rows, size: int, seed: int, classes: NDArray[Any] | None, name: 
     from sklearn.model_selection import train_test_split  # slow to import, so not before it is needed
 
     stratify = None if classes is None else classes[rows]
+    if stratify is not None and size < len(np.unique(stratify)) <= len(rows) - size:
+        return _draw_sparsely(rows, size, seed, stratify)
     try:
         parts: list[Rows] = train_test_split(rows, test_size=size, random_state=seed, stratify=stratify)
     except ValueError as error:
@@ -64,6 +66,14 @@ def _draw(rows: Rows, size: int, seed: int, classes: NDArray[Any] | None, name: 
             f"change it, or set it to 0"
         ) from error
     return parts
+
+
+def _draw_sparsely(rows: Rows, size: int, seed: int, classes: NDArray[Any]) -> list[Rows]:
+    """Draws fewer rows than there are classes, as evenly from all of them as can be."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    order = order[np.argsort(classes[order], kind="stable")]
+    drawn = order[np.linspace(0, len(rows) - 1, size).round().astype(int)]
+    return [np.delete(rows, drawn), rows[np.sort(drawn)]]
 
 
 def _draw_groups(

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from project.errors import Stopped, UsageError
+from project.errors import Stopped
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -57,11 +56,10 @@ class Resumable(Callback):
     Saves at the start of every epoch, every ``every_n_steps`` steps, at the end, and when SIGTERM or Ctrl-C asks to
     stop: after the step that is under way. A second Ctrl-C does not wait. What it saves beside the trainer's own
     state is the state of the random number generators, the unfinished epoch's sums of what the model logs, and the
-    run's configuration. While it trains, no other process may go on with the same run. The private parts of Lightning
-    are those of version 2.6.6.
+    run's configuration. The private parts of Lightning are those of version 2.6.6.
 
     Args:
-        folder: Where ``last.ckpt`` is written, in the run's folder.
+        folder: Where ``last.ckpt`` is written.
         config: The run's configuration, in plain values.
         every_n_steps: Steps between two checkpoints within an epoch; None for none.
     """
@@ -70,7 +68,6 @@ class Resumable(Callback):
         if every_n_steps is not None and every_n_steps < 1:
             raise ValueError(f"checkpoint_every must be 1 or more, not {every_n_steps}")
         self.path = folder.resolve() / "last.ckpt"
-        self.lock = FileLock(folder.parent / ".lock")
         self.config = config
         self.every_n_steps = every_n_steps
         self._signal: int | None = None
@@ -80,20 +77,6 @@ class Resumable(Callback):
         self._between_epochs = False
         self._resumes: dict[str, Any] | None = None
         self._sums: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Takes the run's folder for this process alone.
-
-        Raises:
-            UsageError: If another one trains in it.
-        """
-        try:
-            self.lock.acquire(timeout=0)
-        except Timeout:
-            place = self.path.parents[1]
-            raise UsageError(f"another process is at work in {place}: wait for its end") from None
-        except NotImplementedError:
-            pass  # a file system that knows no locks
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restores the random state, and listens to signals, after Lightning has set its own handlers."""
@@ -194,17 +177,10 @@ class Resumable(Callback):
             metric.cumulated_batch_size = metric.cumulated_batch_size + batch_size.to(metric.value.device)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Gives the signals back to whoever had them, and the folder."""
+        """Gives the signals back to whoever had them."""
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
         self._handlers = {}
-        if self.lock.is_locked:
-            self.lock.release()
-            Path(self.lock.lock_file).unlink(missing_ok=True)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Gives both back."""
-        self.teardown(trainer, pl_module, "fit")
 
 
 def _moved(value: Any, old: str, new: str) -> Any:

@@ -15,8 +15,8 @@ from torch.export import Dim, ExportedProgram
 from project.encoder import Encoder
 from project.models import TableModel
 from project.models.base import predictions
-from project.schema import Category, Column, Schema
-from project.table.cells import MISSING
+from project.schema import Category, Column, Date, Schema
+from project.table.cells import missing_texts
 from project.table.files import free_name
 
 
@@ -131,10 +131,11 @@ def _join_columns(schema: Schema, prefix: str, rows: str, axis: str) -> tuple[li
     inputs, nodes, parts = [], [], []
     for i, column in enumerate(schema.columns):
         values, code, part = column.name, f"{prefix}code{i}", f"{prefix}column{i}"
-        kind, note = TensorProto.DOUBLE, f"{column_kind(column)}, NaN where missing"
+        unit = " in days since 1970-01-01" if isinstance(column, Date) else ""
+        kind, note = TensorProto.DOUBLE, f"{column_kind(column)}{unit}, NaN where missing"
         if isinstance(column, Category):
             kind, note = TensorProto.STRING, "category, empty where missing"
-            codes = dict.fromkeys([*MISSING, *schema.missing], np.nan) | {v: c for c, v in enumerate(column.values)}
+            codes = dict.fromkeys(missing_texts(schema.missing), np.nan) | {v: c for c, v in enumerate(column.values)}
             settings: Any = {"keys_strings": [*codes], "values_floats": [*codes.values()], "default_float": -1.0}
             nodes.append(helper.make_node("LabelEncoder", [values], [code], domain="ai.onnx.ml", **settings))
             values = f"{prefix}value{i}"
@@ -177,7 +178,7 @@ def describe(schema: Schema) -> dict[str, Any]:
     target = {"name": schema.target.name, "kind": schema.target.kind, "label_type": schema.target.label_type}
     return {
         "columns": columns,
-        "missing": [*dict.fromkeys([*MISSING, *schema.missing])],
+        "missing": missing_texts(schema.missing),
         "target": target,
         "classes": list(schema.target.classes),
         "versions": {"project": importlib.metadata.version("project"), "torch": torch.__version__},

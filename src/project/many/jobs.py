@@ -5,36 +5,19 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from pathlib import Path
 from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
 import torch
-from filelock import FileLock, Timeout
 from joblib import Parallel, delayed
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from project.cli import silence
-from project.errors import Stopped, UsageError
+from project.errors import Stopped
 
 Result = TypeVar("Result")
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keeps other processes from working in the same folder.
-
-    Raises:
-        UsageError: If another one does so already.
-    """
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise UsageError(f"another process is at work in {folder}: wait for its end") from None
 
 
 def run_all(

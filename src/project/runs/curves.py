@@ -1,5 +1,6 @@
 """A run's curves, read back from its event file."""
 
+import logging
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,7 @@ def read_curves(run: str | os.PathLike[str]) -> dict[str, Curve]:
     """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # of steps that a run repeated when it was resumed
     folder = Path(run)
     if not any(folder.glob("events.out.tfevents.*")):
         raise ValueError(f"{folder} has no event file, and so no curves")

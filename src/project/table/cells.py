@@ -21,6 +21,8 @@ ISO = r"^\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)?$"
 """How ISO 8601 writes a date or a time, without its zone."""
 NUMBER = r"^[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:inf(inity)?|nan))$"
 BOOLEANS = pa.array(["false", "true"])
+THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
+"""A number with commas between its thousands."""
 QUANTITY = re.compile(r"[$€£]?\s*[-+]?\d[\d.,' ]*?\s*([^\d\s.,'+\-/:()]{1,8}|,\d+)?")
 """A number, perhaps with a unit or a decimal comma."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -37,7 +39,7 @@ class CellReader:
     """Reads columns of a table; an error names the cell.
 
     Attributes:
-        missing: Texts that mean a missing value, besides `MISSING`.
+        missing: Texts that mean a missing value, besides `MISSING`; all of them, if the empty text is among them.
         decimal_point: What stands before the decimals of a number.
         locate: Says where a row is, for messages, from its number.
     """
@@ -66,7 +68,7 @@ class CellReader:
         if pa.types.is_dictionary(column.type):  # polars' ones have views of text, which Arrow cannot look up
             column = column.cast(pa.dictionary(column.type.index_type, pa.string()))
         text = pc.utf8_trim_whitespace(column.cast(pa.string()))
-        return pc.if_else(pc.is_in(text, value_set=pa.array([*MISSING, *self.missing])), None, text)
+        return pc.if_else(pc.is_in(text, value_set=pa.array(missing_texts(self.missing))), None, text)
 
     def names(self, name: str, column: pa.ChunkedArray) -> pa.DictionaryArray:
         """A column of names as the different ones and, for each row, which of them; null where one is missing.
@@ -76,7 +78,9 @@ class CellReader:
         """
         if not is_simple(column.type):
             raise ValueError(f"column '{name}' holds {column.type}, which cannot be used: --data.drop leaves it out")
-        return self.text(column).dictionary_encode().combine_chunks()
+        names = self.text(column).dictionary_encode().combine_chunks()
+        values = same_numbers(names.dictionary).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(values.indices.take(names.indices), values.dictionary)
 
     def numbers(self, name: str, column: pa.ChunkedArray, boolean: bool = False) -> Floats:
         """A column of numbers, ``(rows,)``; NaN where a value is missing.
@@ -111,6 +115,7 @@ class CellReader:
         for clean in (False, True):  # most columns need no cleaning
             text = self.text(column) if clean else column
             if self.decimal_point != ".":
+                text = pc.if_else(pc.match_substring(text, "."), None, text)  # where it is something else
                 text = pc.replace_substring(text, self.decimal_point, ".")
             with suppress(pa.ArrowInvalid):
                 return text.cast(pa.float64())
@@ -143,6 +148,8 @@ class CellReader:
             wrong = pc.is_in(text, value_set=others)
             cell = text.filter(wrong)[0].as_py()
             comma = " (decimal commas: --data.decimal_point ,)" if cell.count(",") == 1 and "." not in cell else ""
+            if all(THOUSANDS.fullmatch(other) for other in others.to_pylist()):
+                comma = " (commas between thousands)"
             comma = comma if QUANTITY.fullmatch(cell) else f" (if it means a missing value: --data.missing '{cell}')"
             self.refuse(name, text, wrong, f"{{}} is not a number{comma}; mend the file, or {hint}")
 
@@ -191,12 +198,23 @@ class CellReader:
 
 def codes(names: pa.DictionaryArray, values: tuple[str, ...]) -> Floats:
     """Names as indices into ``values``, ``(rows,)``; -1 for other names, NaN where one is missing."""
-    found = names.dictionary
+    found, values = names.dictionary, tuple(same_numbers(pa.array(values, pa.string())).to_pylist())
     lower = tuple(value.lower() for value in values)
     if {*lower} <= {"true", "false"} and len({*lower}) == len(lower):  # in capitals or not
         found, values = pc.utf8_lower(found), lower
     index = pc.fill_null(pc.index_in(found, value_set=pa.array(values, pa.string())), -1)
     return _floats(index.take(names.indices))
+
+
+def missing_texts(missing: tuple[str, ...]) -> list[str]:
+    """The texts that mean a missing value, of those that a `CellReader` or a schema has."""
+    return list(missing if "" in missing else dict.fromkeys([*MISSING, *missing]))
+
+
+def same_numbers(names: pa.Array) -> pa.Array:
+    """Names, of which 3.0 and 3.00 become 3, and 2.50 becomes 2.5; a code such as 007 stays what it is."""
+    names = pc.replace_substring_regex(names, r"^([-+]?(?:0|[1-9]\d*))\.0*$", r"\1")
+    return pc.replace_substring_regex(names, r"^([-+]?(?:0|[1-9]\d*)\.\d*[1-9])0+$", r"\1")
 
 
 def parse_dates(text: pa.ChunkedArray, date_format: str) -> pa.ChunkedArray:

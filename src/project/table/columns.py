@@ -16,6 +16,12 @@ from project.schema import Category, Column, Date, learn_number
 from project.table.cells import BOOLEANS, CellReader, Floats, codes, date_formats, is_date, is_number, is_text
 from project.table.findings import Finding
 
+ALL_DIFFER = "almost every row has a name of its own"
+LOOKS_LIKE = {
+    "dates": re.compile(r"\d{1,4}[-/. ](\d{1,2}|[^\W\d]{3,9})[-/. ]\d{1,4}\b.*"),
+    "numbers": re.compile(r"[-+(\u2212]?\s*[$€£¥]?\s*[-+\u2212]?\d[\d.,'\s]*\)?\s*[%$€£¥]?"),
+}
+"""Text that is neither, for it is not written so, but was meant to be."""
 IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|idx|index|key|uuid|guid|nr|no|number)$)|[a-z](ID|Id)$|(?i:^unnamed)|^$")
 """Names of columns that number the rows, if their values all differ."""
 DATE_PARTS = ("year", "month", "weekday", "days")
@@ -77,7 +83,8 @@ class ColumnLearner:
             why = "constant"
         elif finding.distinct == present > 2 and learned.identifies and not wanted:
             why = "identifier"
-        return learned._replace(finding=finding._replace(kind=why, warning="")) if why else learned
+        warning = "" if finding.warning == ALL_DIFFER else finding.warning
+        return learned._replace(finding=finding._replace(kind=why, warning=warning)) if why else learned
 
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
         if name in self.categorical:
@@ -98,6 +105,7 @@ class ColumnLearner:
         if pc.all(pc.is_in(pc.utf8_lower(present), value_set=BOOLEANS)).as_py():
             return self._number(name, self.reader.numbers(name, cells, boolean=True), boolean=True)
         if formats := date_formats(present):
+            formats = date_formats(names.dictionary.drop_null()) or formats  # all rows are written in one way
             both = "%m/%d" in formats[0] and any("%d/%m" in other for other in formats)
             return self._date(name, cells, formats[0], "read as month/day/year" if both else "")
         self.reader.refuse_quantities(name, cells, present, f"take the column as names with --data.categorical {name}")
@@ -131,7 +139,11 @@ class ColumnLearner:
         counts = dict(zip(found.to_pylist(), times.to_pylist(), strict=True))
         missing = counts.pop(None, 0)
         many = len(counts) > 10 and len(counts) > 0.5 * (len(self.rows) - missing)
-        warning = "almost every row has a name of its own" if many else ""
+        warning = ALL_DIFFER if many else ""
+        for what, looks in LOOKS_LIKE.items() if name not in self.categorical and counts else ():
+            if all(looks.fullmatch(value) for value in counts):
+                warning = f"looks like {what}: write them in another way"
+                break
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
         return Learned(
             Finding(name, "category", missing, len(counts), warning),

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -136,7 +137,9 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         partition_base_dir=str(folder.absolute()),
     )
     # Arrow cannot filter views of text.
-    schema = pa.schema([f.with_type(pa.string()) if pa.types.is_string_view(f.type) else f for f in source.schema])
+    index = (source.schema.pandas_metadata or {}).get("index_columns", [])  # numbers or names of rows, no columns
+    fields = [field for field in source.schema if field.name not in index]
+    schema = pa.schema([f.with_type(pa.string()) if pa.types.is_string_view(f.type) else f for f in fields])
     # By default Arrow reads a large part of the file ahead.
     scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
     ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
@@ -175,6 +178,9 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     if "\r" in text and "\n" not in text:
         raise ValueError(f"{path} ends its lines with carriage returns alone, as old Macs did: save it with line feeds")
     quote = "'" if '"' not in text and text.startswith("'") else '"'
+    if mark := re.match(r'"?sep=(.)"?[\r\n]', text):
+        words = "take the line out, and if it is needed say --data.delimiter"
+        raise ValueError(f"{path}, line 1: '{mark[0].strip()}' is no header: {words} '{mark[1]}'")
     if delimiter is None:
         delimiter = _find_delimiter(text, quote)
     elif len(delimiter) != 1 or not delimiter.isascii():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from project.data.splits import Rows
 from project.schema import Target
-from project.table.cells import CellReader, codes, date_formats, is_date, is_number, is_text
+from project.table.cells import CellReader, codes, date_formats, is_date, is_number, is_text, same_numbers
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
@@ -54,27 +54,30 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     """
     if pa.types.is_dictionary(column.type):  # it may know names that no row has
         column = column.cast(column.type.value_type)
-    text = reader.text(column)
-    names = pc.unique(text)
+    names = pc.unique(reader.text(column))
     values = None
     if is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count):
         values = reader.numbers(name, column)
     elif task == "auto" and is_text(column.type):
         reader.refuse_quantities(name, column, names, "--data.task multiclass takes it as classes")
-    distinct = sorted(names.to_pylist())
+    distinct = sorted(pc.unique(same_numbers(names)).to_pylist())
+    distinct = sorted(names.to_pylist()) if len(names) == len(distinct) else distinct  # 1.0 and 1 are one class
     if len(distinct) == 1:
         raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}': there is nothing to learn")
-    whole = values is not None and bool((values == np.floor(values)).all()) and len(distinct) <= MAX_WHOLE_CLASSES
+    integers = values is not None and bool((values == np.floor(values)).all())
+    whole = integers and len(distinct) <= MAX_WHOLE_CLASSES
     if task == "number" or (task == "auto" and values is not None and not whole and len(distinct) > 2):
-        return Labels(reader.numbers(name, column))
+        words = "whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
+        warning = f"{len(distinct)} {words}" if integers and task == "auto" else ""
+        return Labels(reader.numbers(name, column), warning=warning)
     if task == "binary" and len(distinct) != 2:
         raise ValueError(f"the target '{name}' has {len(distinct)} different values, and data.task says two classes")
     warning = ""
     if task == "auto" and whole and len(distinct) > 2:
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
-    label_type = _label_type(distinct, column.type)
+    label_type = _label_type(names.to_pylist(), column.type)
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
-    y = pc.index_in(text, value_set=pa.array(classes)).to_numpy().astype(np.int64)
+    y = codes(reader.names(name, column), classes).astype(np.int64)
     kind: Literal["binary", "multiclass"] = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
     return Labels(y, classes, kind, label_type, warning)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -58,7 +59,7 @@ class Table(TableData):
         encoding: How a CSV file writes letters, such as ``cp1252``; one with a byte order mark says so itself.
         decimal_point: What stands before the decimals of a number.
         missing: Texts that mean a missing value besides the empty cell, NA, NaN, null and None, such as ``?`` or
-            ``?,-``.
+            ``?,-``; an empty list, ``[]``, leaves the empty cell alone.
         max_columns: More columns than this are taken for a mistake.
         options: See `TableData`.
 
@@ -105,7 +106,7 @@ class Table(TableData):
         self.paths = {split: path for split, path in (("val", val_path), ("test", test_path)) if path is not None}
         self.delimiter = delimiter
         self.encoding = encoding
-        texts = missing.split(",") if isinstance(missing, str) else missing or ()
+        texts = missing.split(",") if isinstance(missing, str) else [""] if missing == [] else missing or ()
         self.reader = CellReader(tuple(texts), decimal_point)
         self.max_columns = max_columns
         self.findings: list[Finding] = []
@@ -193,7 +194,9 @@ class Table(TableData):
         rows = np.flatnonzero(present.to_numpy())
         if not len(rows):
             raise ValueError(f"{path} has no row with a target: the target '{self.target}' is empty in every row")
-        note = f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out"
+        texts = pc.unique(column.filter(pc.invert(present)).cast(pa.string())).drop_null().to_pylist()
+        cells = f" (cells {', '.join(repr(text) for text in sorted(texts) if text)})" if any(texts) else ""
+        note = f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}"
         return table.filter(present), rows + 1, [note] if len(rows) < len(table) else []
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:

@@ -25,8 +25,7 @@ from project.cli import next_command, run_command, shown
 from project.commands.arguments import CommandParser
 from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, read_layer
 from project.errors import UsageError, nearest
-from project.many.jobs import alone
-from project.run_folder import create_folder
+from project.run_folder import alone, create_folder
 
 SETTINGS = ("trials", "seeds", "fresh_seeds", "prune_after", "search")
 """What stands below ``tune`` in a file."""

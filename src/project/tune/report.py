@@ -37,7 +37,7 @@ def report(study: optuna.Study, trials: Sequence[FrozenTrial], best: Reports, de
     facts |= {"best": best, "default": default, "difference": difference, "words": words}
     write_report(folder / "report.json", facts)
     print(f"{len(trials)} trials: {', '.join(f'{count} {name}' for name, count in outcomes.items())}")
-    print(f"The best is trial {found.number}, with a loss/val of {found.value:.4g}:")
+    print(f"The best is trial {found.number}, with a loss/val of {found.value:.4g}{':' if found.params else ''}")
     for name, value in found.params.items():
         print(f"  {name}: {value:.4g}" if isinstance(value, float) else f"  {name}: {value}")
     if difference:
