@@ -162,8 +162,8 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
             print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit
-        if getattr(stop, "code", None) == 0:  # argparse has shown its help
-            return 0
+        if (code := getattr(stop, "code", None)) in (0, 2):  # argparse has shown its help, or said what is wrong
+            return int(code)
         print("stopped", file=sys.stderr)
         return 143 if isinstance(stop, SIGTERMException) else 130
 
