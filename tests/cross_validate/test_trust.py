@@ -25,7 +25,7 @@ HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # the rival's default is to stop before it has converged
 @pytest.mark.parametrize(
     ("name", "model"),
-    [*((name, "FeedForward") for name in SETS), ("Wine", "LogisticRegression"), ("Iris", "LogisticRegression")],
+    [*((name, "FeedForward") for name in SETS), ("Wine", "LogisticRegression")],
 )
 def test_the_defaults_are_no_worse_than_those_of_scikit_learn(name: str, model: str, tmp_path: Path) -> None:
     logs = ["--trainer.default_root_dir", str(tmp_path)]
