@@ -78,8 +78,10 @@ class CellReader:
         """
         if not is_simple(column.type):
             raise ValueError(f"column '{name}' holds {column.type}, which cannot be used: --data.drop leaves it out")
-        names = self.text(column).dictionary_encode().combine_chunks()
-        values = same_numbers(names.dictionary).dictionary_encode()
+        if not is_text(column.type) or not len(column):
+            column = self.text(column)
+        names = column.dictionary_encode().combine_chunks()
+        values = same_numbers(self.text(names.dictionary)).dictionary_encode()  # of each name once
         return pa.DictionaryArray.from_arrays(values.indices.take(names.indices), values.dictionary)
 
     def numbers(self, name: str, column: pa.ChunkedArray, boolean: bool = False) -> Floats:
