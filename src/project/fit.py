@@ -200,8 +200,7 @@ def _load_best(model: LightningModule, trainer: Trainer, folder: Path | None) ->
     checkpoint = load_checkpoint(best, plain=isinstance(model, TableModel))
     model.on_load_checkpoint(checkpoint)
     model.load_state_dict(checkpoint["state_dict"], model.strict_loading)
-    epoch: int = checkpoint["epoch"]
-    return epoch
+    return int(checkpoint["epoch"])
 
 
 def _test(data: LightningDataModule, model: LightningModule, trainer: Trainer) -> dict[str, float]:

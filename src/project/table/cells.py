@@ -78,7 +78,7 @@ class CellReader:
         """
         if not is_simple(column.type):
             raise ValueError(f"column '{name}' holds {column.type}, which cannot be used: --data.drop leaves it out")
-        if not is_text(column.type) or not len(column):
+        if not is_text(column.type) or not len(column):  # which cannot be encoded, or combined, as it is
             column = self.text(column)
         names = column.dictionary_encode().combine_chunks()
         values = same_numbers(self.text(names.dictionary)).dictionary_encode()  # of each name once

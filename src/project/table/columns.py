@@ -94,8 +94,9 @@ class ColumnLearner:
             return self._number(name, self.reader.numbers(name, cells), boolean)
         if is_date(cells.type):
             return self._date(name, cells, "iso")
-        if is_text(cells.type) and not self.reader.parse_numbers(cells).null_count:
-            return self._number(name, self.reader.numbers(name, cells))  # the quick way, which most columns go
+        # The quick way, which most columns go; of names the first rows tell.
+        if is_text(cells.type) and self._all_numbers(cells[:1000]) and (numbers := self._all_numbers(cells)):
+            return self._number(name, self.reader.numbers(name, numbers))
         names = self.reader.names(name, cells)
         present = pc.unique(names.take(pa.array(self.rows))).dictionary_decode().drop_null()
         if not len(present):
@@ -110,6 +111,12 @@ class ColumnLearner:
             return self._date(name, cells, formats[0], "read as month/day/year" if both else "")
         self.reader.refuse_quantities(name, cells, present, f"take the column as names with --data.categorical {name}")
         return self._category(name, names)
+
+    def _all_numbers(self, cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
+        """Text as numbers, null where one is missing; None if a cell is no number, or there is none."""
+        numbers = self.reader.parse_numbers(cells)
+        missing = self.reader.text(cells).null_count if numbers.null_count else 0
+        return numbers if numbers.null_count == missing < len(cells) else None
 
     def _finding(self, name: str, kind: str, values: Floats, warning: str = "") -> Finding:
         training = pa.array(values[self.rows], from_pandas=True)
@@ -140,10 +147,9 @@ class ColumnLearner:
         missing = counts.pop(None, 0)
         many = len(counts) > 10 and len(counts) > 0.5 * (len(self.rows) - missing)
         warning = ALL_DIFFER if many else ""
-        for what, looks in LOOKS_LIKE.items() if name not in self.categorical and counts else ():
-            if all(looks.fullmatch(value) for value in counts):
-                warning = f"looks like {what}: write them in another way"
-                break
+        looks = [what for what, form in LOOKS_LIKE.items() if all(form.fullmatch(value) for value in counts)]
+        if looks and counts and name not in self.categorical:
+            warning = f"looks like {looks[0]}: write them in another way"
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
         return Learned(
             Finding(name, "category", missing, len(counts), warning),

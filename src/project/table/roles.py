@@ -67,9 +67,8 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     integers = values is not None and bool((values == np.floor(values)).all())
     whole = integers and len(distinct) <= MAX_WHOLE_CLASSES
     if task == "number" or (task == "auto" and values is not None and not whole and len(distinct) > 2):
-        words = "whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
-        warning = f"{len(distinct)} {words}" if integers and task == "auto" else ""
-        return Labels(reader.numbers(name, column), warning=warning)
+        words = f"{len(distinct)} whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
+        return Labels(reader.numbers(name, column), warning=words if integers and task == "auto" else "")
     if task == "binary" and len(distinct) != 2:
         raise ValueError(f"the target '{name}' has {len(distinct)} different values, and data.task says two classes")
     warning = ""
