@@ -144,7 +144,7 @@ def test_the_number_of_jobs_changes_no_bit(run: Run) -> None:
         assert report(one / fold)["baselines"] == report(two / fold)["baselines"]
 
 
-def test_groups_stay_together_and_labels_and_row_numbers_are_those_of_the_source(run: Run) -> None:
+def test_splits_labels_and_row_numbers_are_those_of_the_source(run: Run) -> None:
     folder = run("--data", "shops.Shops", "--folds", "4", *SHORT)
     found = predictions(folder)
     assert list(found) == ["row", "repeat", "fold", "target", "prediction", "probability_no", "probability_yes, all"]
@@ -165,15 +165,6 @@ def test_a_class_that_a_later_fold_takes_whole_is_told_before_any_training(
     assert out == ""
     assert re.match(r"error: fold-[1234]: class 'maybe' has no row to train on", err)
     assert not (tmp_path / "logs").exists()
-
-
-def test_a_class_with_fewer_rows_than_folds_is_cut_without_a_warning(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """scikit-learn warns of it, which with groups nobody can mend."""
-    found = predictions(run("--data", "shops.Shops", "--data.maybe", "[0, 40, 80, 116]", *SHORT, "--folds", "5"))
-    assert (found["target"] == "maybe").sum() == 4
-    assert capsys.readouterr().err == ""
 
 
 def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:

@@ -84,6 +84,18 @@ def test_no_group_is_in_two_splits(columns: dict[str, Any], seed: int, tmp_path:
     assert [column.name for column in table.schema.columns] == ["x"]
 
 
+@pytest.mark.parametrize("columns", [COLUMNS, NUMBER], ids=["classes", "number"])
+def test_no_group_is_in_two_folds_and_every_row_is_tested_once(columns: dict[str, Any], tmp_path: Path) -> None:
+    """A class has fewer rows than there are folds, which with groups nobody can mend: it is no warning."""
+    labels = ["odd" if label == "odd" and i < 144 else "usual" for i, label in enumerate(COLUMNS["y"])]
+    columns = {**columns, "y": labels} if columns is COLUMNS else columns
+    path = write_table(tmp_path / "t.csv", columns)
+    folds = [read_table(path, group="shop", num_folds=5, fold=fold).rows["test"] for fold in range(5)]
+    assert sorted(np.concatenate(folds).tolist()) == list(range(NUM_ROWS))
+    shops = [set(np.array(columns["shop"])[rows]) for rows in folds]
+    assert sum(map(len, shops)) == len(set().union(*shops)) == 25
+
+
 TIMES = {
     "ISO": lambda i: f"2024-{i // 25 + 1:02}-{i % 25 + 1:02}",
     "day first": lambda i: f"{i % 25 + 1:02}.{i // 25 + 1:02}.2024",

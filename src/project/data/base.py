@@ -1,7 +1,7 @@
 """What every data module shares: splits, scaling, loaders."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -28,12 +28,7 @@ class RawTable:
         columns: The columns' names.
         target: The target's name.
         classes: The classes' names, or None if the target is a number.
-        groups: A group for each row, none of which is to be in two splits; None if the rows are independent.
-        order: Row numbers in the order in time, if the last ones are to be the test rows.
-        fixed: Row numbers of the splits that are not to be drawn.
         numbers: The number of each row in its source, counted from 1; None if no row was left out.
-        kind: How classes are modelled; by default two of them are ``binary``.
-        label_type: See `Target`.
     """
 
     x: Any
@@ -41,12 +36,7 @@ class RawTable:
     columns: Sequence[str]
     target: str = "target"
     classes: Sequence[str] | None = None
-    groups: NDArray[Any] | None = None
-    order: Rows | None = None
-    fixed: Mapping[str, Rows] = field(default_factory=dict)
     numbers: NDArray[np.int64] | None = None
-    kind: Literal["binary", "multiclass"] | None = None
-    label_type: str = "string"
 
 
 class Split(NamedTuple):
@@ -172,17 +162,13 @@ class TableData(LightningDataModule):
 
     def draw_splits(self, table: RawTable) -> dict[str, Rows]:
         """Row numbers of each split."""
-        fixed, rows = dict(table.fixed), np.arange(len(table.y)) if table.order is None else table.order
-        rows = rows[~np.isin(rows, np.concatenate([*fixed.values()]))] if fixed else rows
-        classes = None if table.classes is None else table.y
-        seed = self.seed if self.shuffle and table.order is None else None
-        if self.num_folds is not None:
-            if fixed or table.order is not None:
-                raise ValueError("folds are drawn from all rows: leave out time, split_column, val_path and test_path")
-            rows, fixed["test"] = fold_rows(rows, self.num_folds, self.fold, seed, classes, table.groups)
+        rows, classes = np.arange(len(table.y)), None if table.classes is None else table.y
+        seed = self.seed if self.shuffle else None
         fractions = {"val": self.val_fraction, "test": self.test_fraction}
-        wanted = {name: 0.0 if name in fixed else fraction for name, fraction in fractions.items()}
-        return split_rows(rows, wanted, seed, classes, table.groups) | fixed
+        if self.num_folds is None:
+            return split_rows(rows, fractions, seed, classes)
+        rest, test = fold_rows(rows, self.num_folds, self.fold, seed, classes)
+        return split_rows(rest, fractions | {"test": 0.0}, seed, classes) | {"test": test}
 
     def learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
         """Learns the schema from the training rows; the table may change into a form that is quicker to encode."""

@@ -1,9 +1,10 @@
 """A table of your own: a CSV or a Parquet file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from project.data.base import RawTable, Split, TableData, encode_target
-from project.data.splits import Rows
+from project.data.splits import Rows, fold_rows, split_rows
 from project.encoder import Encoder
 from project.errors import nearest
 from project.schema import Schema, learn_target
@@ -24,11 +25,31 @@ from project.table.cells import CellReader, is_simple
 from project.table.columns import ColumnLearner
 from project.table.files import append_rows, read_file
 from project.table.findings import Finding, giveaways, print_findings
+from project.table.splits import draw_groups, fold_groups
 
 CHUNK = 2**13
 """Rows that are encoded together: few enough to stay in the processor's cache."""
 
 Names = str | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class FileTable(RawTable):
+    """A table whose file says more of its rows.
+
+    Attributes:
+        groups: A group for each row, none of which is to be in two splits; None if the rows are independent.
+        order: Row numbers in the order in time, if the last ones are to be the test rows.
+        fixed: Row numbers of the splits that are not to be drawn.
+        kind: How classes are modelled; by default two of them are ``binary``.
+        label_type: See `Target`.
+    """
+
+    groups: NDArray[Any] | None = None
+    order: Rows | None = None
+    fixed: Mapping[str, Rows] = field(default_factory=dict)
+    kind: Literal["binary", "multiclass"] | None = None
+    label_type: str = "string"
 
 
 class Cells(NamedTuple):
@@ -127,7 +148,7 @@ class Table(TableData):
         findings = [f._replace(warning=warning) if f.name in suspects else f for f in self.findings]
         print_findings(findings, self.notes, len(split.x))
 
-    def read(self) -> RawTable:
+    def read(self) -> FileTable:
         """Reads the files and their target.
 
         Raises:
@@ -166,8 +187,8 @@ class Table(TableData):
         self.named["drop"] = [name for name in table.column_names if name in unseen]
         x = table.drop_columns([self.target, *self.named["drop"]])
         cells, names = Cells(x, reader), x.column_names
-        return RawTable(
-            cells, y, names, self.target, classes, groups, order, fixed, numbers, kind=kind, label_type=label_type
+        return FileTable(
+            cells, y, names, self.target, classes, numbers, groups, order, fixed, kind=kind, label_type=label_type
         )
 
     def read_test(self, path: Path, schema: Schema) -> tuple[Split, list[str]]:
@@ -179,7 +200,7 @@ class Table(TableData):
         table, numbers, notes = self._read_file(path)
         reader = replace(self.reader, locate=lambda row: f"row {numbers[row]}")
         y = roles.encode_labels(self.target, table[self.target], schema.target, reader)
-        x = self.encode(RawTable(Cells(table, reader), y, table.column_names), schema)
+        x = self.encode(FileTable(Cells(table, reader), y, table.column_names), schema)
         return Split(x, encode_target(y, schema.target)), notes
 
     def _read_file(self, path: Path) -> tuple[pa.Table, Rows, list[str]]:
@@ -209,11 +230,11 @@ class Table(TableData):
                 raise ValueError(f"data.{setting}: {self.path} has no column '{name}'; {nearest(name, columns)}")
         return list(names)
 
-    def draw_splits(self, table: RawTable) -> dict[str, Rows]:
+    def draw_splits(self, table: FileTable) -> dict[str, Rows]:  # type: ignore[override]  # what `read` gave
         """Row numbers of each split.
 
         Raises:
-            ValueError: If a class would have no row in one of them.
+            ValueError: If a split cannot be made, or a class would have no row in one of them.
         """
         classes = table.classes or ()
         counts = np.bincount(table.y) if classes else ()
@@ -224,13 +245,31 @@ class Table(TableData):
                 rows = "a single row" if count == 1 else f"{count} rows"
                 few = f"{rows}, too few for each of {num_splits} splits: add rows, or take these out"
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
-        splits = super().draw_splits(table)
+        splits = self._share_out(table)
         for index, label in enumerate(classes):
             if not (table.y[splits["train"]] == index).any():
                 raise ValueError(f"class '{label}' of '{self.target}' has no row to train on")
         return splits
 
-    def learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
+    def _share_out(self, table: FileTable) -> dict[str, Rows]:
+        """Row numbers of each split: what is fixed, by time, in whole groups, or one by one."""
+        fixed, rows = dict(table.fixed), np.arange(len(table.y)) if table.order is None else table.order
+        rows = rows[~np.isin(rows, np.concatenate([*fixed.values()]))] if fixed else rows
+        classes = None if table.classes is None else table.y
+        seed = self.seed if self.shuffle and table.order is None else None
+        draw = None
+        if table.groups is not None and seed is not None:
+            draw = partial(draw_groups, seed=seed, classes=classes, groups=table.groups)
+        if self.num_folds is not None:
+            if fixed or table.order is not None:
+                raise ValueError("folds are drawn from all rows: leave out time, split_column, val_path and test_path")
+            fold = rows, self.num_folds, self.fold, seed, classes
+            rows, fixed["test"] = fold_rows(*fold) if table.groups is None else fold_groups(*fold, table.groups)
+        fractions = {"val": self.val_fraction, "test": self.test_fraction}
+        wanted = {name: 0.0 if name in fixed else fraction for name, fraction in fractions.items()}
+        return split_rows(rows, wanted, seed, classes, draw) | fixed
+
+    def learn(self, table: FileTable, train: Rows) -> tuple[Schema, RawTable]:  # type: ignore[override]
         """Learns the schema from the training rows; gives the table in a form that is quicker to encode."""
         cells: Cells = table.x
         wanted = self.named["categorical"], self.named["numeric"]
