@@ -286,7 +286,7 @@ def settle(num_examples: int) -> settings:
     return settings(max_examples=num_examples, derandomize=True, deadline=None, database=None, **options)
 
 
-@pytest.mark.parametrize("num_examples", [25, pytest.param(250, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("num_examples", [25, pytest.param(120, marks=pytest.mark.slow)])
 def test_a_random_table_trains_and_predicts_or_is_refused_in_one_sentence(
     num_examples: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
