@@ -22,7 +22,6 @@ from project.models import (
     FeedForward,
     LinearRegression,
     LogisticRegression,
-    TabM,
     TableModel,
     load_model,
     predict_encoded,
@@ -370,8 +369,3 @@ def test_predict_gives_probabilities_or_numbers_in_the_target_s_unit():
             assert scores["mae/test"] == pytest.approx(float((predicted - true).abs().mean()), rel=1e-5)
         else:
             assert torch.allclose(predicted.sum(1), torch.ones(len(predicted), dtype=torch.float64))
-
-
-class TestTabM(ModelSuite):
-    model = TabM
-    settings: ClassVar = {"num_members": 3, "hidden_sizes": (16, 8), "dropout": 0.1}
