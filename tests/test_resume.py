@@ -26,8 +26,12 @@ SMALL = [
 ]
 
 
-def callback(batch: int) -> list[str]:
-    return ["--trainer.callbacks", f"[{{class_path: signals.SignalAt, init_args: {{batch: {batch}}}}}]"]
+def callback(batch: int, *others: str) -> list[str]:
+    stop = f"{{class_path: signals.SignalAt, init_args: {{batch: {batch}}}}}"
+    return ["--trainer.callbacks", f"[{', '.join([stop, *others])}]"]
+
+
+AVERAGE = "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}"
 
 
 def assert_same_run(a: Path, b: Path) -> None:
@@ -53,6 +57,7 @@ def assert_same_run(a: Path, b: Path) -> None:
         pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
         pytest.param("--trainer.max_epochs -1 --trainer.max_steps 15", marks=pytest.mark.slow),
         "--data.val_fraction 0 --checkpoint_every 3",
+        "--model TabM --optimizer AdamW",
         pytest.param(
             "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
             marks=pytest.mark.slow,
@@ -62,11 +67,13 @@ def assert_same_run(a: Path, b: Path) -> None:
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
     args: str, tmp_path: Path, fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = fit(*SMALL, *args.split(), *callback(0))
+    own = SMALL[:6] if "TabM" in args else SMALL
+    others = [AVERAGE] if "TabM" in args else []
+    whole = fit(*own, *args.split(), *callback(0, *others))
     resumed = 0
     for batch in (1, 4, 8, 12):
         logs = tmp_path / str(batch)
-        flags = [*SMALL, *args.split(), *callback(batch), "--trainer.default_root_dir", str(logs)]
+        flags = [*own, *args.split(), *callback(batch, *others), "--trainer.default_root_dir", str(logs)]
         status = main(flags)
         (run,) = logs.glob("*/*")
         if status == 143:

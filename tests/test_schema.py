@@ -40,6 +40,14 @@ def test_a_missing_value_counts_as_the_median_of_the_others(scale):
     assert [c.indicator for c in schema.columns] == [True, False]
 
 
+@pytest.mark.parametrize("num_rows", [1, 2, 40])
+def test_the_quantiles_are_those_of_the_percentiles(num_rows):
+    x = with_holes()[-num_rows:]
+    x[-1] = X[-1]
+    for i, column in enumerate(learn(x, Y[-num_rows:]).columns):
+        np.testing.assert_allclose(column.quantiles, np.nanpercentile(x[:, i], np.linspace(0, 100, 25)), rtol=1e-12)
+
+
 def test_without_scaling_numbers_stay_as_they_are():
     schema = learn(scale=False)
     assert {(c.center, c.scale) for c in schema.columns} == {(0.0, 1.0)}

@@ -81,7 +81,7 @@ class ModelSuite:
         return model.eval(), run
 
     def test_gives_an_output_for_each_class_but_one_for_two_classes_or_a_number(self, kind):
-        outputs = self.make(kind)(make_batch(make_schema(kind, self.columns), 5)[0])
+        outputs = self.make(kind).eval()(make_batch(make_schema(kind, self.columns), 5)[0])
         assert (outputs.shape, outputs.dtype) == ((5, NUM_OUTPUTS[kind]), torch.float32)
         assert outputs.isfinite().all()
 

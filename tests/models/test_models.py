@@ -18,7 +18,14 @@ from torch.nn import functional
 from project.data import BreastCancer, Diabetes, Iris
 from project.engine.lean import Lean
 from project.metrics import make_metrics, scored
-from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, load_model, predict_encoded
+from project.models import (
+    FeedForward,
+    LinearRegression,
+    LogisticRegression,
+    TableModel,
+    load_model,
+    predict_encoded,
+)
 
 ACTIVATIONS = [
     *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU"),

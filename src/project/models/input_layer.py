@@ -25,6 +25,42 @@ def make_input_layer(schema: Schema, num_outputs: int, bias: bool = True, dropou
     return nn.Sequential(nn.Dropout(dropout), linear) if dropout else linear
 
 
+class NameIndex(nn.Module):
+    """Where the weights of a row's names stand in one table for all columns of names.
+
+    Args:
+        schema: The table's columns, names among them.
+
+    Attributes:
+        num_slots: Rows of such a table; row 0 stands for what has no slot.
+    """
+
+    start: Tensor
+    rare: Tensor
+    missing: Tensor
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self.num_slots, rows = 1, []
+        for category in schema.categories:
+            place = {code: self.num_slots + i for i, code in enumerate(category.slots)}
+            rows.append((self.num_slots, place.get(-1, 0), place.get(-2, 0)))
+            self.num_slots += len(place)
+        for name, values in zip(("start", "rare", "missing"), zip(*rows, strict=True), strict=True):
+            self.register_buffer(name, torch.tensor(values), persistent=False)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Maps the codes of names, ``(batch, columns of names)``, to rows of the table, in the same shape.
+
+        Raises:
+            ValueError: If they come in 16 bits, which do not hold the codes of many names.
+        """
+        if codes.element_size() < 4:
+            raise ValueError("a table with names needs 32-bit rows: use trainer.precision 16-mixed or bf16-mixed")
+        codes = codes.long()
+        return torch.where(codes >= 0, codes + self.start, torch.where(codes == -1, self.rare, self.missing))
+
+
 class InputLayer(nn.Module):
     """What ``nn.Linear`` is on numbers and one-hot vectors, but without the vectors, which are nearly all zeros.
 
@@ -37,10 +73,6 @@ class InputLayer(nn.Module):
         dropout: Probability with which a number or a name is dropped in training.
     """
 
-    start: Tensor
-    rare: Tensor
-    missing: Tensor
-
     def __init__(self, schema: Schema, num_outputs: int, bias: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
@@ -48,14 +80,8 @@ class InputLayer(nn.Module):
         with warnings.catch_warnings():  # of weights that are none, in a table without numbers
             warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
             self.numbers = nn.Linear(self.num_numbers, num_outputs, bias)
-        slots, rows = 1, []  # row 0 stays zero, for what has no slot
-        for category in schema.categories:
-            place = {code: slots + i for i, code in enumerate(category.slots)}
-            rows.append((slots, place.get(-1, 0), place.get(-2, 0)))
-            slots += len(place)
-        for name, values in zip(("start", "rare", "missing"), zip(*rows, strict=True), strict=True):
-            self.register_buffer(name, torch.tensor(values), persistent=False)
-        self.names = nn.EmbeddingBag(slots, num_outputs, mode="sum", padding_idx=0)
+        self.index = NameIndex(schema)
+        self.names = nn.EmbeddingBag(self.index.num_slots, num_outputs, mode="sum", padding_idx=0)
         bound = 1 / math.sqrt(schema.num_encoded)  # as many inputs are at work in each row
         with torch.no_grad():
             for parameter in self.parameters():
@@ -66,12 +92,9 @@ class InputLayer(nn.Module):
         """Maps encoded rows, ``(batch, encoded)``, to ``(batch, outputs)``.
 
         Raises:
-            ValueError: If the rows come in 16 bits, which do not hold the codes of many names.
+            ValueError: If the rows come in 16 bits; see `NameIndex`.
         """
-        if x.element_size() < 4:
-            raise ValueError("a table with names needs 32-bit rows: use trainer.precision 16-mixed or bf16-mixed")
-        codes = x[:, self.num_numbers :].long()
-        index = torch.where(codes >= 0, codes + self.start, torch.where(codes == -1, self.rare, self.missing))
+        index = self.index(x[:, self.num_numbers :])
         if torch.compiler.is_exporting():  # to formats that know no bags
             bags = functional.embedding(index, self.names.weight).sum(1)
         else:

@@ -1,0 +1,36 @@
+"""configs/table.yaml: the best net, with averaged weights."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.metrics import log_loss
+
+from project.fit import main
+from project.models import load_model, predict_encoded
+from project.table import Table
+
+ROOT = Path(__file__).parents[2]
+TABLE = ["--config", str(ROOT / "configs" / "table.yaml"), "--data.target", "class"]
+WINE = ROOT / "configs" / "data" / "wine.csv"
+
+
+def test_the_averaged_weights_are_tested_and_kept(fit: Callable[..., Path]) -> None:
+    folder = fit(*TABLE, "--data.path", str(WINE), "--trainer.max_epochs", "6")
+    reported = json.loads((folder / "report.json").read_text())["metrics"]["log_loss"]
+    data = Table(WINE, "class")
+    data.setup()
+    x, y = data.splits["test"]
+    model = load_model(folder / "checkpoints" / "best.ckpt")
+    assert log_loss(y, predict_encoded(model, x)) == pytest.approx(reported, rel=1e-6)
+    checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    model.load_state_dict(checkpoint["current_model_state"])  # those of the last step alone
+    assert log_loss(y, predict_encoded(model, x)) != pytest.approx(reported, rel=1e-3)
+
+
+def test_the_file_and_its_target_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for missing, flags in (("path", TABLE), ("target", [*TABLE[:2], "--data.path", str(WINE)])):
+        assert main(flags) == 2
+        assert capsys.readouterr().err == f"error: data: Table needs --data.{missing}\n"
