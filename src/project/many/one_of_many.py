@@ -60,8 +60,8 @@ def run_one(
 
     Returns:
         ``status`` (``done``, ``diverged`` or ``failed``), ``message``, ``loss`` (the lowest ``loss/val``; without
-        validation rows the last ``loss/train``), ``last_loss``, ``metrics`` of the test rows, ``steps``, and
-        ``seconds`` of training. A run that is not done lacks what it never reached.
+        validation rows the last ``loss/train``), ``metrics`` of the test rows, ``steps``, and ``seconds`` of
+        training. A run that is not done lacks what it never reached.
     """
     start = time.perf_counter()
     shutil.rmtree(path, ignore_errors=True)
@@ -80,8 +80,7 @@ def run_one(
         if trainer.limit_val_batches != 0 and "loss/val" not in last:
             raise ValueError("the run ended before its first validation: make it longer")
         last_loss = float(last["loss/val"] if "loss/val" in last else last["loss/train"])
-        loss = last_loss if report["val_loss"] is None else report["val_loss"]
-        outcome = {"status": "done", "loss": loss, "last_loss": last_loss}
+        outcome = {"status": "done", "loss": last_loss if report["val_loss"] is None else report["val_loss"]}
         outcome |= {name: report[name] for name in ("metrics", "steps", "seconds")}
     except Stopped:
         raise
