@@ -36,7 +36,7 @@ BAD_FLAGS = [
         ["trainer.callbacks[0].patience", "'long'", "int"],
     ),
     (["--trainer.callbacks", "[oops"], ["--trainer.callbacks"]),
-    (["--trainer.callbacks", "[EarlyStopping]"], ["trainer.callbacks[0]", "EarlyStopping needs monitor"]),
+    (["--trainer.callbacks", "[GradientAccumulationScheduler]"], ["trainer.callbacks[0]", "needs scheduling"]),
     (
         ["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitor: loss/val}, patience: 3}]"],
         ["trainer.callbacks[0].patience"],

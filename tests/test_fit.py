@@ -91,8 +91,33 @@ def test_a_run_says_how_long_it_went_and_why_it_ended(
     assert (report["ended"], report["epochs"]) == (ended, epochs)
     losses = [loss for _, loss in read_curve(folder, "loss/val")]
     assert report["best_epoch"] == 1 + losses.index(min(losses))
-    words = f", until {ended}; the best weights are those of epoch {report['best_epoch']}\n"
+    words = f", until {ended}; the best weights are those of epoch {report['best_epoch']}, with the lowest loss/val\n"
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("monitor", "chosen_by"),
+    [
+        ("auroc/val", "highest auroc/val"),
+        ("accuracy/val", "highest accuracy/val"),
+        ("log_loss/val", "lowest log_loss/val"),
+        ("loss/train", "lowest loss/train"),
+        ("-loss/train", "highest loss/train"),
+    ],
+)
+def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str, chosen_by: str, fit: Fit) -> None:
+    folder = fit("--data.val_fraction", "0.4", "--optimizer.lr", "0.03", "--monitor", monitor)
+    order, tag = chosen_by.split()
+    report = json.loads((folder / "report.json").read_text())
+    values = [value for _, value in read_curve(folder, tag)]
+    best = max(values) if order == "highest" else min(values)
+    assert report["chosen_by"] == chosen_by
+    assert report["best_score"] == pytest.approx(best, rel=1e-6)
+    assert report["best_epoch"] == 1 + values.index(best)
+    checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert checkpoint["epoch"] == values.index(best)
+    assert report["ended"] == f"{tag} was no better in 15 validations"
+    assert report["epochs"] == len(values) == report["best_epoch"] + 15
 
 
 def test_the_report_says_how_it_came_about(fit: Fit) -> None:
@@ -291,6 +316,7 @@ def test_a_loss_that_is_no_number_is_never_saved(tmp_path: Path, capsys: pytest.
         (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], ["val_fraction", "test_fraction"]),
         (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
         (["--model.init", "xavier"], ["xavier", "xavier_"]),
+        (["--monitor", "auc/val"], ["monitor: nothing is logged as 'auc/val'", "auroc/val", "loss/val"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -303,6 +329,17 @@ def test_settings_that_cannot_work_leave_nothing_behind(
     for word in words:
         assert word in err
     assert not list((tmp_path / "logs").glob("*/*"))
+
+
+@pytest.mark.parametrize("monitor", ["lost/train", "auroc/val"])
+def test_without_validation_rows_what_is_not_logged_chooses_nothing(
+    monitor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--data.val_fraction", "0", "--monitor", monitor, "--trainer.default_root_dir", str(tmp_path)]
+    assert main(args) == 2
+    assert (
+        f"monitor: nothing is logged as '{monitor}'; there are epoch_seconds, loss/train\n" in capsys.readouterr().err
+    )
 
 
 def test_a_failure_in_training_is_told_in_a_few_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,8 @@ usage: python -m project.fit [--config FILE]... [--data NAME|FILE] [--data.KEY V
                              [--optimizer NAME|FILE] [--optimizer.KEY VALUE]...
                              [--scheduler NAME|FILE] [--scheduler.KEY VALUE]...
                              [--trainer.KEY VALUE]... [--seed N] [--name RUN] [--experiment NAME]
-                             [--checkpoint_every N] [--lean false] [--resume RUN] [--print_config] [--help]
+                             [--monitor TAG] [--checkpoint_every N] [--lean false] [--resume RUN] [--print_config]
+                             [--help]
 
 Trains a model, tests it, and leaves checkpoints, curves and a report in logs/EXPERIMENT/RUN.
 Without arguments it does what configs/fit.yaml says.

@@ -15,7 +15,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -40,6 +40,8 @@ PLACE = ("name", "experiment", "trainer.default_root_dir")
 
 RUN_FOLDER = ""
 """A logger's ``save_dir`` that is the run's folder."""
+RUN_MONITOR = ""
+"""The ``monitor`` of an early stopping that is the run's."""
 
 Config = dict[str, Any]
 """``seed``, ``name`` and the like; ``trainer``; and for each section ``class_path`` and ``init_args``, or None."""
@@ -101,6 +103,9 @@ class RunSettings:
         experiment: The folder around it; by default the name of the data, or of their file.
         checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch.
         lean: Whether to run Lightning's loops with what `project.engine.lean` spares; the numbers are the same.
+        monitor: The logged value that chooses the best weights and stops early, such as ``auroc/val`` or
+            ``loss/train``; by default ``loss/val``. The lowest is the best, of a score such as ``auroc/val`` the
+            highest, and so of a value of your own that has a dash before its name: ``-profit/val``.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class RunSettings:
         experiment: str | None = None,
         checkpoint_every: int | None = None,
         lean: bool = True,
+        monitor: str | None = None,
     ) -> None: ...
 
 
@@ -324,6 +330,8 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
     cls = find_class(spec["class_path"], (), object)
     if issubclass(cls, Logger) and "save_dir" in arguments(cls)[1]:
         spec["init_args"] = {"save_dir": RUN_FOLDER} | spec["init_args"]
+    if issubclass(cls, EarlyStopping):
+        spec["init_args"] = {"monitor": RUN_MONITOR} | spec["init_args"]
     return {**spec, "init_args": _complete(cls, spec["init_args"], path)}
 
 
@@ -393,7 +401,8 @@ def make_trainer(
 ) -> Trainer:
     """Makes a trainer that logs and saves into a run's folder.
 
-    The best checkpoint is the one with the lowest ``loss/val`` where a `TableModel` validates, else the last one.
+    The best checkpoint is chosen by the run's ``monitor``; without one by the lowest ``loss/val`` where a `TableModel`
+    validates, else it is the last one.
 
     Args:
         config: The run's configuration; its own callbacks, plugins and loggers are respected.
@@ -410,16 +419,25 @@ def make_trainer(
     for logger in plain["logger"] if isinstance(plain["logger"], list) else []:
         if logger["init_args"].get("save_dir") == RUN_FOLDER:
             logger["init_args"]["save_dir"] = str(folder)
+    name = config["monitor"] or "loss/val"
+    score = dict(getattr(model, "val_metrics", {})).get(name)
+    highest = name.startswith("-") or getattr(score, "higher_is_better", False)
+    watched: dict[str, Any] = {"monitor": name.removeprefix("-"), "mode": "max" if highest else "min"}
+    for callback in plain["callbacks"] or []:
+        if callback["init_args"].get("monitor") == RUN_MONITOR:
+            callback["init_args"] |= watched
     settings = _objects(Trainer, plain)
     validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0
-    monitor = "loss/val" if validates and settings["limit_val_batches"] != 0 else None
-    engine: list[Callback] = [LossWatch(), Lean()] if config["lean"] else [LossWatch()]
+    if not config["monitor"] and not (validates and settings["limit_val_batches"] != 0):
+        watched = {"monitor": None, "mode": "min"}
+    watch = LossWatch(watched["monitor"])
+    engine: list[Callback] = [watch, Lean()] if config["lean"] else [watch]
     everyone = [*engine, *callbacks, *(settings["callbacks"] or [])]
     if settings["enable_checkpointing"] is not False:
         checkpoints = folder / "checkpoints"
         everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))
         everyone.append(
-            ModelCheckpoint(checkpoints, "best", monitor, auto_insert_metric_name=False, enable_version_counter=False)
+            ModelCheckpoint(checkpoints, "best", **watched, auto_insert_metric_name=False, enable_version_counter=False)
         )
     if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in everyone):
         everyone.append(RunBar())

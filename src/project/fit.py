@@ -178,7 +178,7 @@ def fit(
         "baselines": baseline_scores(data) if baselines and metrics and isinstance(data, TableData) else {},
         "num_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         **progress,
-        "best_epoch": None if best is None or progress["val_loss"] is None else best + 1,
+        "best_epoch": None if best is None or progress["chosen_by"] is None else best + 1,
         "seed": config["seed"] if config else None,
         "threads": torch.get_num_threads(),
         "command": command,
@@ -234,9 +234,9 @@ def print_start(run: Prepared) -> None:
 
 def print_end(run: Prepared, report: dict[str, Any]) -> None:
     """Prints how the training went, the scores, and the commands that come next."""
-    best = f"; the best weights are those of epoch {report['best_epoch']}" if report["best_epoch"] else ""
+    best = "; the best weights are those of epoch {best_epoch}, with the {chosen_by}".format_map(report)
     length = f"{report['epochs']} epochs ({report['steps']:,} steps) in {report['seconds']:.1f} s"
-    print(f"Trained for {length}, until {report['ended']}{best}")
+    print(f"Trained for {length}, until {report['ended']}{best if report['best_epoch'] else ''}")
     if report["metrics"]:
         compared = COMPARED if getattr(run.model, "class_weights", None) is None else COMPARED_IF_WEIGHTED
         print_scores(type(run.model).__name__, report["metrics"], report["baselines"], compared)
@@ -261,7 +261,7 @@ def _resumed_config(folder: Path, request: Request) -> Config:
     saved: Config = _load(folder, wanted, "last.ckpt")["config"]
     if changes := _differences(saved, wanted):
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))
-    return saved
+    return wanted  # it has settings, too, that there were not yet
 
 
 def _load(folder: Path, config: Config, name: str) -> dict[str, Any]:

@@ -129,6 +129,8 @@ def _of_numbers(scale: float, postfix: str | None = None) -> Scores:
 class Accuracy(MulticlassConfusionMatrix):
     """The share of rows whose likeliest class is the true one; from the table of all cases, as others here are."""
 
+    higher_is_better = True
+
     def compute(self) -> Tensor:
         """Computes it."""
         return self.confmat.diag().sum() / self.confmat.sum()
@@ -136,6 +138,8 @@ class Accuracy(MulticlassConfusionMatrix):
 
 class BalancedAccuracy(MulticlassConfusionMatrix):
     """The mean recall of the classes that occur; torchmetrics' counts one that is only predicted as 0."""
+
+    higher_is_better = True
 
     def compute(self) -> Tensor:
         """Computes it."""
@@ -145,6 +149,8 @@ class BalancedAccuracy(MulticlassConfusionMatrix):
 
 class F1(MulticlassConfusionMatrix):
     """The F1 score of the second of two classes, else the mean over the classes that occur or are predicted."""
+
+    higher_is_better = True
 
     def compute(self) -> Tensor:
         """Computes it."""

@@ -100,11 +100,17 @@ def how_it_went(trainer: Trainer) -> dict[str, Any]:
     """How a training went, as ``report.json`` says it.
 
     Returns:
-        ``epochs`` and ``steps``; ``ended``, what ended it; ``val_loss``, the lowest ``loss/val``, by which the best
-        weights were chosen, or None if they were not.
+        ``epochs`` and ``steps``; ``ended``, what ended it; ``chosen_by``, such as ``lowest loss/val``, and
+        ``best_score``, by which the best weights were chosen, or None if they were not; ``val_loss``, that score if it
+        is the lowest ``loss/val``.
     """
-    kept = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor == "loss/val"]
-    lowest = float(kept[-1].best_model_score) if kept and kept[-1].best_model_score is not None else None
+    chosen, best = None, None
+    for kept in [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)][-1:]:
+        if kept.best_model_score is not None:
+            chosen, best = (
+                f"{'lowest' if kept.mode == 'min' else 'highest'} {kept.monitor}",
+                float(kept.best_model_score),
+            )
     ended = "a callback stopped it"
     for name, count in (("max_steps", trainer.global_step), ("max_epochs", trainer.current_epoch)):
         if getattr(trainer, name) == count:
@@ -112,7 +118,9 @@ def how_it_went(trainer: Trainer) -> dict[str, Any]:
     for callback in trainer.early_stopping_callbacks:
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
             ended = f"{callback.monitor} was no better in {callback.wait_count} validations"
-    return {"epochs": trainer.current_epoch, "steps": trainer.global_step, "ended": ended, "val_loss": lowest}
+    lowest = best if chosen == "lowest loss/val" else None
+    progress = {"epochs": trainer.current_epoch, "steps": trainer.global_step, "ended": ended}
+    return progress | {"chosen_by": chosen, "best_score": best, "val_loss": lowest}
 
 
 def finish_curves(trainer: Trainer, lowest: float | None, config: Config | None) -> None:

@@ -1,10 +1,10 @@
 """Trains with several optimizers and compares them honestly.
 
 Each has its learning rate searched, on half decades around its usual one: several seeds for each rate, half the length,
-and the rate with the lowest median validation loss is chosen. Then fresh seeds judge it, at that rate and at its
-default one, at the whole length. A seed gives every optimizer the same initial weights and batches, so that differences
-are taken seed by seed. In logs/compare/NAME report.html has the curves, the tables and what may be concluded;
-results.csv and runs.csv have the figures.
+and the rate with the lowest median validation loss is chosen; that of a run is the mean of its last three. Then fresh
+seeds judge it, at that rate and at its default one, at the whole length. A seed gives every optimizer the same initial
+weights and batches, so that differences are taken seed by seed. In logs/compare/NAME report.html has the curves, the
+tables and what may be concluded; results.csv and runs.csv have the figures.
 
 All arguments of project.fit (see its --help) are taken too, but for --optimizer. Without arguments it does what
 configs/compare.yaml says; files that name no data or no model lie over it.
@@ -111,7 +111,8 @@ def _check(settings: Settings, entries: Sequence[Entry]) -> tuple[str, str]:
             raise UsageError(f"{entry.label}: {error}") from error
     data.describe()
     net = type(model).__name__
-    words = f"{len(entries)} optimizers: {net} on {len(data.splits['train'].x):,} rows of {data.title}"
+    rows, judges = (len(data.splits[name].x) for name in ("train", "val"))
+    words = f"{len(entries)} optimizers: {net} on {rows:,} rows of {data.title}, with {judges:,} validation rows"
     return words, f"{data.title.partition('.')[0]}-{net}"
 
 

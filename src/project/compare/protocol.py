@@ -20,7 +20,10 @@ from project.compare.settings import Entry, Settings
 from project.config import Config
 from project.many.jobs import run_all
 from project.many.one_of_many import run_one
+from project.runs.curves import read_curves
 
+VALIDATIONS = 3
+"""The last ones, whose mean loss is a run's: the lowest of all would let one lucky epoch on a few rows win."""
 MAX_RATES = 13
 """A search that has tried so many rates ends, though the best one be on the edge: six decades."""
 
@@ -29,7 +32,7 @@ Run = dict[str, Any]
 
 It begins with `COLUMNS`, and then has the metrics of the test rows, such as ``accuracy/test``.
 """
-COLUMNS = ("optimizer", "stage", "rate", "seed", "folder", "status", "message", "loss", "last_loss", "steps", "seconds")
+COLUMNS = ("optimizer", "stage", "rate", "seed", "folder", "status", "message", "loss", "steps", "seconds")
 TYPES = {"seed": int, "steps": int, **dict.fromkeys(("optimizer", "stage", "folder", "status", "message"), str)}
 """The types of those that are no floats."""
 
@@ -159,5 +162,9 @@ def _read_runs(path: Path) -> list[Run]:
 
 def _make_run(folder: Path, keep_checkpoints: bool, token: float, begun: Run, config: Config) -> Run:
     outcome = run_one(folder / begun["folder"], config, token, keep_checkpoints)
+    if outcome["status"] == "done":
+        curves = read_curves(folder / begun["folder"])
+        losses = curves.get("loss/val") or curves["loss/train"]
+        outcome["loss"] = statistics.fmean(losses.values[-VALIDATIONS:])
     metrics = {f"{name}/test": value for name, value in outcome.pop("metrics", {}).items()}
     return {**begun, **outcome, **metrics}

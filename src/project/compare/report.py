@@ -20,7 +20,8 @@ from project.runs.curves import read_curves
 WORDS = (
     "Behind by: 95 % of the bootstrap's mean differences from the best, seed by seed. Tie: they hold zero. Behind: a "
     "paired t-test, as strict as all pairs together demand, says so too. Unclear: it does not; take more seeds.",
-    "Rates are searched by {loss_name} on the rows that measure it, so it flatters; the test score does not.",
+    "A run's {loss_name} is the mean of its last three. Rates are searched by it on the rows that measure it, so it "
+    "flatters; the test score does not.",
     "All this holds for these data, this model and this length of training alone; seconds are those of this machine "
     "with --jobs {jobs}.",
     f"{PLAN} has all settings: python -m project.compare --config {PLAN} repeats the comparison.",
@@ -101,7 +102,7 @@ def _table(*headings: str) -> Table:
     label = Column("optimizer", overflow="fold")  # a long one goes on in the next line
     table = Table(label, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for name in headings:
-        table.add_column(name.replace("_", "\n"), justify="left" if name == "verdict" else "right", no_wrap=True)
+        table.add_column(name.replace("_", "\n"), justify="left" if name == "verdict" else "right", overflow="fold")
     return table
 
 
@@ -113,4 +114,4 @@ def _number(value: float | None, form: str = "") -> str:
 def _range(low: float | None, high: float | None, form: str = "#.4g") -> str:
     if low is None or low == high:
         return "–"
-    return f"{low:{form}}{' to ' if low < 0 else '–'}{high:{form}}"
+    return f"{low:{form}} to {high:{form}}"

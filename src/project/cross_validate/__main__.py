@@ -95,7 +95,7 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     metrics = spread([report["metrics"] for report in reports])
     baselines = {name: spread([run["baselines"].get(name, {}) for run in reports]) for name in reports[0]["baselines"]}
     losses = [report["val_loss"] for report in reports]
-    kept = ("run", "metrics", "baselines", "epochs", "steps", "seconds")
+    kept = ("run", "metrics", "baselines", "epochs", "steps", "chosen_by", "seconds")
     report = {
         "run": folder.name,
         "num_folds": num_folds,

@@ -60,15 +60,20 @@ def run_one(
 
     Returns:
         ``status`` (``done``, ``diverged`` or ``failed``), ``message``, ``loss`` (the lowest ``loss/val``; without
-        validation rows the last ``loss/train``), ``last_loss``, ``metrics`` of the test rows, ``steps``, and
-        ``seconds`` of training. A run that is not done lacks what it never reached.
+        validation rows the last ``loss/train``), ``metrics`` of the test rows, ``steps``, and ``seconds`` of
+        training. A run that is not done lacks what it never reached.
     """
     start = time.perf_counter()
     shutil.rmtree(path, ignore_errors=True)
     config = {**config, "experiment": None, "name": None}  # where they stand is no part of what they do
     hidden = {**config, "trainer": {**config["trainer"], "enable_progress_bar": False}}
     last: dict[str, Tensor] = {}  # a test forgets them
-    note = LambdaCallback(on_train_end=lambda trainer, _: last.update(trainer.callback_metrics))
+    losses: list[float] = []  # those of validation, whatever chooses the best weights
+    note = LambdaCallback(
+        on_validation_end=lambda trainer, _: losses.append(float(trainer.callback_metrics["loss/val"])),
+        on_sanity_check_end=lambda *_: losses.clear(),
+        on_train_end=lambda trainer, _: last.update(trainer.callback_metrics),
+    )
     outcome: dict[str, Any]
     try:
         data = load_data(config, token)
@@ -77,11 +82,9 @@ def run_one(
         trainer = make_trainer(hidden, path, model, data, callbacks=[*callbacks, note])
         path.mkdir(parents=True)
         report = fit(data, model, trainer, path, baselines=False, config=config)
-        if trainer.limit_val_batches != 0 and "loss/val" not in last:
+        if trainer.limit_val_batches != 0 and not losses:
             raise ValueError("the run ended before its first validation: make it longer")
-        last_loss = float(last["loss/val"] if "loss/val" in last else last["loss/train"])
-        loss = last_loss if report["val_loss"] is None else report["val_loss"]
-        outcome = {"status": "done", "loss": loss, "last_loss": last_loss}
+        outcome = {"status": "done", "loss": min(losses) if losses else float(last["loss/train"])}
         outcome |= {name: report[name] for name in ("metrics", "steps", "seconds")}
     except Stopped:
         raise
