@@ -22,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from weights import assert_same_weights
 
+from project import baselines
 from project.config import combine
 from project.fit import main
 from project.run_folder import create_folder, load_best
@@ -73,6 +74,13 @@ def test_the_checkpoint_alone_reproduces_the_reported_scores(fit: Fit) -> None:
     assert logistic["accuracy"] == pytest.approx(baseline.score(scaler.transform(x[test]), y[test]))
     assert report["baselines"]["majority class"]["accuracy"] == pytest.approx(max(y[test].mean(), 1 - y[test].mean()))
     assert report["num_parameters"] == 30 * 64 + 64 + 64 * 64 + 64 + 64 + 1
+
+
+def test_a_baseline_that_saw_a_part_of_the_rows_says_so(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "MAX_ROWS", 100)
+    found = json.loads((fit(*SHORT) / "report.json").read_text())["baselines"]
+    assert [*found] == ["majority class", "logistic regression on 100 rows"]
+    assert found["logistic regression on 100 rows"]["accuracy"] > 0.9
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
 
     Returns:
         Metrics by the baseline's name: the majority class (or the mean), which looks at no column, and logistic (or
-        ridge) regression with scikit-learn's settings on standardised columns.
+        ridge) regression with scikit-learn's settings on standardised columns; the name says if it saw a part of the
+        rows, drawn at random.
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -30,24 +31,23 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
 
     train, schema = data.splits["train"], data.schema
     target, test = schema.target, test or data.splits["test"]
+    seen = ""
     if len(train.x) > MAX_ROWS:
+        seen = f" on {MAX_ROWS:,} rows"
         few = torch.from_numpy(np.random.default_rng(0).permutation(len(train.x))[:MAX_ROWS])
         train = Split(train.x[few], train.y[few])
     x, y, test_x, test_y = train.x.numpy(), train.y.numpy(), test.x.numpy(), test.y
     prepared = _preparation(schema)
     if target.kind == "number":
-        regressors = {"mean": DummyRegressor(), "ridge regression": make_pipeline(*prepared, Ridge())}
+        regressors = {"mean": DummyRegressor(), f"ridge regression{seen}": make_pipeline(*prepared, Ridge())}
         return {
             name: number_metrics(torch.from_numpy(model.fit(x, y).predict(test_x)), test_y, target.scale)
             for name, model in regressors.items()
         }
     scores = {}
-    classifiers = {
-        "majority class": DummyClassifier(strategy="prior"),
-        "logistic regression": make_pipeline(*prepared, LogisticRegression(max_iter=1000)),
-    }
-    if len(set(y.tolist())) == 1:
-        del classifiers["logistic regression"]  # there is nothing to tell apart
+    classifiers = {"majority class": DummyClassifier(strategy="prior")}
+    if len(set(y.tolist())) > 1:  # there is something to tell apart
+        classifiers[f"logistic regression{seen}"] = make_pipeline(*prepared, LogisticRegression(max_iter=1000))
     num_classes = len(target.classes)
     for name, model in classifiers.items():
         model.fit(x, y)
