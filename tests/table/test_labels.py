@@ -53,6 +53,40 @@ def test_two_labels_come_back_in_order_with_their_type(cells: list[str], labels:
 
 
 @pytest.mark.parametrize(
+    ("cells", "positive"),
+    [(["yes", "no"], "no"), (["1", "0"], 0), (["1.0", "0.0"], "0"), (["true", "false"], False), (["02", "01"], "01")],
+)
+def test_the_positive_class_is_the_second_and_the_splits_are_the_same(
+    cells: list[str], positive: Any, tmp_path: Path
+) -> None:
+    drawn: dict[str, Any] = {"shuffle": True, "val_fraction": 0.1, "test_fraction": 0.2}
+    table, usual = read(tmp_path, cells, positive=positive, **drawn), read(tmp_path, cells, **drawn)
+    assert target(table).classes == (cells[0], cells[1])  # both lists begin with what would be the last
+    for name, rows in table.rows.items():
+        assert rows.tolist() == usual.rows[name].tolist()
+        assert [target(table).classes[int(i)] for i in table.splits[name].y] == [cells[row % 2] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("cells", "positive", "words"),
+    [
+        (["yes", "no"], "maybe", "data.positive: the target 'y' has no class 'maybe'; there are 'no' and 'yes'"),
+        (["a", "b", "c"], "b", "data.positive is one of two classes, and the target 'y' has 3"),
+        (
+            [str(i + 0.5) for i in range(NUM_ROWS)],
+            "0.5",
+            "data.positive is one of two classes, and the target 'y' has none",
+        ),
+    ],
+)
+def test_a_positive_class_that_is_not_there_is_refused(
+    cells: list[str], positive: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        read(tmp_path, cells, positive=positive)
+
+
+@pytest.mark.parametrize(
     ("kind", "values"),
     [
         (pa.int8(), [0, 1]),

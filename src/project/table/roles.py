@@ -81,6 +81,22 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     return Labels(y, classes, kind, label_type, warning)
 
 
+def with_positive(name: str, labels: Labels, positive: object) -> Labels:
+    """Two classes in the order in which a given one is the second.
+
+    Raises:
+        ValueError: If it is none of them, or they are not two.
+    """
+    classes = labels.classes or ()
+    if len(classes) != 2:
+        raise ValueError(f"data.positive is one of two classes, and the target '{name}' has {len(classes) or 'none'}")
+    index = codes(same_numbers(pa.array([str(positive)])).dictionary_encode(), classes)[0]
+    if index < 0:
+        words = f"data.positive: the target '{name}' has no class '{positive}'; there are"
+        raise ValueError(f"{words} '{classes[0]}' and '{classes[1]}'")
+    return labels if index == 1 else labels._replace(y=1 - labels.y, classes=classes[::-1])
+
+
 def encode_labels(name: str, column: pa.ChunkedArray, target: Target, reader: CellReader) -> NDArray[Any]:
     """A target column, none of it missing, as a trained model knows it: indices of classes, or numbers.
 

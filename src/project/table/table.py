@@ -66,6 +66,7 @@ class Table(TableData):
         path: A CSV file (also ``.gz``), a Parquet file, or a folder of Parquet files.
         target: The column to predict. Rows in which it is empty are left out.
         task: What the target is: ``binary``, ``multiclass`` or ``number``; ``auto`` finds out.
+        positive: Which of two classes F1, thresholds and curves are about; by default the last one in their order.
         categorical: Columns to take as names, whatever they look like.
         numeric: Columns to take as numbers, whatever they look like.
         drop: Columns to leave out.
@@ -93,6 +94,7 @@ class Table(TableData):
         path: Path,
         target: str,
         task: Literal["auto", "binary", "multiclass", "number"] = "auto",
+        positive: str | float | bool | None = None,
         categorical: Names = None,
         numeric: Names = None,
         drop: Names = None,
@@ -119,6 +121,7 @@ class Table(TableData):
         self.path = path
         self.target = target
         self.task = task
+        self.positive = positive
         self.forced = {"categorical": categorical, "numeric": numeric, "drop": drop}
         self.min_count = min_count
         self.split_column = split_column
@@ -174,7 +177,10 @@ class Table(TableData):
             return f"row {numbers[row]}{''.join(f' of {path}' for path in files)}"
 
         reader = replace(self.reader, locate=locate)
-        y, classes, kind, label_type, warning = roles.read_labels(self.target, table[self.target], self.task, reader)
+        found = roles.read_labels(self.target, table[self.target], self.task, reader)
+        labels = found if self.positive is None else roles.with_positive(self.target, found, self.positive)
+        self._turned = labels is not found
+        y, classes, kind, label_type, warning = labels
         self.notes += [f"target '{self.target}': {warning}"] if warning else []
         groups = order = None
         if self.split_column:
@@ -245,7 +251,8 @@ class Table(TableData):
                 rows = "a single row" if count == 1 else f"{count} rows"
                 few = f"{rows}, too few for each of {num_splits} splits: add rows, or take these out"
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
-        splits = self._share_out(table)
+        # Which rows are test rows does not depend on which class is the positive one.
+        splits = self._share_out(replace(table, y=1 - table.y) if self._turned else table)
         for index, label in enumerate(classes):
             if not (table.y[splits["train"]] == index).any():
                 raise ValueError(f"class '{label}' of '{self.target}' has no row to train on")
