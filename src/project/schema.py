@@ -155,7 +155,11 @@ class Schema:
 def _column(kind: str, **values: Any) -> Column:
     if kind == "Date":
         return Date(values["name"], values["format"], tuple(Number(**part) for part in values["parts"]))
-    return Category(**{**values, "values": tuple(values["values"])}) if kind == "Category" else Number(**values)
+    if kind == "Category":
+        return Category(**{**values, "values": tuple(values["values"])})
+    if kind != "Number":
+        raise ValueError(f"there is no kind of column '{kind}'")
+    return Number(**values)
 
 
 def learn_schema(
