@@ -87,15 +87,14 @@ def load_run(run: str | os.PathLike[str]) -> Run:
 
     Raises:
         UsageError: If there is no checkpoint.
-        ValueError: If it is damaged.
+        ValueError: If it is damaged, or names a class of a module that is not imported.
         OSError: If it cannot be read.
     """
     folder = Path(run)
     if folder.is_file():
         raise UsageError(f"{folder} is a file: name the run's folder")
     model, _ = run_folder.load_best(folder)
-    report = folder / "report.json"
-    return Run(folder, model, json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {})
+    return Run(folder, model, run_folder.read_report(folder) or {})
 
 
 def _plain(value: object) -> str:

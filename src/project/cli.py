@@ -5,8 +5,8 @@ usage: python -m project.fit [--config FILE]... [--data NAME|FILE] [--data.KEY V
                              [--optimizer NAME|FILE] [--optimizer.KEY VALUE]...
                              [--scheduler NAME|FILE] [--scheduler.KEY VALUE]...
                              [--trainer.KEY VALUE]... [--seed N] [--name RUN] [--experiment NAME]
-                             [--monitor TAG] [--checkpoint_every N] [--lean false] [--resume RUN] [--print_config]
-                             [--help]
+                             [--monitor TAG] [--checkpoint_every N] [--lean false] [--resume RUN] [--import MODULE]...
+                             [--print_config] [--help]
 
 Trains a model, tests it, and leaves checkpoints, curves and a report in logs/EXPERIMENT/RUN.
 Without arguments it does what configs/fit.yaml says.
@@ -18,6 +18,7 @@ Without arguments it does what configs/fit.yaml says.
   --data.help [NAME]    what can be set for a class with --data.KEY VALUE; so too --model.help,
                         --optimizer.help, --scheduler.help and --trainer.help
   --resume RUN          go on with a run that was stopped, in its own folder, as if it never had been
+  --import MODULE       with --resume: a module with classes of your own that the run uses
   --print_config        show the whole configuration that results, and stop
 """
 
@@ -35,6 +36,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,8 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
             raise UsageError(f"{flag} needs a value")
         elif flag == "--config":
             request.layers.append(read_layer(value))
+        elif flag == "--import":
+            import_module(value)
         elif flag == "--resume":
             request.resume = value
         elif section == "trainer" and key:
@@ -132,7 +136,7 @@ def _meant(flag: str, others: Sequence[str]) -> str:
     meant = [name for name, classes in places.items() if any(flag[2:] in arguments(cls)[1] for cls in classes)]
     if meant:
         return f"did you mean --{meant[0]}.{flag[2:]}?"
-    names = ["config", "resume", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
+    names = ["config", "resume", "import", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
     return nearest(flag, [*(f"--{name}" for name in names), *others])
 
 

@@ -24,11 +24,12 @@ from project.config import Config, combine, make_data, make_model, make_trainer,
 from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
+from project.engine.trust import content_of, refuse_strangers
 from project.errors import Stopped, UsageError
 from project.models import TableModel
 from project.models.load import load_checkpoint
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, finish_curves, how_it_went, print_scores, write_report
-from project.run_folder import alone, create_folder, find_checkpoint, write_config
+from project.run_folder import alone, create_folder, find_checkpoint, load_best, read_report, write_config
 from project.schema import Schema
 
 
@@ -95,11 +96,13 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
     if resume is not None:
         checkpoint = find_checkpoint(resume, ("last.ckpt",))
         saved = _load(resume, config, "last.ckpt")
-        if any(Path(state.get("best_model_path", "")).name == "best.ckpt" for state in saved["callbacks"].values()):
+        with content_of(checkpoint):
+            kept = [Path(state.get("best_model_path", "")).name for state in saved["callbacks"].values()]
+            step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
+            if isinstance(data, TableData) and "model_class" in saved:
+                data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
+        if "best.ckpt" in kept:
             _load(resume, config, "best.ckpt")  # what is wrong with it is to be known now
-        step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
-        if isinstance(data, TableData) and "model_class" in saved:
-            data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
     if isinstance(data, TableData):
         data.setup()
 
@@ -255,19 +258,23 @@ def _resumed_config(folder: Path, request: Request) -> Config:
     again = next_command("project.fit --config", path)
     if not path.is_file():
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
-    if (folder / "report.json").exists():
+    if read_report(folder) is not None:
         raise UsageError(f"{folder} is finished; a new run: {again}")
-    wanted = combine([read_layer(path), *request.layers])
-    saved: Config = _load(folder, wanted, "last.ckpt")["config"]
+    own = read_layer(path)
+    refuse_strangers(own.content, path)
+    wanted = combine([own, *request.layers])
+    saved: Config = _load(folder, wanted, "last.ckpt").get("config", {})
     if changes := _differences(saved, wanted):
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))
     return wanted  # it has settings, too, that there were not yet
 
 
 def _load(folder: Path, config: Config, name: str) -> dict[str, Any]:
-    """A checkpoint of a run that is to go on; a model that is no `TableModel` may keep objects in it."""
-    plain = issubclass(find_class(config["model"]["class_path"], (), LightningModule), TableModel)
-    return load_checkpoint(find_checkpoint(folder, (name,)), plain)
+    """A checkpoint of a run that is to go on; an own model that is no `TableModel` may keep objects in it."""
+    cls = find_class(config["model"]["class_path"], (), LightningModule)
+    if issubclass(cls, TableModel):
+        return load_best(folder, (name,))[1]
+    return load_checkpoint(find_checkpoint(folder, (name,)), plain=cls.__module__.startswith(("lightning.", "torch.")))
 
 
 def _differences(old: Any, new: Any, path: str = "") -> list[str]:

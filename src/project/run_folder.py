@@ -1,7 +1,9 @@
 """Where a run's files stand: ``logs/<experiment>/<run>/``."""
 
 import itertools
+import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from project.config import ROOT, Config
 from project.engine.checkpoints import write_whole
+from project.engine.trust import content_of
 from project.errors import UsageError
 from project.models import TableModel
 from project.models.load import load_checkpoint, restore_model
@@ -67,19 +70,38 @@ def find_checkpoint(run: str | Path, names: tuple[str, ...]) -> Path:
     raise UsageError(f"{run} {what}")
 
 
-def load_best(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
+def load_best(
+    run: str | Path, names: tuple[str, ...] = ("best.ckpt", "last.ckpt")
+) -> tuple[TableModel, dict[str, Any]]:
     """The model of a run's best checkpoint, as from `load_model`, and that checkpoint.
 
     Args:
         run: The run's folder, or a checkpoint.
+        names: See `find_checkpoint`.
 
     Raises:
-        UsageError: If there is no checkpoint.
+        UsageError: If there is no checkpoint, or it names a class from elsewhere.
         ValueError: If it is none of this package.
         OSError: If it cannot be read.
     """
-    checkpoint = load_checkpoint(find_checkpoint(run, ("best.ckpt", "last.ckpt")))
-    return restore_model(checkpoint), checkpoint
+    path = find_checkpoint(run, names)
+    checkpoint = load_checkpoint(path)
+    return restore_model(checkpoint, path), checkpoint
+
+
+def read_report(folder: Path) -> dict[str, Any] | None:
+    """What ``report.json`` in a run's folder says; None if there is none, for the run has not ended.
+
+    A broken one is named on standard error, and counts as none.
+    """
+    try:
+        with content_of(path := folder / "report.json"):
+            return {"metrics": {}, **json.loads(path.read_text(encoding="utf-8"))}
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        print(f"Note: {error}", file=sys.stderr)
+        return None
 
 
 @contextmanager

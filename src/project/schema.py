@@ -163,6 +163,8 @@ def _column(kind: str, **values: Any) -> Column:
         return Date(values["name"], values["format"], parts)
     if kind == "Category":
         return Category(**{**values, "values": tuple(values["values"])})
+    if kind != "Number":
+        raise ValueError(f"there is no kind of column '{kind}'")
     return Number(**{**values, "quantiles": tuple(values["quantiles"])})
 
 

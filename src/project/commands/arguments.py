@@ -2,11 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
 
 from project.cli import Request, help_text, read_flags
-from project.config import Config, make_data
+from project.config import Config, Layer, combine, make_data
 from project.data import TableData
+from project.engine.trust import content_of, refuse_strangers
 from project.errors import UsageError, nearest
 
 
@@ -21,6 +24,12 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, module: str, description: str | None) -> None:
         super().__init__(f"python -m {module}", description=description, allow_abbrev=False)
         self.formatter_class = argparse.RawDescriptionHelpFormatter
+
+    def add_run(self) -> None:
+        """Adds the arguments that name a trained run."""
+        self.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
+        own = "a module with classes of your own that the run uses"
+        self.add_argument("--import", metavar="MODULE", type=import_module, action="append", help=own)
 
     def parse_run(self, args: Sequence[str]) -> tuple[argparse.Namespace, Request]:
         """Reads a command line that has flags of `project.fit` among this command's own; answers ``--data.help``.
@@ -59,3 +68,24 @@ def make_table(config: Config) -> TableData:
     if not isinstance(data, TableData):
         raise UsageError(f"data: {type(data).__name__} is no TableData: it has no columns, which this command needs")
     return data
+
+
+def saved_config(checkpoint: dict[str, Any], run: str | Path) -> Config | None:
+    """What made the data of the run that wrote a checkpoint, checked as a file's settings are; None if it was no run.
+
+    Of the trainer's settings there are those that say on what it computes: callbacks are not needed again.
+
+    Args:
+        checkpoint: From `load_best`.
+        run: What it was loaded from, for messages.
+
+    Raises:
+        ValueError: If it cannot be used, or names a class from elsewhere.
+    """
+    if (config := checkpoint.get("config")) is None:
+        return None
+    with content_of(run):
+        trainer = {name: config["trainer"][name] for name in ("accelerator", "devices", "precision")}
+        config = {**config, "trainer": trainer}
+        refuse_strangers(config, run)
+        return combine([Layer(config, str(run))])

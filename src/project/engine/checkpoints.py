@@ -7,6 +7,7 @@ import signal
 import threading
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,7 +18,7 @@ from project.errors import Stopped
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints whole or not at all."""
+    """Writes checkpoints whole or not at all, and reads no damaged ones."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Saves a checkpoint.
@@ -28,6 +29,31 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         write_whole(Path(path), content.getbuffer())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Reads a checkpoint onto the CPU, from where Lightning moves it; see `read_whole`."""
+        return read_whole(path, plain=bool(weights_only))
+
+
+def read_whole(path: str | Path, plain: bool) -> dict[str, Any]:
+    """Reads what ``torch.save`` wrote, onto the CPU.
+
+    ``torch.load`` alone checks no CRC-32, and reads garbage where a bit of the file's directory is flipped; so it gets
+    a fresh file, of the parts as they were found whole.
+
+    Args:
+        path: The file.
+        plain: Whether it may hold plain values and tensors only; objects can run code.
+
+    Raises:
+        Exception: In many ways, if it is damaged.
+    """
+    with ZipFile(path) as file, ZipFile(content := io.BytesIO(), "w") as copy:
+        for name in dict.fromkeys(file.namelist()):
+            copy.writestr(name, file.read(name))
+    content.seek(0)
+    checkpoint: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=plain)
+    return checkpoint
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

@@ -24,7 +24,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.evaluate", __doc__)
-    parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
+    parser.add_run()
     parser.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file with the target to test on")
     best = f"{BEST_F1} finds the one with the highest F1 on the run's validation rows"
     threshold = f"probability that the second of two classes needs; {best} [the likelier class]"

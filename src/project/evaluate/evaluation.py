@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 
 from project.baselines import baseline_scores
-from project.commands.arguments import make_table
+from project.commands.arguments import make_table, saved_config
 from project.config import Config
 from project.data import BatchLoader, Split
 from project.data.loader import EVALUATION_BATCH_SIZE
@@ -71,7 +71,7 @@ def evaluate(run: str | Path, data: str | Path | None = None, threshold: float |
         OSError: If a file cannot be read.
     """
     model, checkpoint = load_best(run)
-    config, target = checkpoint.get("config"), model.schema.target
+    config, target = saved_config(checkpoint, run), model.schema.target
     if config is None:
         raise ValueError(f"{run} was not written by project.fit and does not say what to test on")
     check_threshold(threshold, target, BEST_F1)

@@ -24,14 +24,14 @@ import textwrap
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from project.cli import run_command
-from project.commands.arguments import CommandParser, make_table
+from project.commands.arguments import CommandParser, make_table, saved_config
 from project.commands.output import written_whole
 from project.config import Config
 from project.data.loader import EVALUATION_BATCH_SIZE
@@ -54,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.export", __doc__)
-    parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
+    parser.add_run()
     parser.add_argument("-o", "--output", metavar="FILE", required=True, type=Path, help="the file to write")
     parser.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="what to write [onnx]")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
@@ -99,18 +99,18 @@ def export(
         else:
             content = torch_file(program, describe(schema))
             exported = _torch_runner(content)
-        report = _check(pipeline, exported, checkpoint.get("config"))
+        report = _check(pipeline, exported, checkpoint, run)
         temporary.write_bytes(content)
     return schema, report
 
 
-def _check(pipeline: Pipeline, exported: Predictions, config: Config | None) -> str:
+def _check(pipeline: Pipeline, exported: Predictions, checkpoint: dict[str, Any], run: str | Path) -> str:
     """Says how far an exported model is from the checkpoint; raises ValueError if that is too far."""
     schema = pipeline.schema
     rows = make_rows(schema)
     checked = f"{len(rows):,} rows made up from the columns"
     try:
-        test_rows = read_test_rows(config, schema)
+        test_rows = read_test_rows(saved_config(checkpoint, run), schema)
         rows, checked = np.concatenate([test_rows, rows]), f"{len(test_rows):,} test rows and {checked}"
     except (ValueError, OSError) as error:
         checked += f", for the test rows cannot be read: {error}"

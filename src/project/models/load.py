@@ -2,11 +2,10 @@
 
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
-
-import torch
 
 from project.classes import find_class
+from project.engine.checkpoints import read_whole
+from project.engine.trust import content_of, refuse_strangers
 from project.models.base import FORMAT, TableModel
 
 
@@ -22,11 +21,9 @@ def load_checkpoint(path: str | Path, plain: bool = True) -> dict[str, Any]:
         OSError: If it cannot be read.
     """
     try:
-        with ZipFile(path) as file:
-            damaged = file.testzip()  # which torch.load does not ask
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=plain)
-        if damaged or "state_dict" not in checkpoint:
-            raise ValueError(damaged)
+        checkpoint = read_whole(path, plain)
+        if not {"state_dict", "epoch", "global_step", "loops"} <= checkpoint.keys():
+            raise ValueError("another program wrote it")
     except Exception as error:  # torch.load fails in many ways on a foreign file
         if isinstance(error, OSError) and error.filename:  # it cannot be opened
             raise
@@ -43,21 +40,27 @@ def load_model(path: str | Path) -> TableModel:
         path: A ``.ckpt`` file that a trainer wrote.
 
     Raises:
-        ValueError: If the file is no checkpoint of this package.
+        ValueError: If the file is no checkpoint of this package, or names a class from elsewhere.
         OSError: If it cannot be read.
     """
-    return restore_model(load_checkpoint(path))
+    return restore_model(load_checkpoint(path), path)
 
 
-def restore_model(checkpoint: dict[str, Any]) -> TableModel:
+def restore_model(checkpoint: dict[str, Any], path: str | Path) -> TableModel:
     """The model that a checkpoint holds, ready to predict.
 
+    Args:
+        checkpoint: What `load_checkpoint` gave.
+        path: The file that it comes from, for messages.
+
     Raises:
-        ValueError: If it is no `TableModel`.
+        ValueError: If it is no `TableModel`, or of a class from elsewhere.
     """
     if "model_class" not in checkpoint:
-        raise ValueError("the run's model is no TableModel, and says nothing of the columns that it takes")
-    cls: Any = find_class(checkpoint["model_class"], (), TableModel)
-    model: TableModel = cls(**checkpoint["hyper_parameters"])
-    model.load_state_dict(checkpoint["state_dict"])
-    return model.eval()
+        raise ValueError(f"{path}: the model is no TableModel, and says nothing of the columns that it takes")
+    refuse_strangers({name: checkpoint.get(name) for name in ("model_class", "hyper_parameters")}, path)
+    with content_of(path):
+        cls: Any = find_class(checkpoint["model_class"], (), TableModel)
+        model: TableModel = cls(**checkpoint["hyper_parameters"])
+        model.load_state_dict(checkpoint["state_dict"])
+        return model.eval()

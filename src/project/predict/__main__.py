@@ -45,7 +45,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.predict", __doc__)
-    parser.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
+    parser.add_run()
     parser.add_argument("input", metavar="INPUT", type=Path, help="a CSV or Parquet file, or a folder of Parquet files")
     parser.add_argument("-o", "--output", required=True, type=Path, help="a .csv, .csv.gz or .parquet file to write")
     parser.add_argument("--force", action="store_true", help="replace OUTPUT if it exists")

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from project.encoder import Encoder
+from project.engine.trust import content_of
 from project.models import TableModel
 from project.models.base import predict_encoded
 from project.predict.thresholds import check_threshold, choose_classes
@@ -62,8 +63,9 @@ class Predictor:
         """
         model, checkpoint = load_best(Path(run))
         predictor = cls(model)
-        if config := checkpoint.get("config"):
-            predictor.encoding = config["data"]["init_args"].get("encoding", predictor.encoding)
+        with content_of(run):
+            if config := checkpoint.get("config"):
+                predictor.encoding = config["data"]["init_args"].get("encoding", predictor.encoding)
         return predictor
 
     def predict(self, table: Any, threshold: float | None = None) -> NDArray[Any]:
