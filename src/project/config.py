@@ -360,7 +360,7 @@ def make_data(config: Config) -> LightningDataModule:
     cls = find_class(config["data"]["class_path"], (), LightningDataModule)
     try:
         data: LightningDataModule = cls(**_objects(cls, config["data"]["init_args"]))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UsageError(f"data: {error}") from error
     if isinstance(data, TableData):
         data.order_seed = config["seed"]

@@ -4,6 +4,7 @@ One run, in the order in which it goes: configuration, data, model, trainer, fit
 """
 
 import importlib.util
+import os
 import shlex
 import shutil
 import sys
@@ -11,6 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+if __name__ == "__main__":  # threads that wait are not to spin, which torch asks when it is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import yaml

@@ -1,22 +1,31 @@
 """Files that are written whole or not at all."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 
 @contextmanager
-def written_whole(path: Path, force: bool = False) -> Iterator[Path]:
+def written_whole(path: Path, force: bool = False, source: Path | None = None) -> Iterator[Path]:
     """Gives another path to write to; the file takes its own name at the end, unless something failed.
 
     Args:
         path: The file.
         force: Whether to replace it if it exists.
+        source: What it is made from, a file or a folder.
 
     Raises:
+        ValueError: If it is the source, or in it.
         OSError: If it exists, its folder does not, or it cannot be written.
     """
+    if source is not None and path.resolve().is_relative_to(source.resolve()):
+        raise ValueError(f"{path} is the input, or in it: name another file")
     try:
         if path.is_dir():
             raise OSError(f"{path} is a folder: name a file in it")
@@ -25,7 +34,7 @@ def written_whole(path: Path, force: bool = False) -> Iterator[Path]:
         if not path.parent.is_dir():
             raise OSError(f"{path} cannot be written: there is no folder {path.parent}")
         # A folder of its own, so that no file of the user's is in the way; in the same one, so that it can be renamed.
-        with TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        with sigterm_raises(), TemporaryDirectory(prefix=".", dir=path.parent) as folder:
             temporary = Path(folder) / "file"
             yield temporary
             temporary.replace(path)
@@ -33,3 +42,19 @@ def written_whole(path: Path, force: bool = False) -> Iterator[Path]:
         if error.errno is None:  # it says already what was wrong, maybe with another file
             raise
         raise OSError(f"{path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Lets SIGTERM end the main thread's work with an exception, as Ctrl-C does, so that it can tidy up."""
+
+    def stop(*_: Any) -> NoReturn:
+        raise SIGTERMException
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if is_main else None
+    try:
+        yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)

@@ -1,6 +1,8 @@
 """What a run shows and writes besides its checkpoints: the progress bar and TensorBoard's event file."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -58,6 +60,7 @@ class RunLogger(TensorBoardLogger):
 
     def add_chart(self) -> None:
         """Puts training and validation loss into one chart of the custom-scalars page."""
+        name_file(self.experiment)
         chart = ["Multiline", ["loss/train$", "loss/val$"]]
         self.experiment.add_custom_scalars({"loss": {"train and validation": chart}})
 
@@ -68,3 +71,21 @@ class RunLogger(TensorBoardLogger):
     def finalize(self, status: str) -> None:
         """Leaves the file open: the test comes after the training."""
         self.save()
+
+
+def name_file(writer: Any) -> None:
+    """Has an error of a `SummaryWriter`, such as a full disk, name its file, and be raised by its next call alone.
+
+    TensorBoard 2.21 writes in a thread, which would print a traceback when it dies.
+    """
+    events = writer._get_file_writer().event_writer
+
+    def named(call: Callable[..., None], *args: Any) -> None:
+        try:
+            call(*args)
+        except OSError as error:
+            raise OSError(f"{events._file_name} cannot be written: {error.strerror}") from error
+
+    records = events._async_writer._writer
+    records.write, records.flush = partial(named, records.write), partial(named, records.flush)
+    events._async_writer._worker._invoke_excepthook = lambda *_: None

@@ -4,6 +4,7 @@ They stand beside the baselines'. A report and pictures go into the run's folder
 and into TensorBoard.
 """
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from project.cli import run_command
 from project.commands.arguments import CommandParser
 from project.data.splits import SPLITS
+from project.engine.checkpoints import write_whole
+from project.engine.progress import name_file
 from project.evaluate.evaluation import BEST_F1, Evaluation, evaluate
 from project.evaluate.figures import class_figures, number_figures
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
@@ -82,8 +85,10 @@ def _write(tested: Evaluation, run: Path, file: Path | None, threshold: str | No
     for old in folder.glob("*.png"):  # an earlier test may have had more of them
         old.unlink()
     with SummaryWriter(str(run)) as writer:
+        name_file(writer)
         for picture, figure in figures.items():
-            figure.savefig(folder / f"{picture}.png")
+            figure.savefig(content := io.BytesIO(), format="png")
+            write_whole(folder / f"{picture}.png", content.getbuffer())
             writer.add_figure(f"{picture}/{name}", figure, tested.step)
         for metric, value in tested.metrics.items() if file is not None else ():
             writer.add_scalar(f"{metric}/{name}", value, tested.step)

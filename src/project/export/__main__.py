@@ -87,7 +87,8 @@ def export(
         OSError: If the file exists or cannot be written.
     """
     model, checkpoint = load_best(run)
-    with written_whole(path, force) as temporary:
+    source = Path(run, "checkpoints") if Path(run).is_dir() else Path(run)
+    with written_whole(path, force, source) as temporary:
         pipeline, schema = Pipeline(model), model.schema
         program = trace(pipeline)
         if file_format == "onnx":

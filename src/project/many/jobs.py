@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from threading import RLock
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from joblib import Parallel, delayed
@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from project.cli import silence
+from project.commands.output import sigterm_raises
 from project.errors import Stopped
 
 Result = TypeVar("Result")
@@ -38,24 +39,19 @@ def run_all(
         ChildProcessError: If a process was killed.
     """
     warnings.filterwarnings("ignore", r"\d+ tasks (which were still|have been successfully)")  # where it is stopped
-    on_sigterm = signal.signal(signal.SIGTERM, _stop)
     on_ctrl_c = signal.getsignal(signal.SIGINT)
-    try:
-        order = "generator" if ordered else "generator_unordered"
-        parallel = Parallel(max(1, min(jobs, len(todo))), return_as=order, batch_size=1)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
-        results = parallel(delayed(_call)(os.getpid(), function, *arguments) for arguments in todo)
-        signal.signal(signal.SIGINT, on_ctrl_c)
-        yield from results
-    except BrokenProcessPool:
-        raise ChildProcessError("a process of --jobs was killed: is the memory too small for so many?") from None
-    finally:
-        signal.signal(signal.SIGINT, on_ctrl_c)
-        signal.signal(signal.SIGTERM, on_sigterm)
-
-
-def _stop(*_: Any) -> NoReturn:
-    raise SIGTERMException
+    with sigterm_raises():
+        try:
+            order = "generator" if ordered else "generator_unordered"
+            parallel = Parallel(max(1, min(jobs, len(todo))), return_as=order, batch_size=1)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
+            results = parallel(delayed(_call)(os.getpid(), function, *arguments) for arguments in todo)
+            signal.signal(signal.SIGINT, on_ctrl_c)
+            yield from results
+        except BrokenProcessPool:
+            raise ChildProcessError("a process of --jobs was killed: is the memory too small for so many?") from None
+        finally:
+            signal.signal(signal.SIGINT, on_ctrl_c)
 
 
 def _call(parent: int, function: Callable[..., Result], *arguments: Any) -> Result:

@@ -94,8 +94,6 @@ def predict_file(
         OSError: If a file cannot be read or written, or the output exists.
     """
     check_threshold(threshold, predictor.schema.target)
-    if output.resolve() == source.resolve():
-        raise ValueError(f"{output} is the input: name another file")
     if not output.name.lower().endswith((".csv", ".csv.gz", *PARQUET)):
         raise ValueError(f"{output} must be named .csv, .csv.gz or .parquet, which says how to write it")
     names, pieces = stream_file(source, delimiter, encoding or predictor.encoding)
@@ -107,7 +105,7 @@ def predict_file(
     num_rows = 0
     bar = tqdm(unit="row", unit_scale=True, disable=None, leave=False)  # hidden where there is no terminal
     ahead: deque[Future[pa.Table]] = deque()  # pieces that are read, and not yet written
-    with _writer(output, empty, force) as write, bar, worker_threads() as workers:
+    with _writer(output, empty, force, source) as write, bar, worker_threads() as workers:
         for piece in pieces:
             ahead.append(workers.submit(add, piece, num_rows))
             num_rows += len(piece)
@@ -148,9 +146,9 @@ def _check_columns(schema: pa.Schema) -> None:
 
 
 @contextmanager
-def _writer(path: Path, empty: pa.Table, force: bool) -> Iterator[Any]:
+def _writer(path: Path, empty: pa.Table, force: bool, source: Path) -> Iterator[Any]:
     """Gives a function that writes tables to a file, which takes its name when all are written."""
-    with written_whole(path, force) as temporary, temporary.open("wb") as file:
+    with written_whole(path, force, source) as temporary, temporary.open("wb") as file:
         if path.name.lower().endswith(PARQUET):
             with parquet.ParquetWriter(file, empty.schema) as writer:
                 yield writer.write_table

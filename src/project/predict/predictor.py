@@ -62,8 +62,8 @@ class Predictor:
             ValueError: If there is no checkpoint, or it is damaged.
         """
         model, checkpoint = load_best(Path(run))
-        predictor = cls(model)
         with content_of(run):
+            predictor = cls(model)
             if config := checkpoint.get("config"):
                 predictor.encoding = config["data"]["init_args"].get("encoding", predictor.encoding)
         return predictor
