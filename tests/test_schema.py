@@ -2,6 +2,8 @@
 
 import io
 import json
+from fractions import Fraction
+from statistics import pstdev
 
 import numpy as np
 import pytest
@@ -60,6 +62,14 @@ def test_a_constant_column_is_only_centred(value):
     (column,) = learn(np.full((341, 1), value), np.zeros(341)).columns
     assert column.scale == 1.0
     assert column.center == pytest.approx(value)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-158, 1e160, 1e200])
+def test_squares_that_double_precision_does_not_hold(size):
+    x = RNG.normal(3.0, 1.0, 40) * size
+    (column,) = learn(x[:, None]).columns
+    assert column.scale == pytest.approx(pstdev(map(Fraction, x)), rel=1e-12, abs=0)
+    assert learn(y=x).target.scale == column.scale
 
 
 def test_a_number_to_predict_is_standardised():

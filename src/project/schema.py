@@ -204,7 +204,10 @@ def learn_number(name: str, values: NDArray[np.float64], scale: bool, boolean: b
     present = values[~missing] if indicator else values
     if not len(present):
         return Number(name, indicator=indicator, boolean=boolean)
-    center, deviation = (float(present.mean()), float(present.std())) if scale else (0.0, 1.0)
+    # In units of a power of two, which rounds nothing: squares of 1e-160 are 0, and those of 1e160 infinite.
+    exponent = np.frexp(np.abs(present).max())[1]
+    deviation = np.ldexp(np.ldexp(present, -exponent).std(), exponent)
+    center, deviation = (float(present.mean()), float(deviation)) if scale else (0.0, 1.0)
     if present.min() == present.max():  # rounding can make its deviation tiny instead of 0
         deviation = 1.0
     ordered = np.sort(present)  # once, for what asks of it

@@ -201,6 +201,15 @@ def test_a_table_that_is_gone_is_no_hindrance(fit: Fit, tmp_path: Path, capsys: 
     assert str(table) in told
 
 
+def test_a_target_and_a_column_of_a_billionth(fit: Fit, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(3.0, 1.0, 60) * 1e-9
+    path = tmp_path / "small.csv"
+    path.write_text("x,y\n" + "".join(f"{a},{2e-9 + 3 * a}\n" for a in x))
+    run = fit("--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1")
+    expected = predicted(run, {"x": x.tolist()})
+    np.testing.assert_allclose(load_onnx(export(run))({"x": x}), expected, rtol=1e-6, atol=0)
+
+
 def test_any_name_of_a_column_will_do(fit: Fit, tmp_path: Path) -> None:
     """Also names that the graph would have used for something else."""
     names = ["probabilities", "graph/axis", 'say "é", twice']

@@ -223,6 +223,7 @@ def test_a_folder_must_hold_parquet_files(refuse: Refuse, tmp_path: Path) -> Non
 
 
 def test_damaged_parquet(refuse: Refuse, tmp_path: Path) -> None:
+    refuse(write(tmp_path / "t.parquet", ""), (), ["t.parquet is empty"])
     path = write(tmp_path / "t.parquet", TYPED)
     whole = path.read_bytes()
     for content in (whole[:-30], whole[:200] + b"\xff" * 300 + whole[500:], b"PAR1", csv()):

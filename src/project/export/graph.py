@@ -117,7 +117,8 @@ def _torch_to_onnx(pipeline: Pipeline, program: ExportedProgram) -> Any:
     # It warns that torchvision is not installed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     try:
-        exported = torch.onnx.export(program, dynamo=True, verbose=False)
+        # Its optimizer takes a number below 1e-8 for a zero: the mean of a column or a target.
+        exported = torch.onnx.export(program, dynamo=True, optimize=False, verbose=False)
     except torch.onnx.errors.OnnxExporterError as error:
         raise _refusal(pipeline, "torch.onnx (--format torch may do)", error) from error
     assert exported is not None

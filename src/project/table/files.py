@@ -61,6 +61,8 @@ def stream_file(
         The columns with their types, and the pieces.
     """
     path = _existing(path)
+    if path.is_file() and not path.stat().st_size:
+        raise ValueError(f"{path} is empty")
     with _explained(path, delimiter, encoding):
         schema, batches = _parquet(path) if is_parquet(path) else _csv(path, delimiter, encoding)
     _check_names(schema.names, path)
@@ -165,8 +167,6 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     """The header, delimiter, quotation mark and encoding of a file, from its first lines."""
     with pa.input_stream(str(path)) as stream:
         sample = stream.read(SAMPLE)
-    if not sample:
-        raise ValueError(f"{path} is empty")
     encoding = next((name for bom, name in BOMS.items() if sample.startswith(bom)), encoding)
     if b"\0" in sample and not encoding.startswith(("utf-16", "utf-32")):
         raise ValueError(f"{path} is no text and no Parquet: a table is a CSV or a Parquet file")
