@@ -325,10 +325,10 @@ def test_an_output_that_cannot_be_written_is_refused(runs: Runs, tmp_path: Path,
     path = write(tmp_path / "new.csv", NEW)
     for out, reason in (
         (tmp_path / "nowhere" / "out.csv", f"there is no folder {tmp_path / 'nowhere'}"),
-        (path / "out.csv", f"there is no folder {path}"),
         (tmp_path / ("x" * 300 + ".csv"), "File name too long"),
     ):
         refuse([runs("churned"), path, "-o", out], [f"error: {out} cannot be written: {reason}\n"])
+    refuse([runs("churned"), path, "-o", path / "out.csv"], [f"{path / 'out.csv'} is the input, or in it"])
     refuse([runs("churned"), path, "-o", tmp_path / "out.xlsx"], ["out.xlsx", ".csv", ".parquet"])
 
 
@@ -453,9 +453,8 @@ def test_what_is_no_run_is_refused(runs: Runs, tmp_path: Path, refuse: Refuse) -
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     torch.save(torch.nn.Linear(1, 1), tmp_path / "pickle.ckpt")
     (tmp_path / "empty.ckpt").touch()
-    for name in ("cut.ckpt", "pickle.ckpt", "empty.ckpt", "new.csv"):
+    for name in ("cut.ckpt", "foreign.ckpt", "pickle.ckpt", "empty.ckpt", "new.csv"):
         refuse([tmp_path / name, new, "-o", tmp_path / "out.csv"], [name, "damaged"])
-    refuse([tmp_path / "foreign.ckpt", new, "-o", tmp_path / "out.csv"], ["the run's model is no TableModel"])
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     refuse([tmp_path / "run", new, "-o", tmp_path / "out.csv"], ["has no checkpoints/best.ckpt"], status=2)
     refuse([tmp_path / "nowhere", new, "-o", tmp_path / "out.csv"], ["nowhere"], status=2)
