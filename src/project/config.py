@@ -38,10 +38,8 @@ COMMAND_LINE = "command line"
 PLACE = ("name", "experiment", "trainer.default_root_dir")
 """Settings that say where a run stands, not what it does."""
 
-RUN_FOLDER = ""
-"""A logger's ``save_dir`` that is the run's folder."""
-RUN_MONITOR = ""
-"""The ``monitor`` of an early stopping that is the run's."""
+OF_THE_RUN = ""
+"""A logger's ``save_dir`` that is the run's folder, or the ``monitor`` of an early stopping that is the run's."""
 
 Config = dict[str, Any]
 """``seed``, ``name`` and the like; ``trainer``; and for each section ``class_path`` and ``init_args``, or None."""
@@ -328,10 +326,9 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
         return value
     spec: Any = _check_class(value, path, layer)
     cls = find_class(spec["class_path"], (), object)
-    if issubclass(cls, Logger) and "save_dir" in arguments(cls)[1]:
-        spec["init_args"] = {"save_dir": RUN_FOLDER} | spec["init_args"]
-    if issubclass(cls, EarlyStopping):
-        spec["init_args"] = {"monitor": RUN_MONITOR} | spec["init_args"]
+    for base, name in ((Logger, "save_dir"), (EarlyStopping, "monitor")):
+        if issubclass(cls, base) and name in arguments(cls)[1]:
+            spec["init_args"] = {name: OF_THE_RUN} | spec["init_args"]
     return {**spec, "init_args": _complete(cls, spec["init_args"], path)}
 
 
@@ -417,14 +414,14 @@ def make_trainer(
     """
     plain = deepcopy(config["trainer"])
     for logger in plain["logger"] if isinstance(plain["logger"], list) else []:
-        if logger["init_args"].get("save_dir") == RUN_FOLDER:
+        if logger["init_args"].get("save_dir") == OF_THE_RUN:
             logger["init_args"]["save_dir"] = str(folder)
     name = config["monitor"] or "loss/val"
     score = dict(getattr(model, "val_metrics", {})).get(name)
     highest = name.startswith("-") or getattr(score, "higher_is_better", False)
     watched: dict[str, Any] = {"monitor": name.removeprefix("-"), "mode": "max" if highest else "min"}
     for callback in plain["callbacks"] or []:
-        if callback["init_args"].get("monitor") == RUN_MONITOR:
+        if callback["init_args"].get("monitor") == OF_THE_RUN:
             callback["init_args"] |= watched
     settings = _objects(Trainer, plain)
     validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0

@@ -32,7 +32,15 @@ from project.engine.trust import content_of, refuse_strangers
 from project.errors import Stopped, UsageError
 from project.models import TableModel
 from project.models.load import load_checkpoint
-from project.report import COMPARED, COMPARED_IF_WEIGHTED, finish_curves, how_it_went, print_scores, write_report
+from project.report import (
+    COMPARED,
+    COMPARED_IF_WEIGHTED,
+    finish_curves,
+    how_it_went,
+    print_scores,
+    remarks,
+    write_report,
+)
 from project.run_folder import alone, create_folder, find_checkpoint, load_best, read_report, write_config
 from project.schema import Schema
 
@@ -190,6 +198,7 @@ def fit(
         "threads": torch.get_num_threads(),
         "command": command,
         "seconds": seconds,
+        "notes": remarks(trainer, model),
     }
     if folder is not None:
         report = write_report(folder / "report.json", report)
@@ -247,6 +256,8 @@ def print_end(run: Prepared, report: dict[str, Any]) -> None:
     if report["metrics"]:
         compared = COMPARED if getattr(run.model, "class_weights", None) is None else COMPARED_IF_WEIGHTED
         print_scores(type(run.model).__name__, report["metrics"], report["baselines"], compared)
+    for note in report["notes"]:
+        print(f"Note: {note}")
     print(f"The run is in {shown(run.folder)}; next:")
     print(f"  {next_command('tensorboard.main --logdir', run.folder.parent.parent)}   # look at its curves")
     commands = {"evaluate": "   # test it again", "predict": " INPUT -o OUTPUT   # predict the rows of a file"}

@@ -4,11 +4,12 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from project.config import Config, flatten
 from project.engine.checkpoints import write_whole
+from project.models import TableModel
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
 
@@ -73,7 +75,7 @@ def print_scores(
     for name in metrics:
         if name != "loss":  # of the standardised target, or the log-loss once more
             table.add_row(name, *(_cell(scores.get(name)) for scores in (metrics, *baselines.values())))
-    Console().print(table)
+    print_table(table)
     for name in baselines:
         both = [key for key in compared if key in metrics and key in baselines[name]]
         ours, theirs = ({key: round(_mean(scores[key]), 4) for key in both} for scores in (metrics, baselines[name]))
@@ -82,6 +84,14 @@ def print_scores(
             words = " and ".join(f"{key} {ours[key]:.4f} against {theirs[key]:.4f}" for key in worse)
             whose = "scikit-learn's" if "regression" in name else "the"
             print(f"On these rows {model} is worse than {whose} {name}: {words}.")
+
+
+def print_table(table: Table) -> None:
+    """Prints a table with all that is in its cells: folded on a terminal, in lines of any length elsewhere."""
+    for column in table.columns:
+        column.overflow = "fold"
+    width = None if sys.stdout.isatty() else 10_000
+    Console(markup=False, emoji=False, highlight=False, width=width).print(table)
 
 
 def _mean(score: float | Spread) -> float:
@@ -121,6 +131,28 @@ def how_it_went(trainer: Trainer) -> dict[str, Any]:
     lowest = best if chosen == "lowest loss/val" else None
     progress = {"epochs": trainer.current_epoch, "steps": trainer.global_step, "ended": ended}
     return progress | {"chosen_by": chosen, "best_score": best, "val_loss": lowest}
+
+
+def remarks(trainer: Trainer, model: LightningModule) -> list[str]:
+    """What is odd about a run that was trained and tested: a schedule cut short, a class that is never predicted.
+
+    A schedule that lacks a tenth at most has done its work.
+    """
+    found = []
+    for config in trainer.lr_scheduler_configs:
+        scheduler: Any = config.scheduler
+        length = getattr(scheduler, "total_steps", None) or getattr(scheduler, "T_max", 0)
+        if scheduler.last_epoch < 0.9 * length:
+            did = f"{scheduler.last_epoch:,} of the {length:,} {config.interval}s that it was set for"
+            found.append(f"{type(scheduler).__name__} made {did}: --trainer.max_epochs says how long a run is to be")
+    cases = getattr(dict(getattr(model, "test_metrics", {})).get("accuracy/test"), "confmat", None)
+    if cases is not None and isinstance(model, TableModel):
+        true, predicted = cases.sum(1).tolist(), cases.sum(0).tolist()
+        never = [name for name, n, m in zip(model.schema.target.classes, true, predicted, strict=True) if n and not m]
+        if never:
+            names = ", ".join(f"'{name}'" for name in never[:5]) + (f" and {len(never) - 5} more" if never[5:] else "")
+            found.append(f"{type(model).__name__} predicts no test row as {names}")
+    return found
 
 
 def finish_curves(trainer: Trainer, lowest: float | None, config: Config | None) -> None:

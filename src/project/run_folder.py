@@ -138,12 +138,14 @@ def default_logs() -> Path:
 
 
 def run_name(config: Config) -> str:
-    """The name of a run that is given none: model, optimizer and rate (if the model takes one) and seed."""
+    """The name of a run that is given none: model, optimizer, rate, momentum and scheduler (where set), and seed."""
     parts = [_snake_case(_short(config, "model"))]
     if config["optimizer"] is not None:
         parts.append(_short(config, "optimizer").lower())
-        if (rate := config["optimizer"]["init_args"].get("lr")) is not None:
-            parts.append(f"lr{rate:g}")
+        settings = config["optimizer"]["init_args"]
+        parts += [f"{name}{settings[name]:g}" for name in ("lr", "momentum") if settings.get(name)]
+    if config["scheduler"] and _short(config, "scheduler") != "ReduceLROnPlateau":  # that of configs/fit.yaml
+        parts.append(_snake_case(_short(config, "scheduler")))
     return "-".join([*parts, f"seed{config['seed']}"])
 
 

@@ -22,8 +22,8 @@ from project.many.jobs import run_all
 from project.many.one_of_many import run_one
 from project.runs.curves import read_curves
 
-VALIDATIONS = 3
-"""The last ones, whose mean loss is a run's: the lowest of all would let one lucky epoch on a few rows win."""
+VALIDATIONS = 5
+"""A run's loss is the lowest mean of so many in a row: one lucky epoch on a few rows is not to win."""
 MAX_RATES = 13
 """A search that has tried so many rates ends, though the best one be on the edge: six decades."""
 
@@ -164,7 +164,8 @@ def _make_run(folder: Path, keep_checkpoints: bool, token: float, begun: Run, co
     outcome = run_one(folder / begun["folder"], config, token, keep_checkpoints)
     if outcome["status"] == "done":
         curves = read_curves(folder / begun["folder"])
-        losses = curves.get("loss/val") or curves["loss/train"]
-        outcome["loss"] = statistics.fmean(losses.values[-VALIDATIONS:])
+        losses = (curves.get("loss/val") or curves["loss/train"]).values
+        starts = range(max(1, len(losses) - VALIDATIONS + 1))
+        outcome["loss"] = min(statistics.fmean(losses[i : i + VALIDATIONS]) for i in starts)
     metrics = {f"{name}/test": value for name, value in outcome.pop("metrics", {}).items()}
     return {**begun, **outcome, **metrics}

@@ -20,8 +20,8 @@ from project.runs.curves import read_curves
 WORDS = (
     "Behind by: 95 % of the bootstrap's mean differences from the best, seed by seed. Tie: they hold zero. Behind: a "
     "paired t-test, as strict as all pairs together demand, says so too. Unclear: it does not; take more seeds.",
-    "A run's {loss_name} is the mean of its last three. Rates are searched by it on the rows that measure it, so it "
-    "flatters; the test score does not.",
+    "A run's {loss_name} is the lowest mean of five in a row. Rates are searched by it on the rows that measure it, so "
+    "it flatters; the test score does not.",
     "All this holds for these data, this model and this length of training alone; seconds are those of this machine "
     "with --jobs {jobs}.",
     f"{PLAN} has all settings: python -m project.compare --config {PLAN} repeats the comparison.",

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from project.cli import run_command, shown
 from project.commands.arguments import CommandParser
 from project.config import PLACE, flatten
 from project.errors import UsageError, nearest
+from project.report import print_table
 from project.run_folder import default_logs
 
 COLUMNS = ("experiment", "run", "data", "model", "optimizer", "lr", "val_loss", "metric", "score", "age")
@@ -199,11 +199,10 @@ def _folder(name: str, logs: Path) -> Path:
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(*(Column(name, overflow="fold") for name in columns))
+    table = Table(*columns)
     for row in rows:
         table.add_row(*row)
-    width = None if sys.stdout.isatty() else 10_000  # whole lines for a file or grep
-    Console(markup=False, emoji=False, highlight=False, width=width).print(table)
+    print_table(table)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
 from project.data import Split
+from project.report import print_table
 from project.schema import Date, Number, Schema
 
 MAX_SHOWN = 100
@@ -53,8 +52,8 @@ def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: 
     for finding in shown:
         kind = f"left out: {finding.kind}" if finding.left_out else finding.kind
         counts = ["", ""] if finding.kind == "dropped" else [f"{finding.missing:,}", f"{finding.distinct:,}"]
-        table.add_row(escape(finding.name), kind, *counts, *([finding.warning] if warns else []))
-    Console().print(table)
+        table.add_row(finding.name, kind, *counts, *([finding.warning] if warns else []))
+    print_table(table)
     if len(findings) > len(shown):
         print(f"... and {len(findings) - len(shown):,} more columns")
     for note in notes:
