@@ -326,7 +326,8 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
         return value
     spec: Any = _check_class(value, path, layer)
     cls = find_class(spec["class_path"], (), object)
-    for base, name in ((Logger, "save_dir"), (EarlyStopping, "monitor")):
+    of_the_run: dict[type, str] = {Logger: "save_dir", EarlyStopping: "monitor"}
+    for base, name in of_the_run.items():
         if issubclass(cls, base) and name in arguments(cls)[1]:
             spec["init_args"] = {name: OF_THE_RUN} | spec["init_args"]
     return {**spec, "init_args": _complete(cls, spec["init_args"], path)}

@@ -141,7 +141,7 @@ def remarks(trainer: Trainer, model: LightningModule) -> list[str]:
     found = []
     for config in trainer.lr_scheduler_configs:
         scheduler: Any = config.scheduler
-        length = getattr(scheduler, "total_steps", None) or getattr(scheduler, "T_max", 0)
+        length = getattr(scheduler, "total_steps", None) or getattr(scheduler, "T_max", None) or 0
         if scheduler.last_epoch < 0.9 * length:
             did = f"{scheduler.last_epoch:,} of the {length:,} {config.interval}s that it was set for"
             found.append(f"{type(scheduler).__name__} made {did}: --trainer.max_epochs says how long a run is to be")
