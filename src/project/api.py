@@ -15,7 +15,7 @@ from lightning.pytorch import LightningModule
 
 from project import fit, run_folder
 from project.cli import silence
-from project.config import COMMAND_LINE, Layer, combine, read_layer
+from project.config import COMMAND_LINE, IN_MEMORY, Layer, combine, read_layer
 from project.errors import Stopped, UsageError
 
 __all__ = ["Run", "load_run", "train"]
@@ -48,7 +48,9 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
         quiet: Whether to print nothing.
         settings: What such a file may hold: ``data``, ``model``, ``optimizer`` and ``scheduler``, each the name of a
             class or ``{"class_path": ..., "init_args": {...}}``; ``trainer``, a dictionary; ``seed``, ``name``,
-            ``experiment`` and ``checkpoint_every``. Paths are meant from the current folder.
+            ``experiment`` and ``checkpoint_every``. Paths are meant from the current folder. A table of pandas, polars
+            or pyarrow is trained on with ``data=table, target="COLUMN"``, and with more settings as the ``path`` of
+            ``{"class_path": "Table", "init_args": {"path": table, "target": "COLUMN", ...}}``.
 
     Returns:
         The run, which is in a new folder.
@@ -61,13 +63,20 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
         KeyboardInterrupt: If it was stopped; ``python -m project.fit --resume`` goes on with it.
     """
     silence()
+    data: Any = settings.get("data")
+    if hasattr(data, "__arrow_c_stream__"):
+        data = {"class_path": "Table", "init_args": {"path": data, "target": settings.pop("target", None)}}
+    arguments = data.get("init_args") or {} if isinstance(data, dict) else {}
+    tables = {name: value for name, value in arguments.items() if hasattr(value, "__arrow_c_stream__")}
+    if tables:
+        settings["data"] = {**data, "init_args": arguments | {name: IN_MEMORY.format(name) for name in tables}}
     try:
         plain = json.loads(json.dumps(settings, default=_plain))
         config = combine([*(read_layer(Path(file)) for file in files), Layer(plain, COMMAND_LINE)])
     except UsageError as error:  # the traceback shows where
         raise UsageError(str(error).removeprefix(f"{COMMAND_LINE}: ")) from None
     with _left_as_found():
-        run = fit.prepare(config)
+        run = fit.prepare(config, **tables)
         if quiet and run.trainer.progress_bar_callback is not None:
             run.trainer.progress_bar_callback.disable()
         if not quiet:
@@ -100,7 +109,7 @@ def load_run(run: str | os.PathLike[str]) -> Run:
 def _plain(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
-    raise UsageError(f"a setting is a plain value, as in a YAML file, and a class goes by its name: not {value!r}")
+    raise UsageError(f"a setting is a plain value, as in a YAML file, and a class goes by its name: not {type(value)}")
 
 
 @contextmanager

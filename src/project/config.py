@@ -38,6 +38,9 @@ COMMAND_LINE = "command line"
 PLACE = ("name", "experiment", "trainer.default_root_dir")
 """Settings that say where a run stands, not what it does."""
 
+IN_MEMORY = "rows-in-memory.{}.parquet"
+"""The file that stands for a table in memory, of a setting; whoever needs its rows again writes them there."""
+
 OF_THE_RUN = ""
 """A logger's ``save_dir`` that is the run's folder, or the ``monitor`` of an early stopping that is the run's."""
 
@@ -326,10 +329,9 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
         return value
     spec: Any = _check_class(value, path, layer)
     cls = find_class(spec["class_path"], (), object)
-    of_the_run: dict[type, str] = {Logger: "save_dir", EarlyStopping: "monitor"}
-    for base, name in of_the_run.items():
-        if issubclass(cls, base) and name in arguments(cls)[1]:
-            spec["init_args"] = {name: OF_THE_RUN} | spec["init_args"]
+    own = "save_dir" if issubclass(cls, Logger) else "monitor" if issubclass(cls, EarlyStopping) else None
+    if own in arguments(cls)[1]:
+        spec["init_args"] = {own: OF_THE_RUN} | spec["init_args"]
     return {**spec, "init_args": _complete(cls, spec["init_args"], path)}
 
 
@@ -346,8 +348,12 @@ def _expected(message: str) -> str:
     return f"expected {' or '.join(names)}" if names else ""
 
 
-def make_data(config: Config) -> LightningDataModule:
+def make_data(config: Config, **given: Any) -> LightningDataModule:
     """Makes the data module; the batches of a `TableData` are in the order of the run's seed.
+
+    Args:
+        config: The run's configuration.
+        given: Constructor arguments that go over the configuration's, for it cannot hold them: tables in memory.
 
     Raises:
         UsageError: If the class does not take its settings.
@@ -357,7 +363,7 @@ def make_data(config: Config) -> LightningDataModule:
     torch.get_num_threads()  # else this thread would take the number from those that encode, which is one
     cls = find_class(config["data"]["class_path"], (), LightningDataModule)
     try:
-        data: LightningDataModule = cls(**_objects(cls, config["data"]["init_args"]))
+        data: LightningDataModule = cls(**_objects(cls, config["data"]["init_args"]) | given)
     except (ValueError, TypeError) as error:
         raise UsageError(f"data: {error}") from error
     if isinstance(data, TableData):

@@ -91,19 +91,20 @@ class Prepared(NamedTuple):
     checkpoint: Path | None = None
 
 
-def prepare(config: Config, resume: Path | None = None, folder: Path | None = None) -> Prepared:
+def prepare(config: Config, resume: Path | None = None, folder: Path | None = None, **given: Any) -> Prepared:
     """Makes what a configuration says: data, model, trainer, and a folder.
 
     Args:
         config: A whole configuration, as `combine` makes it.
         resume: The folder of the stopped run to go on with, or None for a new run.
         folder: The folder of a new run, if it is not to be chosen here.
+        given: See `make_data`.
 
     Raises:
         UsageError: If the configuration asks for what cannot be.
         ValueError: If the data cannot be used.
     """
-    data = make_data(config)
+    data = make_data(config, **given)
     checkpoint = step = None
     if resume is not None:
         checkpoint = find_checkpoint(resume, ("last.ckpt",))

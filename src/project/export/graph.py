@@ -16,7 +16,7 @@ from project.encoder import Encoder
 from project.models import TableModel
 from project.models.base import predictions
 from project.schema import Category, Column, Date, Schema
-from project.table.cells import missing_texts
+from project.table.cells import missing_texts, spellings
 from project.table.files import free_name
 
 
@@ -136,7 +136,8 @@ def _join_columns(schema: Schema, prefix: str, rows: str, axis: str) -> tuple[li
         kind, note = TensorProto.DOUBLE, f"{column_kind(column)}{unit}, NaN where missing"
         if isinstance(column, Category):
             kind, note = TensorProto.STRING, "category, empty where missing"
-            codes = dict.fromkeys(missing_texts(schema.missing), np.nan) | {v: c for c, v in enumerate(column.values)}
+            codes = dict.fromkeys(missing_texts(schema.missing), np.nan)
+            codes |= {s: c for c, value in enumerate(column.values) for s in spellings(value)}
             settings: Any = {"keys_strings": [*codes], "values_floats": [*codes.values()], "default_float": -1.0}
             nodes.append(helper.make_node("LabelEncoder", [values], [code], domain="ai.onnx.ml", **settings))
             values = f"{prefix}value{i}"

@@ -20,6 +20,7 @@ from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import load_best
 from project.schema import Category
 from project.table.cells import CellReader
+from project.table.files import as_table
 from project.table.roles import label_values
 
 _COUNTING = Lock()  # an attribute could not be pickled
@@ -114,21 +115,3 @@ class Predictor:
             self.num_missing.update(dict(zip(self.columns, missing, strict=True)))
             for column, count in zip(self.schema.columns, unseen, strict=True):
                 self.num_unseen[column.name] += count if isinstance(column, Category) else 0
-
-
-def as_table(table: Any) -> pa.Table:
-    """A table of pandas, polars or pyarrow, or a dictionary of columns, as one of pyarrow.
-
-    Raises:
-        ValueError: If it is none of these, or its columns don't fit together.
-    """
-    try:
-        if isinstance(table, dict):
-            table = pa.table({str(name): pa.array(column, from_pandas=True) for name, column in table.items()})
-        elif not isinstance(table, pa.Table):
-            table = pa.table(table)
-    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"rows must come as a table or a dictionary of columns: {error}") from error
-    if len(set(table.column_names)) < table.num_columns:
-        raise ValueError(f"two columns have the same name: {table.column_names}")
-    return table

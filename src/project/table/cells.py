@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,20 @@ ISO = r"^\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)?$"
 """How ISO 8601 writes a date or a time, without its zone."""
 NUMBER = r"^[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:inf(inity)?|nan))$"
 BOOLEANS = pa.array(["false", "true"])
+_DAY = r"\d{4}-\d\d-\d\d"
+_CLOCK = rf"(?:{_DAY}[T ])?\d\d:\d\d"
+SPELLINGS = {
+    r"^(\d:\d\d(?::\d\d(?:\.\d+)?)?)$": r"0\1",
+    rf"^([-+]?(?:0|[1-9]\d*)|{_CLOCK}:\d\d)(?:\.0*|(\.\d*[1-9])0*)$": r"\1\2",
+    rf"^({_CLOCK}):00$": r"\1",
+    rf"^({_DAY})T": r"\1 ",
+    rf"^({_DAY}) 00:00$": r"\1",
+}
+"""Other spellings of a number or a time, and what is written in their place, one after the other."""
+SPELT = r"^[-+]?\d.*[.:e]|^(?i:true|false)$"
+"""Names that may have another spelling; the others need no more than this look."""
+EXPONENT = r"^-?\d(\.\d+)?e[-+]\d+$"
+"""How Arrow writes numbers of many digits; 1E5 may be a code."""
 THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 """A number with commas between its thousands."""
 QUANTITY = re.compile(r"[$€£]?\s*[-+]?\d[\d.,' ]*?\s*([^\d\s.,'+\-/:()]{1,8}|,\d+)?")
@@ -42,11 +57,13 @@ class CellReader:
         missing: Texts that mean a missing value, besides `MISSING`; all of them, if the empty text is among them.
         decimal_point: What stands before the decimals of a number.
         locate: Says where a row is, for messages, from its number.
+        typed: Whether the table says of what type its columns are, as all but CSV do.
     """
 
     missing: tuple[str, ...] = ()
     decimal_point: str = "."
     locate: Callable[[int], str] = "row {}".format
+    typed: bool = False
 
     def refuse(self, name: str, cells: pa.ChunkedArray, wrong: pa.ChunkedArray, why: str) -> None:
         """Raises ValueError if a cell is wrong, with the place of the first such cell.
@@ -65,8 +82,6 @@ class CellReader:
 
     def text(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """Any simple column as text without spaces around it; null where a value is missing."""
-        if pa.types.is_dictionary(column.type):  # polars' ones have views of text, which Arrow cannot look up
-            column = column.cast(pa.dictionary(column.type.index_type, pa.string()))
         text = pc.utf8_trim_whitespace(column.cast(pa.string()))
         return pc.if_else(pc.is_in(text, value_set=pa.array(missing_texts(self.missing))), None, text)
 
@@ -81,7 +96,7 @@ class CellReader:
         if not is_text(column.type) or not len(column):  # which cannot be encoded, or combined, as it is
             column = self.text(column)
         names = column.dictionary_encode().combine_chunks()
-        values = same_numbers(self.text(names.dictionary)).dictionary_encode()  # of each name once
+        values = canonical(self.text(names.dictionary)).dictionary_encode()  # of each name once
         return pa.DictionaryArray.from_arrays(values.indices.take(names.indices), values.dictionary)
 
     def numbers(self, name: str, column: pa.ChunkedArray, boolean: bool = False) -> Floats:
@@ -123,6 +138,10 @@ class CellReader:
                 return text.cast(pa.float64())
         return pc.if_else(pc.match_substring_regex(text, NUMBER), text, None).cast(pa.float64())
 
+    def are_codes(self, names: pa.Array) -> bool:
+        """Whether all of some texts are digits that are no number: else a table with types would have it as one."""
+        return self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
+
     def _refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
         if values.null_count:
             text = self.text(column)
@@ -146,8 +165,8 @@ class CellReader:
         one_kind = len(units) == 1 and len(present) > 5
         few, half = (times * len(others) <= len(present) for times in (10, 2))
         if few or (all(quantities) and (half or one_kind)):
-            text = self.text(cells)
-            wrong = pc.is_in(text, value_set=others)
+            text = self.text(cells).combine_chunks()
+            wrong = pc.is_in(canonical(text), value_set=others)
             cell = text.filter(wrong)[0].as_py()
             comma = " (decimal commas: --data.decimal_point ,)" if cell.count(",") == 1 and "." not in cell else ""
             if all(THOUSANDS.fullmatch(other) for other in others.to_pylist()):
@@ -200,12 +219,8 @@ class CellReader:
 
 def codes(names: pa.DictionaryArray, values: tuple[str, ...]) -> Floats:
     """Names as indices into ``values``, ``(rows,)``; -1 for other names, NaN where one is missing."""
-    found, values = names.dictionary, tuple(same_numbers(pa.array(values, pa.string())).to_pylist())
-    lower = tuple(value.lower() for value in values)
-    if {*lower} <= {"true", "false"} and len({*lower}) == len(lower):  # in capitals or not
-        found, values = pc.utf8_lower(found), lower
-    index = pc.fill_null(pc.index_in(found, value_set=pa.array(values, pa.string())), -1)
-    return _floats(index.take(names.indices))
+    index = pc.index_in(names.dictionary, value_set=canonical(pa.array(values, pa.string())))
+    return _floats(pc.fill_null(index, -1).take(names.indices))
 
 
 def missing_texts(missing: tuple[str, ...]) -> list[str]:
@@ -213,10 +228,28 @@ def missing_texts(missing: tuple[str, ...]) -> list[str]:
     return list(missing if "" in missing else dict.fromkeys([*MISSING, *missing]))
 
 
-def same_numbers(names: pa.Array) -> pa.Array:
-    """Names, of which 3.0 and 3.00 become 3, and 2.50 becomes 2.5; a code such as 007 stays what it is."""
-    names = pc.replace_substring_regex(names, r"^([-+]?(?:0|[1-9]\d*))\.0*$", r"\1")
-    return pc.replace_substring_regex(names, r"^([-+]?(?:0|[1-9]\d*)\.\d*[1-9])0+$", r"\1")
+def canonical(names: pa.Array) -> pa.Array:
+    """Names, each as the value that it is: 3 for 3.0, 2.5 for 2.50, 06:00 for 06:00:00.000, true for True.
+
+    A code such as 007 stays what it is.
+    """
+    spelt = pc.fill_null(pc.match_substring_regex(names, SPELT), False)
+    values = names.filter(spelt)
+    values = pc.if_else(pc.is_in(pc.utf8_lower(values), value_set=BOOLEANS), pc.utf8_lower(values), values)
+    numbers = pc.match_substring_regex(values, EXPONENT)
+    digits = [f"{Decimal(number):f}" for number in values.filter(numbers).to_pylist()]
+    values = pc.replace_with_mask(values, numbers, pa.array(digits, pa.string()))
+    for spelling, value in SPELLINGS.items():
+        values = pc.replace_substring_regex(values, spelling, value)
+    return pc.replace_with_mask(names, spelt, values)
+
+
+def spellings(name: str) -> list[str]:
+    """A name and the commonest of its other spellings, for those that have no `canonical`."""
+    ends = (".0", ".00", "0", ":00", ":00.000000", " 00:00:00")
+    others = [name.upper(), name.capitalize(), *(name + end for end in ends)]
+    (value, *values) = canonical(pa.array([name, *others])).to_pylist()
+    return [name, *(other for other, same in zip(others, values, strict=True) if same == value)]
 
 
 def parse_dates(text: pa.ChunkedArray, date_format: str) -> pa.ChunkedArray:

@@ -95,12 +95,21 @@ class ColumnLearner:
         if is_date(cells.type):
             return self._date(name, cells, "iso")
         # The quick way, which most columns go; of names the first rows tell.
-        if is_text(cells.type) and self._all_numbers(cells[:1000]) and (numbers := self._all_numbers(cells)):
+        if (
+            is_text(cells.type)
+            and not self.reader.typed
+            and self._all_numbers(cells[:1000])
+            and (numbers := self._all_numbers(cells))
+        ):
             return self._number(name, self.reader.numbers(name, numbers))
         names = self.reader.names(name, cells)
         present = pc.unique(names.take(pa.array(self.rows))).dictionary_decode().drop_null()
         if not len(present):
             return self._category(name, names)
+        if self.reader.are_codes(present):
+            return self._category(
+                name, names, f"digits in text, taken as names; --data.numeric {name} takes them as numbers"
+            )
         if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none
             return self._number(name, self.reader.numbers(name, cells))
         if pc.all(pc.is_in(pc.utf8_lower(present), value_set=BOOLEANS)).as_py():
@@ -141,14 +150,16 @@ class ColumnLearner:
         numbers = tuple(replace(n, indicator=n.indicator and i == 0) for i, n in enumerate(learned))
         return Learned(self._finding(name, "date", days, warning), Date(name, date_format, numbers), days)
 
-    def _category(self, name: str, names: pa.DictionaryArray) -> Learned:
+    def _category(self, name: str, names: pa.DictionaryArray, told: str = "") -> Learned:
         found, times = names.take(pa.array(self.rows)).value_counts().flatten()
         counts = dict(zip(found.to_pylist(), times.to_pylist(), strict=True))
         missing = counts.pop(None, 0)
         many = len(counts) > 10 and len(counts) > 0.5 * (len(self.rows) - missing)
         warning = ALL_DIFFER if many else ""
         looks = [what for what, form in LOOKS_LIKE.items() if all(form.fullmatch(value) for value in counts)]
-        if looks and counts and name not in self.categorical:
+        if told:
+            warning = told
+        elif looks and counts and name not in self.categorical:
             warning = f"looks like {looks[0]}: write them in another way"
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
         return Learned(

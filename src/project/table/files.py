@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import dataset
 
+from project.config import IN_MEMORY
 from project.errors import nearest
 from project.table.cells import is_text
 
@@ -26,6 +28,13 @@ DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
 OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+class Frame(Protocol):
+    """A table of pandas, polars or pyarrow."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Its rows, as Arrow passes them on."""
 
 
 def is_parquet(path: Path) -> bool:
@@ -75,6 +84,37 @@ def stream_file(
     return schema, pieces()
 
 
+def as_table(rows: Any) -> pa.Table:
+    """A table of pandas, polars or pyarrow, or a dictionary of columns, as one of pyarrow, in types as files have them.
+
+    Raises:
+        ValueError: If it is none of these, or its columns don't fit together.
+    """
+    try:
+        if isinstance(rows, dict):
+            rows = {str(name): pa.array(column, from_pandas=True) for name, column in rows.items()}
+        table = pa.table(rows)
+    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"rows must come as a table or a dictionary of columns: {error}") from error
+    if len(set(table.column_names)) < table.num_columns:
+        raise ValueError(f"two columns have the same name: {table.column_names}")
+    return table.cast(pa.schema([f.with_type(_plain(f.type)) for f in table.schema], table.schema.metadata))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """A type that Arrow can filter and look up: not a view of text, nor a dictionary of anything but text."""
+    if pa.types.is_dictionary(kind):
+        values = _plain(kind.value_type)
+        return pa.dictionary(kind.index_type, values, kind.ordered) if is_text(values) else values
+    return pa.string() if pa.types.is_string_view(kind) else kind
+
+
+def without_index(schema: pa.Schema) -> list[str]:
+    """The names of columns, without the index of pandas: numbers or names of rows, no columns."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in schema.names if name not in index]
+
+
 def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collection[str]) -> pa.Table:
     """A table with the rows of another file below its own.
 
@@ -113,6 +153,8 @@ def _existing(path: str | Path) -> Path:
     path = Path(path)
     if path.exists():
         return path
+    if path.name.startswith(IN_MEMORY.partition("{")[0]):
+        raise ValueError(f"these rows came from memory: write them to {path}, as Parquet, for others to read them")
     names = [p.name for p in path.parent.glob("[!.]*")]
     hint = nearest(path.name, names) if 0 < len(names) <= 20 else f"you are in {Path.cwd()}"
     raise ValueError(f"there is no file {path}; {hint}")
@@ -132,16 +174,15 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         files, folder = [f for f in sorted(path.rglob("*.parquet")) if not f.name.startswith((".", "_"))], path
         if not files:
             raise ValueError(f"the folder {path} holds no .parquet file")
-    source = dataset.dataset(
-        [str(file.absolute()) for file in files],  # else s3:x.parquet would be a place on the net
-        format="parquet",
-        partitioning="hive",
-        partition_base_dir=str(folder.absolute()),
-    )
-    # Arrow cannot filter views of text.
-    index = (source.schema.pandas_metadata or {}).get("index_columns", [])  # numbers or names of rows, no columns
-    fields = [field for field in source.schema if field.name not in index]
-    schema = pa.schema([f.with_type(pa.string()) if pa.types.is_string_view(f.type) else f for f in fields])
+    paths = [str(file.absolute()) for file in files]  # else s3:x.parquet would be a place on the net
+    settings = {"format": "parquet", "partition_base_dir": str(folder.absolute())}
+    source = dataset.dataset(paths, partitioning="hive", **settings)
+    codes = {part.split("=")[0] for file in files for part in file.parts if re.fullmatch(r"[^=]+=0\d+", part)}
+    if codes:  # which Arrow would take for numbers, without their zeros
+        names = [f.with_type(pa.string()) if f.name in codes else f for f in source.partitioning.schema]
+        source = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
+    fields = [source.schema.field(name) for name in without_index(source.schema)]
+    schema = pa.schema([f.with_type(_plain(f.type)) for f in fields])
     # By default Arrow reads a large part of the file ahead.
     scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
     ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from project.data.splits import Rows
 from project.schema import Target
-from project.table.cells import CellReader, codes, date_formats, is_date, is_number, is_text, same_numbers
+from project.table.cells import CellReader, canonical, codes, date_formats, is_date, is_number, is_text
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
@@ -60,12 +60,15 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         values = reader.numbers(name, column)
     elif task == "auto" and is_text(column.type):
         reader.refuse_quantities(name, column, names, "--data.task multiclass takes it as classes")
-    distinct = sorted(pc.unique(same_numbers(names)).to_pylist())
-    distinct = sorted(names.to_pylist()) if len(names) == len(distinct) else distinct  # 1.0 and 1 are one class
+    distinct = pc.unique(canonical(names)).to_pylist()
+    if is_text(column.type) and len(names) == len(distinct):  # else 1.0 and 1 are one class
+        distinct = names.to_pylist()
+    distinct.sort()
     if len(distinct) == 1:
         raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}': there is nothing to learn")
     integers = values is not None and bool((values == np.floor(values)).all())
-    whole = integers and len(distinct) <= MAX_WHOLE_CLASSES
+    codes_of_text = is_text(column.type) and reader.are_codes(names)
+    whole = integers and (codes_of_text or len(distinct) <= MAX_WHOLE_CLASSES)
     if task == "number" or (task == "auto" and values is not None and not whole and len(distinct) > 2):
         words = f"{len(distinct)} whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
         return Labels(reader.numbers(name, column), warning=words if integers and task == "auto" else "")
@@ -74,7 +77,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     warning = ""
     if task == "auto" and whole and len(distinct) > 2:
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
-    label_type = _label_type(names.to_pylist(), column.type)
+    label_type = "string" if is_text(column.type) and reader.typed else _label_type(names.to_pylist(), column.type)
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
     y = codes(reader.names(name, column), classes).astype(np.int64)
     kind: Literal["binary", "multiclass"] = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
@@ -90,7 +93,7 @@ def with_positive(name: str, labels: Labels, positive: object) -> Labels:
     classes = labels.classes or ()
     if len(classes) != 2:
         raise ValueError(f"data.positive is one of two classes, and the target '{name}' has {len(classes) or 'none'}")
-    index = codes(same_numbers(pa.array([str(positive)])).dictionary_encode(), classes)[0]
+    index = codes(canonical(pa.array([str(positive)])).dictionary_encode(), classes)[0]
     if index < 0:
         words = f"data.positive: the target '{name}' has no class '{positive}'; there are"
         raise ValueError(f"{words} '{classes[0]}' and '{classes[1]}'")

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from project.config import IN_MEMORY
 from project.data.base import RawTable, Split, TableData, encode_target
 from project.data.splits import Rows, fold_rows, split_rows
 from project.encoder import Encoder
@@ -23,7 +24,7 @@ from project.schema import Schema, learn_target
 from project.table import roles
 from project.table.cells import CellReader, is_simple
 from project.table.columns import ColumnLearner
-from project.table.files import append_rows, read_file
+from project.table.files import Frame, append_rows, as_table, is_parquet, read_file, without_index
 from project.table.findings import Finding, giveaways, print_findings
 from project.table.splits import draw_groups, fold_groups
 
@@ -63,7 +64,8 @@ class Table(TableData):
     """Your own table: a CSV or Parquet file with a column to predict.
 
     Args:
-        path: A CSV file (also ``.gz``), a Parquet file, or a folder of Parquet files.
+        path: A CSV file (also ``.gz``), a Parquet file, or a folder of Parquet files; in Python also a table of pandas,
+            polars or pyarrow, as for the other paths.
         target: The column to predict. Rows in which it is empty are left out.
         task: What the target is: ``binary``, ``multiclass`` or ``number``; ``auto`` finds out.
         positive: Which of two classes F1, thresholds and curves are about; by default the last one in their order.
@@ -91,7 +93,7 @@ class Table(TableData):
 
     def __init__(
         self,
-        path: Path,
+        path: Path | Frame,
         target: str,
         task: Literal["auto", "binary", "multiclass", "number"] = "auto",
         positive: str | float | bool | None = None,
@@ -102,8 +104,8 @@ class Table(TableData):
         split_column: str | None = None,
         group: str | None = None,
         time: str | None = None,
-        val_path: Path | None = None,
-        test_path: Path | None = None,
+        val_path: Path | Frame | None = None,
+        test_path: Path | Frame | None = None,
         delimiter: str | None = None,
         encoding: str = "utf-8",
         decimal_point: str = ".",
@@ -114,11 +116,13 @@ class Table(TableData):
         super().__init__(**options)
         if sum(map(bool, (split_column, group, time))) > 1:
             raise ValueError("split_column, group and time each decide the split: name one of them")
-        if split_column and (val_path or test_path):
+        if split_column and (val_path is not None or test_path is not None):
             raise ValueError("split_column, and val_path or test_path, each decide the split: name one of them")
         if min_count < 1:
             raise ValueError(f"min_count must be 1 or more, not {min_count}")
-        self.path = path
+        self.frames: dict[Path, Frame] = {}
+        """What came from memory, by the file that stands for it."""
+        self.path: Path = self._place("path", path)
         self.target = target
         self.task = task
         self.positive = positive
@@ -127,7 +131,8 @@ class Table(TableData):
         self.split_column = split_column
         self.group = group
         self.time = time
-        self.paths = {split: path for split, path in (("val", val_path), ("test", test_path)) if path is not None}
+        others = {"val": self._place("val_path", val_path), "test": self._place("test_path", test_path)}
+        self.paths = {split: path for split, path in others.items() if path is not None}
         self.delimiter = delimiter
         self.encoding = encoding
         texts = missing.split(",") if isinstance(missing, str) else [""] if missing == [] else missing or ()
@@ -137,6 +142,14 @@ class Table(TableData):
         """What was made of each column; set by `setup`."""
         self.notes: list[str] = []
         """What else to know about the table; set by `setup`."""
+
+    def _place(self, setting: str, rows: Path | Frame | None) -> Any:
+        """The path of a file; of rows in memory, which are kept, that of the one that stands for them."""
+        if rows is None or isinstance(rows, Path):
+            return rows
+        place = Path(IN_MEMORY.format(setting))
+        self.frames[place] = rows
+        return place
 
     @property
     def title(self) -> str:
@@ -176,7 +189,8 @@ class Table(TableData):
             files = [self.paths[split] for split, rows in fixed.items() if row in rows]
             return f"row {numbers[row]}{''.join(f' of {path}' for path in files)}"
 
-        reader = replace(self.reader, locate=locate)
+        typed = self.path in self.frames or is_parquet(self.path)
+        reader = replace(self.reader, locate=locate, typed=typed)
         found = roles.read_labels(self.target, table[self.target], self.task, reader)
         labels = found if self.positive is None else roles.with_positive(self.target, found, self.positive)
         self._turned = labels is not found
@@ -197,13 +211,13 @@ class Table(TableData):
             cells, y, names, self.target, classes, numbers, groups, order, fixed, kind=kind, label_type=label_type
         )
 
-    def read_test(self, path: Path, schema: Schema) -> tuple[Split, list[str]]:
+    def read_test(self, path: Path | Frame, schema: Schema) -> tuple[Split, list[str]]:
         """Another file with the target, encoded with a schema; and what else to know about it.
 
         Raises:
             ValueError: If a column is missing or a cell cannot be used.
         """
-        table, numbers, notes = self._read_file(path)
+        table, numbers, notes = self._read_file(self._place("test_path", path))
         reader = replace(self.reader, locate=lambda row: f"row {numbers[row]}")
         y = roles.encode_labels(self.target, table[self.target], schema.target, reader)
         x = self.encode(FileTable(Cells(table, reader), y, table.column_names), schema)
@@ -211,7 +225,11 @@ class Table(TableData):
 
     def _read_file(self, path: Path) -> tuple[pa.Table, Rows, list[str]]:
         """The rows of a file that have a target, their numbers, counted from 1, and a note of the others."""
-        table = read_file(path, self.delimiter, self.encoding)
+        if path in self.frames:
+            table = as_table(self.frames[path])
+            table = table.select(without_index(table.schema))
+        else:
+            table = read_file(path, self.delimiter, self.encoding)
         column = _column(table, self.target, path)
         if not len(table):
             raise ValueError(f"{path} has a header and no rows")
