@@ -47,7 +47,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from project.classes import class_names, features, find_class
 from project.config import COMMAND_LINE, RUN_SETTINGS, SECTIONS, Layer, RunSettings, arguments, combine, read_layer
-from project.errors import Diverged, UsageError, nearest
+from project.errors import Diverged, UsageError, nearest, printable
 from project.optimizers import UNUSABLE
 
 
@@ -162,7 +162,7 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
         if sys.flags.dev_mode:
             raise
         message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())  # of cells, too
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
         if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
             print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1

@@ -25,6 +25,11 @@ class Stopped(Exception):
         self.signal = signum
 
 
+def printable(text: str) -> str:
+    """A text of a table for the terminal: control characters, which could move its cursor, are spelt out."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def nearest(name: object, names: Iterable[str]) -> str:
     """The end of an error message: the most similar name, or all of them (but no more than 50) if none is similar."""
     names = sorted(names)

@@ -29,7 +29,7 @@ from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
 from project.engine.trust import content_of, refuse_strangers
-from project.errors import Stopped, UsageError
+from project.errors import Stopped, UsageError, printable
 from project.models import TableModel
 from project.models.load import load_checkpoint
 from project.report import (
@@ -258,7 +258,7 @@ def print_end(run: Prepared, report: dict[str, Any]) -> None:
         compared = COMPARED if getattr(run.model, "class_weights", None) is None else COMPARED_IF_WEIGHTED
         print_scores(type(run.model).__name__, report["metrics"], report["baselines"], compared)
     for note in report["notes"]:
-        print(f"Note: {note}")
+        print(f"Note: {printable(note)}")
     print(f"The run is in {shown(run.folder)}; next:")
     print(f"  {next_command('tensorboard.main --logdir', run.folder.parent.parent)}   # look at its curves")
     commands = {"evaluate": "   # test it again", "predict": " INPUT -o OUTPUT   # predict the rows of a file"}

@@ -198,7 +198,9 @@ def test_a_class_may_be_called_none(tmp_path: Path) -> None:
     assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
 
 
-def test_labels_that_differ_in_capitals_alone_are_told_apart_in_a_file_to_test_on(tmp_path: Path) -> None:
-    table = read(tmp_path, ["true", "True", "True"])
+def test_true_is_one_label_in_any_capitals(tmp_path: Path) -> None:
+    table = read(tmp_path, ["TRUE", "True", "false"])
     tested, _ = table.read_test(tmp_path / "t.csv", table.schema)
-    assert tested.y.tolist() == table.splits["train"].y.tolist() == [1, 0, 0] * (NUM_ROWS // 3)
+    assert tested.y.tolist() == table.splits["train"].y.tolist() == [1, 1, 0] * (NUM_ROWS // 3)
+    with pytest.raises(ValueError, match="holds one value only, 'true'"):
+        read(tmp_path, ["TRUE", "True", "true"])

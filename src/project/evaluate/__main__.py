@@ -15,6 +15,7 @@ from project.commands.arguments import CommandParser
 from project.data.splits import SPLITS
 from project.engine.checkpoints import write_whole
 from project.engine.progress import name_file
+from project.errors import printable
 from project.evaluate.evaluation import BEST_F1, Evaluation, evaluate
 from project.evaluate.figures import class_figures, number_figures
 from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
@@ -39,7 +40,7 @@ def _main(args: Sequence[str]) -> int:
         compared = tuple(name for name in compared if name == "log_loss")
     print_scores(type(tested.model).__name__, tested.metrics, tested.baselines, compared)
     for note in tested.notes:
-        print(f"Note: {note}")
+        print(f"Note: {printable(note)}")
     if tested.threshold is not None:
         found = ", which has the best F1 on the validation rows" if options.threshold == BEST_F1 else ""
         name = tested.model.schema.target.classes[1]

@@ -35,6 +35,7 @@ from project.commands.arguments import CommandParser, make_table, saved_config
 from project.commands.output import written_whole
 from project.config import Config
 from project.data.loader import EVALUATION_BATCH_SIZE
+from project.errors import printable
 from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
 from project.run_folder import load_best
 from project.schema import Category, Date, Number, Schema
@@ -62,7 +63,7 @@ def _main(args: Sequence[str]) -> int:
     schema, report = export(options.run, options.output, options.format, options.force)
     columns = [f"{column.name} ({column_kind(column)})" for column in schema.columns]
     takes = "one input for each of" if options.format == "onnx" else "rows of"
-    print(f"{options.output} takes {takes}: {textwrap.shorten(', '.join(columns), 300, placeholder=' ...')}")
+    print(printable(f"{options.output} takes {takes}: {textwrap.shorten(', '.join(columns), 300, placeholder=' ...')}"))
     print(report)
     return 0
 

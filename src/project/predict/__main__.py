@@ -27,7 +27,8 @@ from tqdm import tqdm
 from project.cli import run_command
 from project.commands.arguments import CommandParser
 from project.commands.output import written_whole
-from project.predict.predictor import Predictor
+from project.errors import printable
+from project.predict.predictor import Predictor, unknown
 from project.predict.thresholds import check_threshold, choose_classes
 from project.table.files import free_name, stream_file
 from project.table.table import worker_threads
@@ -56,12 +57,15 @@ def _main(args: Sequence[str]) -> int:
     predictor = Predictor.from_run(options.run)
     given = options.threshold, options.delimiter, options.encoding, options.force
     num_rows, renamed = predict_file(predictor, options.input, options.output, *given)
+    for name in unknown(predictor.num_names, predictor.num_unseen):
+        words = "is it written as in training?"
+        print(printable(f"WARNING: the model knows none of the names in column '{name}': {words}"), file=sys.stderr)
     print(f"Predicted {num_rows:,} rows; they are in {options.output}")
     for name, new in renamed.items():
-        print(f"Note: the input has a column '{name}', so that the new one is '{new}'")
+        print(printable(f"Note: the input has a column '{name}', so that the new one is '{new}'"))
     for what, counts in (("empty cells", predictor.num_missing), ("rare or unseen names", predictor.num_unseen)):
         if found := [f"{name} {count:,}" for name, count in counts.items() if count]:
-            print(f"Note: {what}: {', '.join(found[:20])}{', ...' if len(found) > 20 else ''}")
+            print(printable(f"Note: {what}: {', '.join(found[:20])}{', ...' if len(found) > 20 else ''}"))
     return 0
 
 

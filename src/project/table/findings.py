@@ -7,6 +7,7 @@ import numpy as np
 from rich.table import Column, Table
 
 from project.data import Split
+from project.errors import printable
 from project.report import print_table
 from project.schema import Date, Number, Schema
 
@@ -52,12 +53,12 @@ def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: 
     for finding in shown:
         kind = f"left out: {finding.kind}" if finding.left_out else finding.kind
         counts = ["", ""] if finding.kind == "dropped" else [f"{finding.missing:,}", f"{finding.distinct:,}"]
-        table.add_row(finding.name, kind, *counts, *([finding.warning] if warns else []))
+        table.add_row(printable(finding.name), kind, *counts, *([finding.warning] if warns else []))
     print_table(table)
     if len(findings) > len(shown):
         print(f"... and {len(findings) - len(shown):,} more columns")
     for note in notes:
-        print(f"Note: {note}")
+        print(f"Note: {printable(note)}")
 
 
 def giveaways(split: Split, schema: Schema) -> set[str]:
