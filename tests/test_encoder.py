@@ -1,6 +1,7 @@
 """Raw rows become features."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,6 +14,7 @@ from project.models.input_layer import make_input_layer
 from project.schema import Category, Number, Schema, Target, learn_schema
 
 TARGET = Target("y", "number")
+DAY = timedelta(days=1)
 
 
 def test_fills_then_centres_then_scales():
@@ -60,10 +62,13 @@ def test_gives_a_float32_row_for_each_row(num_rows):
 def test_the_parts_of_dates_are_those_of_the_calendar():
     first = datetime(1583, 1, 1, tzinfo=UTC)
     dates = [first + timedelta(days=97.31 * i) for i in range(3000)]  # to the year 2382
-    days = torch.tensor([[(date - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(days=1)] for date in dates])
-    parts = date_parts(days.double())
+    days = torch.tensor([[(date - datetime(1970, 1, 1, tzinfo=UTC)) / DAY] for date in dates], dtype=torch.float64)
+    parts = date_parts(days)
     assert parts[:, :3].tolist() == [[date.year, date.month, date.weekday()] for date in dates]
-    assert torch.equal(parts[:, 3:], days.double())
+    assert torch.equal(parts[:, 3:4], days)
+    angles = [2 * math.pi * (date - date.replace(hour=0, minute=0, second=0, microsecond=0)) / DAY for date in dates]
+    expected = torch.tensor([[math.sin(angle), math.cos(angle)] for angle in angles], dtype=torch.float64)
+    torch.testing.assert_close(parts[:, 4:], expected, atol=1e-9, rtol=0)
     assert date_parts(torch.full((1, 1), torch.nan)).isnan().all()
 
 

@@ -28,6 +28,8 @@ class Encoder(nn.Module):
         self.numbers, self.dates, self.categories = (
             [i for i, kind in enumerate(kinds) if kind is wanted] for wanted in (Number, Date, Category)
         )
+        lengths = [len(column.parts) for column in schema.columns if isinstance(column, Date)]
+        self.parts = [6 * i + part for i, length in enumerate(lengths) for part in range(length)]
         self.indicators = [i for i, number in enumerate(schema.numbers) if number.indicator]
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -44,7 +46,8 @@ class Encoder(nn.Module):
         if len(self.numbers) == rows.shape[1]:
             values = rows
         else:
-            values = torch.cat([rows[:, self.numbers], date_parts(rows[:, self.dates])], dim=1)
+            parts = date_parts(rows[:, self.dates])[:, self.parts]
+            values = torch.cat([rows[:, self.numbers], parts], dim=1)
         missing = values.isnan()
         scaled = ((torch.where(missing, self.fill, values) - self.center) / self.scale).float()
         if not self.indicators and not self.categories:
@@ -55,7 +58,7 @@ class Encoder(nn.Module):
 
 
 def date_parts(days: Tensor) -> Tensor:
-    """Year, month, day of the week (0 is Monday) and days, of days since 1970-01-01.
+    """The parts of days since 1970-01-01, as `Date` has them.
 
     In arithmetic alone, which every device and export format has; the method is Howard Hinnant's ``civil_from_days``
     (https://howardhinnant.github.io/date_algorithms.html): years that begin in March, in eras of 400.
@@ -64,7 +67,7 @@ def date_parts(days: Tensor) -> Tensor:
         days: ``(rows, dates)``, float64.
 
     Returns:
-        ``(rows, 4 * dates)``, float64; NaN where the days are.
+        ``(rows, 6 * dates)``, float64; NaN where the days are.
     """
     whole = days.floor()
     shifted = whole + 719468  # days since 0000-03-01
@@ -76,4 +79,5 @@ def date_parts(days: Tensor) -> Tensor:
     month = torch.where(month < 10, month + 3, month - 9)
     year = year + era * 400 + (month <= 2)
     weekday = whole + 3 - ((whole + 3) / 7).floor() * 7
-    return torch.stack([year, month, weekday, days], dim=2).flatten(1)
+    turn = 2 * torch.pi * (days - whole)
+    return torch.stack([year, month, weekday, days, turn.sin(), turn.cos()], dim=2).flatten(1)

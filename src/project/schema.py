@@ -36,17 +36,20 @@ class Number:
 
 @dataclass(frozen=True)
 class Date:
-    """A column of dates or times, raw in days since 1970-01-01, encoded as four numbers.
+    """A column of dates or times, raw in days since 1970-01-01, encoded as four or six numbers.
 
     Attributes:
         name: The column's name.
-        format: How text says a date, for ``strptime``; ``iso`` for ISO 8601.
-        parts: Year, month, day of the week (0 is Monday) and days.
+        format: How text says a date, as for ``strptime``.
+        parts: Year, month, day of the week (0 is Monday) and days; then the sine and the cosine of the time of the day
+            as a part of a full turn, unless all training rows say midnight.
+        zone: The time zone whose clock counts; empty if the times have none.
     """
 
     name: str
     format: str
     parts: tuple[Number, ...]
+    zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class Schema:
         facts, numbers = [], []
         for schema in (self, other):
             names = [(type(column), column.name) for column in schema.columns]
-            facts.append((names, schema.categories, schema.target.classes, schema.target.counts))
+            facts.append((names, schema.categories, schema.target.classes, schema.target.counts, schema.num_encoded))
             numbers.append([(n.center, n.scale, n.fill) for n in schema.numbers])
             numbers[-1].append((schema.target.center, schema.target.scale, 0.0))
         return facts[0] == facts[1] and bool(np.allclose(numbers[0], numbers[1]))
@@ -160,7 +163,7 @@ class Schema:
 def _column(kind: str, **values: Any) -> Column:
     if kind == "Date":
         parts: Any = tuple(_column("Number", **part) for part in values["parts"])
-        return Date(values["name"], values["format"], parts)
+        return Date(**{**values, "parts": parts})
     if kind == "Category":
         return Category(**{**values, "values": tuple(values["values"])})
     if kind != "Number":
@@ -208,7 +211,7 @@ def learn_number(name: str, values: NDArray[np.float64], scale: bool, boolean: b
     exponent = np.frexp(np.abs(present).max())[1]
     deviation = np.ldexp(np.ldexp(present, -exponent).std(), exponent)
     center, deviation = (float(present.mean()), float(deviation)) if scale else (0.0, 1.0)
-    if present.min() == present.max():  # rounding can make its deviation tiny instead of 0
+    if not deviation or present.min() == present.max():  # rounding can make its deviation tiny instead of 0
         deviation = 1.0
     ordered = np.sort(present)  # once, for what asks of it
     quantiles = np.interp(np.linspace(0, len(ordered) - 1, NUM_QUANTILES), np.arange(len(ordered)), ordered)

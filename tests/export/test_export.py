@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +199,20 @@ def test_a_table_that_is_gone_is_no_hindrance(fit: Fit, tmp_path: Path, capsys: 
     told = capsys.readouterr().out
     assert "test rows cannot be read" in told
     assert str(table) in told
+
+
+def test_times_of_the_day_are_in_the_file_and_its_metadata_name_their_zone(fit: Fit, tmp_path: Path) -> None:
+    times = [datetime(2024, 1, 31, i % 24, i % 60, tzinfo=UTC) + i * timedelta(days=5) for i in range(60)]
+    path = tmp_path / "times.csv"
+    path.write_text("at,day,y\n" + "".join(f"{t},{t.date()},{'ab'[t.hour > 11]}\n" for t in times))
+    run = fit("--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1")
+    model = export(run)
+    since = [(t - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(days=1) for t in times]
+    inputs = {"at": np.array(since), "day": np.floor(since)}
+    expected = predicted(run, {"at": times, "day": [t.date() for t in times]})
+    np.testing.assert_allclose(load_onnx(model)(inputs), expected, atol=1e-6)
+    columns = json.loads(onnxruntime.InferenceSession(model).get_modelmeta().custom_metadata_map["columns"])
+    assert columns == [{"name": "at", "kind": "date", "zone": "+00:00"}, {"name": "day", "kind": "date"}]
 
 
 def test_a_target_and_a_column_of_a_billionth(fit: Fit, tmp_path: Path) -> None:

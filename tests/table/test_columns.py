@@ -1,11 +1,11 @@
 """What is made of each column of a table: its kind, its missing values, its rare and unseen names."""
 
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -16,6 +16,7 @@ from write_table import read_table, write_table
 from project.models import FeedForward
 from project.schema import Category, Date, Number
 from project.table import Table
+from project.table.cells import CellReader
 from project.table.findings import Finding, encoded_names
 
 NUM_ROWS = 12
@@ -83,27 +84,93 @@ DATES = {
     "%d/%m/%y": ["29/02/24", "31/12/69", "01/01/00"],
     "%m/%d/%Y": ["02/29/2024", "12/31/1969", "01/01/2000"],
     "%d/%m/%Y": ["29/02/2024", "31/12/1969", "01/01/2000"],
+    "%d-%m-%Y": ["29-02-2024", "31-12-1969", "01-01-2000"],
+    "%d-%b-%Y": ["29-Feb-2024", "31-DEC-1969", "1-jan-2000"],
+    "%d %b %Y": ["29 Feb 2024", "31 Dec 1969", "01 Jan 2000"],
     "%Y-%m-%d %H:%M": ["2024-02-29 18:30", "1969-12-31 00:00", "2000-01-01 06:00"],
     "%Y-%m-%dT%H:%M:%S.%f": ["2024-02-29T18:30:00.5", "1969-12-31T00:00:00.0", "2000-01-01T06:00:00.25"],
+    "%d/%m/%Y %H:%M": ["29/02/2024 18:30", "31/12/1969 9:05", "01/01/2000 06:00"],
+    "%d.%m.%Y %H:%M:%S": ["29.02.2024 18:30:59", "31.12.1969 23:59:59", "01.01.2000 06:00:00"],
+    "%m/%d/%Y %I:%M %p": ["02/29/2024 02:00 PM", "12/31/1969 12:30 AM", "01/01/2000 12:15 pm"],
+    "%d-%b-%Y %H:%M": ["29-Feb-2024 14:00", "31-Dec-1969 23:00", "01-Jan-2000 00:00"],
+    "%d-%b-%y %I:%M:%S %p": ["29-Feb-24 2:00:01 PM", "31-Dec-69 11:00:00 AM", "01-Jan-00 12:00:00 AM"],
+    "%Y-%m-%d %H:%M:%S UTC": ["2024-02-29 18:30:00 UTC", "1969-12-31 23:00:00 UTC", "2000-01-01 06:00:00 UTC"],
+    "%Y-%m-%dT%H:%M:%SZ": ["2024-02-29T18:30:00Z", "1969-12-31T23:00:00Z", "2000-01-01T06:00:00Z"],
 }
+
+
+def date_features(times: pd.DatetimeIndex) -> Tensor:
+    """The year, the month, the day of the week, the days and, if there are times, their angle, from pandas."""
+    since = times.tz_localize(None) - pd.Timestamp(0)
+    turn = 2 * np.pi * ((since - since.floor("D")) / pd.Timedelta("1D"))
+    clock = [np.sin(turn), np.cos(turn)] if turn.any() else []
+    parts = [times.year, times.month, times.day_of_week, since / pd.Timedelta("1D"), *clock]
+    return torch.tensor(np.stack(parts, axis=1), dtype=torch.float32)
 
 
 @pytest.mark.parametrize(("date_format", "cells"), DATES.items(), ids=DATES)
 def test_dates(date_format: str, cells: list[str], tmp_path: Path) -> None:
-    """The year, the month, the day of the week and the days, as Python counts them."""
     table = read(tmp_path, cells)
     assert find(table) == Finding("x", "date", 0, 3)
-    times = [datetime.strptime(cell, date_format) for cell in cells]
-    days = [(time - datetime(1970, 1, 1)).total_seconds() / 86400 for time in times]
-    parts = [[t.year, t.month, t.weekday(), d] for t, d in zip(times, days, strict=True)]
-    torch.testing.assert_close(features(table)[:3], torch.tensor(parts, dtype=torch.float32))
+    expected = date_features(pd.to_datetime(cells, format=date_format))
+    torch.testing.assert_close(features(table)[:3], expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("zone", ["Z", "+01:00", "-0530", "+02"])
-def test_the_zone_of_a_time_is_left_out(zone: str, tmp_path: Path) -> None:
-    table = read(tmp_path, [f"2024-02-29T23:30:00{zone}", f"2024-03-01 00:30:00{zone}"])
-    assert find(table).kind == "date"
-    assert features(table)[:2, :3].tolist() == [[2024, 2, 3], [2024, 3, 4]]
+@pytest.mark.parametrize("missing", ["", "NaT"])
+def test_a_date_may_be_missing(missing: str, tmp_path: Path) -> None:
+    table = read(tmp_path, ["31.01.2024 14:00", missing, "01.02.2024 06:00"])
+    assert find(table) == Finding("x", "date", 4, 2)
+    assert features(table)[:3, -1].tolist() == [0, 1, 0]  # whether it is missing
+
+
+ZONED = ["2024-02-29 23:30:00{}", "2024-03-01 00:30:00{}", "2024-07-01 12:00:00{}"]
+
+
+@pytest.mark.parametrize("end", ["Z", " UTC", "+01:00", "-0530", "+02"])
+@pytest.mark.parametrize("other", ["UTC", "Europe/Berlin", "+09:00"])
+def test_times_of_other_zones_are_brought_into_that_of_training(end: str, other: str, tmp_path: Path) -> None:
+    cells = [cell.format(end) for cell in ZONED]
+    table = read(tmp_path, cells)
+    times = pd.to_datetime(cells, utc=True)
+    local = pd.to_datetime([cell.format("") for cell in ZONED])
+    torch.testing.assert_close(features(table)[:3], date_features(local), atol=1e-6, rtol=0)
+    days = (local - pd.Timestamp(0)) / pd.Timedelta("1D")
+    elsewhere = times.tz_convert(other)
+    for column in (pa.array(elsewhere), pa.array(elsewhere.astype(str))):  # typed, and as text
+        rows = CellReader().raw(pa.table({"x": column, "other": [0.0] * 3}), table.schema)
+        np.testing.assert_allclose(rows[:, 0], days, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("training", "cells", "words"),
+    [
+        ("2024-01-31 14:00Z", ["2024-01-31 14:00"], r"'2024-01-31 14:00' is no date in the form %Y-%m-%d %z"),
+        ("2024-01-31 14:00", ["2024-01-31 14:00Z"], r"'2024-01-31 14:00Z' is no date in the form %Y-%m-%d"),
+        (
+            "2024-01-31 14:00Z",
+            pa.array([0], pa.timestamp("us")),
+            r"time zone is missing, and was \+00:00 in training",
+        ),
+        (
+            "2024-01-31",
+            pa.array([0], pa.timestamp("us", "Asia/Tokyo")),
+            "time zone is Asia/Tokyo, and was missing in training",
+        ),
+        ("31.01.2024 14:00", ["01/31/2024 14:00"], r"row 0: '01/31/2024 14:00' is no date in the form %d.%m.%Y"),
+        ("01/31/2024 02:00 PM", ["01/31/2024 02:00"], "is no date in the form %m/%d/%Y %I:%M %p"),
+    ],
+)
+def test_a_date_in_another_form_is_refused(training: str, cells: Any, words: str, tmp_path: Path) -> None:
+    schema = read(tmp_path, [training, training.replace("31", "30")]).schema
+    with pytest.raises(ValueError, match=words):
+        CellReader().raw(pa.table({"x": cells, "other": [0.0]}), schema)
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
+def test_times_of_parquet_count_by_their_own_clock(zone: str | None, tmp_path: Path) -> None:
+    times = pd.DatetimeIndex(["2024-03-31 00:30", "2024-10-27 02:30", "1969-12-31 12:00"], tz="UTC").tz_convert(zone)
+    table = read(tmp_path, pa.array(times).take([0, 1, 2] * 4), file="t.parquet")
+    torch.testing.assert_close(features(table)[:3], date_features(times), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("ns"), pa.timestamp("us", "UTC")], ids=str)

@@ -101,6 +101,8 @@ TIMES = {
     "day first": lambda i: f"{i % 25 + 1:02}.{i // 25 + 1:02}.2024",
     "month first": lambda i: f"{i // 25 + 1:02}/{i % 25 + 1:02}/2024",
     "numbers": lambda i: str(i - 100),  # not in the order of their texts
+    "day first, with the time": lambda i: f"{i // 8 + 1:02}/01/2024 {i % 8:02}:30",
+    "other zones": lambda i: f"2024-01-{i // 20 + 10:02} {i % 20 + i % 4:02}:00+0{i % 4}:00",
     "time of day": lambda i: f"2024-01-01T{i // 60:02}:{i % 60:02}:00",
 }
 
@@ -109,8 +111,18 @@ TIMES = {
 def test_by_time_the_last_rows_are_the_test(cell: Any, tmp_path: Path) -> None:
     moments = np.random.default_rng(1).permutation(NUM_ROWS)
     table = read(tmp_path / "t.csv", {**COLUMNS, "when": [cell(i) for i in moments]}, time="when")
+    assert [column.name for column in table.schema.columns] == ["x", "shop"]
+    assert table.notes == ["data.time: 'when' is no feature (--data.numeric when makes it one)"]
     ordered = [sorted(moments[table.rows[split]].tolist()) for split in SPLITS]
     assert ordered == [list(range(140)), list(range(140, 160)), list(range(160, 200))]
+
+
+@pytest.mark.parametrize("cell", [TIMES["day first"], TIMES["numbers"]])
+def test_the_column_of_times_is_a_feature_where_it_is_asked_for(cell: Any, tmp_path: Path) -> None:
+    cells = [cell(i) for i in np.random.default_rng(1).permutation(NUM_ROWS)]
+    table = read(tmp_path / "t.csv", {**COLUMNS, "when": cells}, time="when", numeric="when")
+    assert table.schema.columns[-1].name == "when"
+    assert not table.notes
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ is checked against the checkpoint before it is written.
 An ONNX file has one input for each column, by the column's name, all of shape (batch,):
   numbers     float64, NaN where one is missing
   booleans    float64, 0 or 1, NaN where one is missing
-  dates       float64, days since 1970-01-01, NaN where one is missing
+  dates       float64, days since 1970-01-01 (the time as their fraction, in the zone that the metadata name), NaN
+              where one is missing
   categories  strings without spaces around them, empty where one is missing; any string will do, one that training
               has not seen is treated as in training
 Its output is `probabilities` (batch, classes), two columns for two classes, or `prediction` (batch,) in the target's
@@ -154,7 +155,7 @@ def make_rows(schema: Schema, num_rows: int = NUM_MADE_ROWS) -> NDArray[np.float
             case Number():
                 rows[:, i] = rng.normal(column.fill, column.scale, num_rows)
             case Date():
-                rows[:, i] = rng.normal(column.parts[-1].fill, column.parts[-1].scale, num_rows)
+                rows[:, i] = rng.normal(column.parts[3].fill, column.parts[3].scale, num_rows)
     rows[rng.random(rows.shape) < 0.1] = np.nan
     return rows
 

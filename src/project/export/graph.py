@@ -132,7 +132,7 @@ def _join_columns(schema: Schema, prefix: str, rows: str, axis: str) -> tuple[li
     inputs, nodes, parts = [], [], []
     for i, column in enumerate(schema.columns):
         values, code, part = column.name, f"{prefix}code{i}", f"{prefix}column{i}"
-        unit = " in days since 1970-01-01" if isinstance(column, Date) else ""
+        unit = f" in days since 1970-01-01 {column.zone}".rstrip() if isinstance(column, Date) else ""
         kind, note = TensorProto.DOUBLE, f"{column_kind(column)}{unit}, NaN where missing"
         if isinstance(column, Category):
             kind, note = TensorProto.STRING, "category, empty where missing"
@@ -170,12 +170,15 @@ def describe(schema: Schema) -> dict[str, Any]:
 
     Returns:
         ``columns`` in the order of raw rows, each with its ``name`` and ``kind`` and, for a category, the ``values``
-        whose indices are its codes; the texts that mean a ``missing`` name; ``target`` with its ``name``, ``kind`` and
-        ``label_type`` (see `Target`); ``classes`` in the order of the probabilities; and ``versions``.
+        whose indices are its codes, for times in a zone the ``zone``; the texts that mean a ``missing`` name;
+        ``target`` with its ``name``, ``kind`` and ``label_type`` (see `Target`); ``classes`` in the order of the
+        probabilities; and ``versions``.
     """
     columns = []
     for column in schema.columns:
-        values = {"values": list(column.values)} if isinstance(column, Category) else {}
+        values: dict[str, Any] = {"values": list(column.values)} if isinstance(column, Category) else {}
+        if isinstance(column, Date) and column.zone:
+            values = {"zone": column.zone}
         columns.append({"name": column.name, "kind": column_kind(column), **values})
     target = {"name": schema.target.name, "kind": schema.target.kind, "label_type": schema.target.label_type}
     return {

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 import numpy as np
@@ -14,12 +15,16 @@ from numpy.typing import NDArray
 from project.errors import nearest
 from project.schema import Category, Date, Number, Schema
 
-MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null", "None")
+MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NaT", "NULL", "null", "None")
 """Texts that mean that a value is missing."""
-DATE_FORMATS = ("iso", "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%Y/%m/%d")
-"""How dates are written; two digits of a year before four, and month before day where both would do."""
-ISO = r"^\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)?$"
-"""How ISO 8601 writes a date or a time, without its zone."""
+ISO = "%Y-%m-%d"
+DAYS = (ISO, "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%Y/%m/%d")
+OTHER_DAYS = ("%m-%d-%Y", "%d-%m-%Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %Y")
+NOON, ZONE = " %I:%M %p", " %z"
+DATE_FORMATS = [day + noon + zone for day in (*DAYS, *OTHER_DAYS) for noon in ("", NOON) for zone in ("", ZONE)]
+"""How dates are written, month before day where both would do; the time may be left out, unless it has a zone."""
+DATE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[^\W\d]{3,9})[-/. ]\d{1,4}(?!\d).*")
+"""Text that is a date, or was meant to be one."""
 NUMBER = r"^[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:inf(inity)?|nan))$"
 BOOLEANS = pa.array(["false", "true"])
 _DAY = r"\d{4}-\d\d-\d\d"
@@ -174,25 +179,36 @@ class CellReader:
             comma = comma if QUANTITY.fullmatch(cell) else f" (if it means a missing value: --data.missing '{cell}')"
             self.refuse(name, text, wrong, f"{{}} is not a number{comma}; mend the file, or {hint}")
 
-    def days(self, name: str, column: pa.ChunkedArray, date_format: str) -> Floats:
+    def days(self, name: str, column: pa.ChunkedArray, date_format: str, zone: str) -> Floats:
         """A column of dates in days since 1970-01-01, ``(rows,)``; NaN where one is missing.
 
+        Args:
+            name: The column's name, for messages.
+            column: Dates, times, or text.
+            date_format: How text says a date: one of `DATE_FORMATS`.
+            zone: The time zone whose clock counts; empty if the times have none.
+
         Raises:
-            ValueError: If a cell is no date.
+            ValueError: If a cell is no date, or only one side knows of a time zone.
         """
         if is_date(column.type):
-            if pa.types.is_timestamp(column.type) and column.type.tz:
-                column = pc.local_timestamp(column)  # as text, of which the zone is left out
+            own = getattr(column.type, "tz", None)
+            if bool(own) != bool(zone):
+                raise ValueError(
+                    f"column '{name}': its time zone is {own or 'missing'}, and was {zone or 'missing'} in training"
+                )
             seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
             possible = pc.and_(pc.greater_equal(seconds, YEAR_1), pc.less(seconds, YEAR_10000))
             times = pc.if_else(possible, column.cast(pa.timestamp("us"), safe=False), None)
             form = "of the years 1 to 9999"
         elif is_text(column.type) or pa.types.is_null(column.type):
-            times = parse_dates(self.text(column), date_format)
-            form = "in the form " + ("ISO 8601 (2024-01-31)" if date_format == "iso" else date_format)
+            times, _ = parse_dates(self.text(column), date_format)
+            form = f"in the form {date_format}"
         else:
             raise ValueError(f"column '{name}' must hold dates, not {column.type}")
         self._refuse_unread(name, column, times, f"no date {form}")
+        if zone:
+            times = pc.local_timestamp(times.cast(pa.timestamp("us", zone)))
         return _floats(times.cast(pa.int64())) / DAY
 
     def raw(self, table: pa.Table, schema: Schema) -> Floats:
@@ -211,7 +227,7 @@ class CellReader:
                 case Number():
                     rows[:, i] = self.numbers(column.name, cells, column.boolean)
                 case Date():
-                    rows[:, i] = self.days(column.name, cells, column.format)
+                    rows[:, i] = self.days(column.name, cells, column.format, column.zone)
                 case Category():
                     rows[:, i] = codes(self.names(column.name, cells), column.values)
         return rows
@@ -252,28 +268,63 @@ def spellings(name: str) -> list[str]:
     return [name, *(other for other, same in zip(others, values, strict=True) if same == value)]
 
 
-def parse_dates(text: pa.ChunkedArray, date_format: str) -> pa.ChunkedArray:
-    """Text as times, null where it is none; of ISO 8601 the zone is left out."""
-    dates, form = text, date_format
-    if date_format == "iso":
-        text = pc.replace_substring_regex(text, r"(:\d\d(\.\d{1,6})?)\d*(Z|[+-]\d\d(:?\d\d)?)?$", r"\1")
-        text = pc.if_else(pc.match_substring_regex(text, ISO), text, None)
-        dates, form = pc.utf8_slice_codeunits(text, 0, 10), "%Y-%m-%d"
-    times = pc.strptime(dates, format=form, unit="us", error_is_null=True)
-    # Arrow takes the 30th of February for the 1st of March.
-    place = re.findall(r"%(\w)", form).index("d") + 1
-    day = pc.replace_substring_regex(pc.if_else(times.is_valid(), dates, None), r"(\d+)\D+(\d+)\D+(\d+)", rf"\{place}")
-    real = pc.equal(pc.cast(day, pa.int64()), pc.day(times))
-    if date_format == "iso":  # with the time of the day
-        return pc.if_else(real, text, None).cast(pa.timestamp("us"))
-    return pc.if_else(real, times, None)
+def parse_dates(text: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArray, str]:
+    """Text as times, null where it is none, and their time zone.
+
+    Args:
+        text: The cells.
+        date_format: One of `DATE_FORMATS`; if it has a zone, every cell has a time and a zone, else none has one.
+
+    Returns:
+        The times, in UTC if they have a zone; and the zone: UTC if there are several, empty if there is none.
+    """
+    day, zoned = date_format.removesuffix(ZONE).removesuffix(NOON), date_format.endswith(ZONE)
+    hour, noon = r"[01]?\d|2[0-3]", ""
+    if NOON in date_format:
+        hour, noon = r"0?[1-9]|1[0-2]", r" ?(?P<noon>[AaPp])\.?[Mm]\.?"
+    end = r" ?(?P<zone>Z|UTC|GMT|[-+](?:[01]\d|2[0-3])(?::?[0-5]\d)?))" if zoned else ")?"
+    date = r"(?P<date>(?P<first>\w+)[-/. ](?P<second>\w+)[-/. ](?P<third>\w+))"
+    clock = rf"(?:T| +)(?P<hours>{hour}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:\.\d*)?))?"
+    found = pc.extract_regex(text, f"^{date}(?:{clock}{noon}{end}$")
+    dates = pc.strptime(pc.struct_field(found, "date"), format=day, unit="us", error_is_null=True)
+    # Arrow takes the 30th of February for the 1st of March, and 24 for a year of four digits.
+    places = dict(zip(re.findall(r"%(\w)", day), ("first", "second", "third"), strict=True))
+    number = pc.if_else(dates.is_valid(), pc.struct_field(found, places["d"]), None)
+    real = pc.equal(number.cast(pa.int64()), pc.day(dates))
+    if "Y" in places:
+        real = pc.and_(real, pc.equal(pc.utf8_length(pc.struct_field(found, places["Y"])), 4))
+    hours, minutes, seconds = (  # 0 where there are none
+        _floats(pc.binary_join_element_wise("0", pc.struct_field(found, part), ""))
+        for part in ("hours", "minutes", "seconds")
+    )
+    if noon:
+        hours = hours % 12 + 12 * _floats(pc.equal(pc.utf8_upper(pc.struct_field(found, "noon")), "P"))
+    zone, shift = "", np.zeros(len(text))
+    if zoned:
+        names = pc.unique(pc.struct_field(found, "zone")).drop_null()
+        midnights = [datetime.fromisoformat("1970-01-01T00:00" + re.sub("UTC|GMT", "Z", z)) for z in names.to_pylist()]
+        zones = {midnight.isoformat()[-6:] for midnight in midnights}
+        zone = zones.pop() if len(zones) == 1 else "UTC"
+        shifts = pa.array([midnight.timestamp() for midnight in midnights], pa.float64())
+        shift = _floats(shifts.take(pc.index_in(pc.struct_field(found, "zone"), value_set=names)))
+    later = (
+        pa.array(np.round(1e6 * (3600 * hours + 60 * minutes + seconds + shift)), from_pandas=True)
+        .cast(pa.int64())
+        .cast(pa.duration("us"))
+    )
+    return pc.add(pc.if_else(real, dates, None), later), zone
 
 
-def date_formats(text: pa.Array) -> list[str]:
-    """The formats in which all of some texts are dates; none of the texts is missing."""
-    if not len(text) or not re.match(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", text[0].as_py()):
+def date_forms(cells: pa.ChunkedArray) -> list[tuple[str, str]]:
+    """The formats in which all of some cells are dates, each with the time zone; of text none is missing."""
+    if is_date(cells.type):
+        zone = getattr(cells.type, "tz", None) or ""
+        return [(ISO + ZONE * bool(zone), zone)]
+    if not is_text(cells.type) or not len(cells) or not DATE.fullmatch(cells[0].as_py()):
         return []
-    return [form for form in DATE_FORMATS if not parse_dates(text, form).null_count]
+    formats = [form for form in DATE_FORMATS if not parse_dates(cells[:1], form)[0].null_count]
+    parsed = [(form, *parse_dates(cells, form)) for form in formats]
+    return [(form, zone) for form, times, zone in parsed if not times.null_count]
 
 
 def is_text(kind: pa.DataType) -> bool:

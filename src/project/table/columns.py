@@ -13,18 +13,18 @@ import torch
 from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
-from project.table.cells import BOOLEANS, CellReader, Floats, codes, date_formats, is_date, is_number, is_text
+from project.table.cells import BOOLEANS, DATE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
 from project.table.findings import Finding
 
 ALL_DIFFER = "almost every row has a name of its own"
 LOOKS_LIKE = {
-    "dates": re.compile(r"\d{1,4}[-/. ](\d{1,2}|[^\W\d]{3,9})[-/. ]\d{1,4}\b.*"),
+    "dates": DATE,
     "numbers": re.compile(r"[-+(\u2212]?\s*[$€£¥]?\s*[-+\u2212]?\d[\d.,'\s]*\)?\s*[%$€£¥]?"),
 }
 """Text that is neither, for it is not written so, but was meant to be."""
 IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|idx|index|key|uuid|guid|nr|no|number)$)|[a-z](ID|Id)$|(?i:^unnamed)|^$")
 """Names of columns that number the rows, if their values all differ."""
-DATE_PARTS = ("year", "month", "weekday", "days")
+DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
 class Learned(NamedTuple):
@@ -51,7 +51,7 @@ class ColumnLearner:
         reader: Reads the cells.
         rows: The numbers of the training rows.
         categorical: Columns that hold names whatever they look like.
-        numeric: Columns that hold numbers whatever they look like.
+        numeric: Columns that hold numbers, or dates, whatever they look like.
         min_count: A name that fewer training rows have counts as rare.
         scale: Whether numbers are standardised.
     """
@@ -89,11 +89,12 @@ class ColumnLearner:
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
         if name in self.categorical:
             return self._category(name, self.reader.names(name, cells))
-        boolean = pa.types.is_boolean(cells.type) and name not in self.numeric
-        if name in self.numeric or is_number(cells.type) or boolean:
-            return self._number(name, self.reader.numbers(name, cells), boolean)
         if is_date(cells.type):
-            return self._date(name, cells, "iso")
+            return self._date(name, cells, *date_forms(cells)[0])
+        numeric = name in self.numeric and not is_text(cells.type)
+        boolean = pa.types.is_boolean(cells.type) and not numeric
+        if numeric or is_number(cells.type) or boolean:
+            return self._number(name, self.reader.numbers(name, cells), boolean)
         # The quick way, which most columns go; of names the first rows tell.
         if (
             is_text(cells.type)
@@ -114,10 +115,12 @@ class ColumnLearner:
             return self._number(name, self.reader.numbers(name, cells))
         if pc.all(pc.is_in(pc.utf8_lower(present), value_set=BOOLEANS)).as_py():
             return self._number(name, self.reader.numbers(name, cells, boolean=True), boolean=True)
-        if formats := date_formats(present):
-            formats = date_formats(names.dictionary.drop_null()) or formats  # all rows are written in one way
-            both = "%m/%d" in formats[0] and any("%d/%m" in other for other in formats)
-            return self._date(name, cells, formats[0], "read as month/day/year" if both else "")
+        if forms := date_forms(present):
+            forms = date_forms(names.dictionary.drop_null()) or forms  # all rows are written in one way
+            both = forms[0][0].startswith("%m") and any(other.startswith("%d") for other, _ in forms)
+            return self._date(name, cells, *forms[0], "read as month/day/year" if both else "")
+        if name in self.numeric:
+            return self._number(name, self.reader.numbers(name, cells))
         self.reader.refuse_quantities(name, cells, present, f"take the column as names with --data.categorical {name}")
         return self._category(name, names)
 
@@ -142,13 +145,14 @@ class ColumnLearner:
             identifies=whole and (counts or IDENTIFIER.search(name) is not None),
         )
 
-    def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, warning: str = "") -> Learned:
-        days = self.reader.days(name, cells, date_format)
+    def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, zone: str, warning: str = "") -> Learned:
+        days = self.reader.days(name, cells, date_format, zone)
+        used = DATE_PARTS if (days[self.rows] % 1 > 0).any() else DATE_PARTS[:4]  # unless all say midnight
         parts = date_parts(torch.from_numpy(days[self.rows, None])).numpy()
-        learned = [learn_number(f"{name} {p}", parts[:, i], self.scale) for i, p in enumerate(DATE_PARTS)]
+        learned = [learn_number(f"{name} {p}", parts[:, i], self.scale) for i, p in enumerate(used)]
         # One indicator will do: all parts are missing together.
         numbers = tuple(replace(n, indicator=n.indicator and i == 0) for i, n in enumerate(learned))
-        return Learned(self._finding(name, "date", days, warning), Date(name, date_format, numbers), days)
+        return Learned(self._finding(name, "date", days, warning), Date(name, date_format, numbers, zone), days)
 
     def _category(self, name: str, names: pa.DictionaryArray, told: str = "") -> Learned:
         found, times = names.take(pa.array(self.rows)).value_counts().flatten()

@@ -92,7 +92,6 @@ def giveaways(split: Split, schema: Schema) -> set[str]:
 def encoded_names(schema: Schema) -> list[str]:
     """The name of the column from which each column that `Encoder` gives is made."""
     names = [column.name for column in schema.columns if isinstance(column, Number)]
-    dates = [column.name for column in schema.columns if isinstance(column, Date)]
-    names += [name for name in dates for _ in range(4)]
+    names += [column.name for column in schema.columns if isinstance(column, Date) for _ in column.parts]
     indicators = [name for name, number in zip(names, schema.numbers, strict=True) if number.indicator]
     return [*names, *indicators, *(category.name for category in schema.categories)]

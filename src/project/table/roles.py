@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from project.data.splits import Rows
 from project.schema import Target
-from project.table.cells import CellReader, canonical, codes, date_formats, is_date, is_number, is_text
+from project.table.cells import CellReader, canonical, codes, date_forms, is_number, is_text
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
@@ -179,9 +179,8 @@ def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:
     Raises:
         ValueError: If a cell is empty, or neither a date nor a number.
     """
-    formats = ["iso"] if is_date(column.type) else []
-    if is_text(column.type):
-        formats = date_formats(pc.unique(reader.text(column).drop_null()))
-    times = reader.days(name, column, formats[0]) if formats else reader.numbers(name, column)
+    cells = pc.unique(reader.text(column).drop_null()) if is_text(column.type) else column
+    forms = date_forms(cells) or date_forms(cells[:1])  # of which an error names the first other cell
+    times = reader.days(name, column, forms[0][0], forms[0][1] and "UTC") if forms else reader.numbers(name, column)
     reader.refuse(name, column, pa.array(np.isnan(times)), "{} has no place in the order of data.time")
     return np.argsort(times, kind="stable")

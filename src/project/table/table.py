@@ -70,13 +70,15 @@ class Table(TableData):
         task: What the target is: ``binary``, ``multiclass`` or ``number``; ``auto`` finds out.
         positive: Which of two classes F1, thresholds and curves are about; by default the last one in their order.
         categorical: Columns to take as names, whatever they look like.
-        numeric: Columns to take as numbers, whatever they look like.
+        numeric: Columns to take as numbers, or dates, whatever they look like.
         drop: Columns to leave out.
         min_count: A name that fewer training rows have counts as rare; rare and unseen names are treated alike.
         split_column: A column that says ``train``, ``val`` or ``test``; what it does not name is drawn from train.
         group: A column of groups (patients, shops, ...), none of which is to be in two splits.
         time: A column of dates or numbers: the last rows are for the test, those before for validation. The parts
-            are cut by their numbers of rows, so that rows of the same time can be in two of them.
+            are cut by their numbers of rows, so that rows of the same time can be in two of them. The column is no
+            feature, for later rows are beyond all that training has seen, unless ``numeric`` or ``categorical`` names
+            it.
         val_path: A file of validation rows.
         test_path: A file of test rows.
         delimiter: What stands between two cells of a CSV file; found out by default.
@@ -204,6 +206,9 @@ class Table(TableData):
         if self.time:
             order = roles.read_order(self.time, _column(table, self.time, self.path), reader)
         unseen = {*self.named["drop"], self.split_column, self.group} - {self.target}
+        if self.time and self.time not in [name for names in self.named.values() for name in names]:
+            unseen.add(self.time)
+            self.notes.append(f"data.time: '{self.time}' is no feature (--data.numeric {self.time} makes it one)")
         self.named["drop"] = [name for name in table.column_names if name in unseen]
         x = table.drop_columns([self.target, *self.named["drop"]])
         cells, names = Cells(x, reader), x.column_names
