@@ -23,9 +23,9 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from weights import assert_same_weights
 
 from project import baselines
-from project.config import combine
+from project.config import Layer, combine
 from project.fit import main
-from project.run_folder import create_folder, load_best
+from project.run_folder import create_folder, load_best, run_name
 
 Fit = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "3")
@@ -126,6 +126,45 @@ def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str,
     assert checkpoint["epoch"] == values.index(best)
     assert report["ended"] == f"{tag} was no better in 15 validations"
     assert report["epochs"] == len(values) == report["best_epoch"] + 15
+
+
+@pytest.mark.parametrize(
+    ("args", "made"),
+    [
+        (["CosineAnnealingLR", "--trainer.max_epochs", "3"], None),
+        (["OneCycleLR", "--trainer.max_epochs", "3"], None),
+        (["CosineAnnealingLR", "--scheduler.T_max", "2", "--trainer.max_epochs", "3"], None),
+        (["CosineAnnealingLR", "--trainer.max_steps", "60"], "CosineAnnealingLR made 2 of the 300 epochs"),
+        (["OneCycleLR", "--scheduler.total_steps", "500", "--trainer.max_steps", "60"], "made 60 of the 500 steps"),
+        (["StepLR", "--scheduler.step_size", "1", "--trainer.max_epochs", "3"], None),
+    ],
+)
+def test_a_schedule_that_is_cut_short_is_told(
+    args: list[str], made: str | None, fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = json.loads((fit("--scheduler", *args) / "report.json").read_text())["notes"]
+    assert [note in capsys.readouterr().out for note in notes] == ([True] if made else [])
+    assert made is None or made in notes[0]
+
+
+@pytest.mark.parametrize("data", ["Wine", "BreastCancer"])
+def test_classes_that_are_never_predicted_are_told(data: str, fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    """With all weights 0 the classes tie, and the first one is taken."""
+    model = ("--model", "LogisticRegression", "--model.init", "zeros_", "--optimizer", "SGD", "--optimizer.lr", "0")
+    fit("--data", data, *model, "--trainer.max_epochs", "1")
+    others = {"Wine": "'class_1', 'class_2'", "BreastCancer": "'benign'"}[data]
+    assert f"Note: LogisticRegression predicts no test row as {others}\n" in capsys.readouterr().out
+    assert not json.loads((fit("--data", data) / "report.json").read_text())["notes"]
+
+
+def test_a_run_s_name_shows_what_was_changed() -> None:
+    settings = {
+        "optimizer": {"class_path": "SGD", "init_args": {"lr": 0.03, "momentum": 0.9}},
+        "scheduler": "CosineAnnealingLR",
+        "seed": 7,
+    }
+    name = run_name(combine([Layer(settings, "command line")]))
+    assert name == "feed_forward-sgd-lr0.03-momentum0.9-cosine_annealing_lr-seed7"
 
 
 def test_the_report_says_how_it_came_about(fit: Fit) -> None:

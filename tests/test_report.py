@@ -1,5 +1,8 @@
 """Scores beside those of the baselines."""
 
+import re
+import sys
+
 import pytest
 
 from project.report import print_scores
@@ -14,6 +17,22 @@ def test_every_baseline_that_is_better_is_named(capsys: pytest.CaptureFixture[st
         "On these rows Net is worse than scikit-learn's logistic regression: "
         "accuracy 0.7000 against 0.9000 and log_loss 0.4000 against 0.3000.",
     ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_no_cell_of_a_table_is_cut_off(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    names = ["a_metric_with_a_long_name_" + 30 * letter for letter in "xyz"]
+    print_scores("Net[red]" + 20 * "N", dict.fromkeys(names, 0.123456789), {name: {name: 98765.4} for name in names})
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 80 if terminal else len(lines) == 7  # four lines of the frame
+    columns = zip(*(re.split("[│┃]", line)[1:-1] for line in lines if line[0] in "│┃"), strict=True)
+    first, second, *_ = ["".join(cell.strip() for cell in column) for column in columns]
+    assert first == "test metric" + "".join(names)
+    assert second == "Net[red]" + 20 * "N" + 3 * "0.1235"
 
 
 @pytest.mark.parametrize(

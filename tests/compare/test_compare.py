@@ -136,13 +136,13 @@ def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs
     assert {run["rate"] for run in final} == {best, 0.001}
 
 
-def test_a_run_counts_by_its_lowest_mean_of_five_losses(compare: Compare, runs_of: RunsOf) -> None:
+def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Compare, runs_of: RunsOf) -> None:
     args = ("--optimizers", "SGD,Adam", "--rates", "0.3", "--tuning-seeds", "1", "--seeds", "1")
     folder = compare("--data", "Wine", *args, "--trainer.max_epochs", "7")
     for run in runs_of(folder):
         losses = np.array(read_curves(folder / run["folder"])["loss/val"].values)
         assert len(losses) == (4 if run["stage"] == "tuning" else 7)
-        windows = [losses] if len(losses) < 5 else np.lib.stride_tricks.sliding_window_view(losses, 5)
+        windows = [losses] if len(losses) < 5 else np.lib.stride_tricks.sliding_window_view(losses, 4)
         assert run["loss"] == pytest.approx(min(np.mean(window) for window in windows), rel=1e-12)
 
 

@@ -129,7 +129,7 @@ def test_the_page_is_whole_and_loads_nothing(real: Path) -> None:
     for loading in ("<script", "<link", "<img", "<iframe", "<image", "@import", "url(http", 'href="http', "src="):
         assert loading not in page
     assert {"SGD", "Adam", "loss/val against steps", "loss/train against seconds"} <= set(drawn(page))
-    assert unescape(page).count("A run's loss/val is the lowest mean of five in a row. Rates are searched by it") == 1
+    assert unescape(page).count("A run's loss/val is the lowest mean of four in a row. Rates are searched by it") == 1
     assert "LinearRegression on 310 rows of Diabetes, with 44 validation rows" in page
 
 

@@ -1,7 +1,7 @@
 """Trains with several optimizers and compares them honestly.
 
 Each has its learning rate searched, on half decades around its usual one: several seeds for each rate, half the length,
-and the rate with the lowest median validation loss is chosen; that of a run is the lowest mean of five epochs in a row.
+and the rate with the lowest median validation loss is chosen; that of a run is the lowest mean of four epochs in a row.
 Then fresh seeds judge it, at that rate and at its default one, at the whole length. A seed gives every optimizer the
 same initial weights and batches, so that differences are taken seed by seed. In logs/compare/NAME report.html has the
 curves, the tables and what may be concluded; results.csv and runs.csv have the figures.

@@ -22,7 +22,7 @@ from project.many.jobs import run_all
 from project.many.one_of_many import run_one
 from project.runs.curves import read_curves
 
-VALIDATIONS = 5
+VALIDATIONS = 4
 """A run's loss is the lowest mean of so many in a row: one lucky epoch on a few rows is not to win."""
 MAX_RATES = 13
 """A search that has tried so many rates ends, though the best one be on the edge: six decades."""

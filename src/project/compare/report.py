@@ -20,7 +20,7 @@ from project.runs.curves import read_curves
 WORDS = (
     "Behind by: 95 % of the bootstrap's mean differences from the best, seed by seed. Tie: they hold zero. Behind: a "
     "paired t-test, as strict as all pairs together demand, says so too. Unclear: it does not; take more seeds.",
-    "A run's {loss_name} is the lowest mean of five in a row. Rates are searched by it on the rows that measure it, so "
+    "A run's {loss_name} is the lowest mean of four in a row. Rates are searched by it on the rows that measure it, so "
     "it flatters; the test score does not.",
     "All this holds for these data, this model and this length of training alone; seconds are those of this machine "
     "with --jobs {jobs}.",
