@@ -15,7 +15,6 @@ import pytest
 from pyarrow import parquet
 
 from project import Predictor, train
-from project.evaluate.__main__ import main as evaluate
 from project.fit import main as fit
 from project.predict.__main__ import main
 
@@ -120,13 +119,3 @@ def test_a_table_in_memory_trains_as_its_file_does(make: Any, tmp_path: Path) ->
     ]
     scores = [json.loads((run.folder / "report.json").read_text())["metrics"] for run in runs]
     assert scores[0] == scores[1]
-
-
-def test_rows_from_memory_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trainer = SETTINGS["trainer"] | {"default_root_dir": str(tmp_path / "logs")}
-    run = train(**SETTINGS | {"data": FRAME, "target": "y", "trainer": trainer})
-    assert evaluate([str(run.folder)]) == 1
-    assert "these rows came from memory" in capsys.readouterr().err
-    FRAME.to_parquet(tmp_path / "t.parquet")
-    assert evaluate([str(run.folder), "--data", str(tmp_path / "t.parquet")]) == 0
-    capsys.readouterr()
