@@ -107,6 +107,7 @@ def test_takes_any_table(columns: tuple[Any, ...]) -> None:
     x, y = make_batch(schema, 10)
     model.loss(model(x), y).backward()
     assert model.eval()(x).shape == (10, 1)
+    assert model(x[:0]).shape == (0, 1)
 
 
 @pytest.mark.parametrize(("counts", "p"), [((900, 1100), 0.3), ((900, 1101), 0.1), ((), 0.1)])

@@ -85,7 +85,7 @@ class TabM(TableModel):
             vectors = torch.cat([vectors, names.transpose(0, 1)])
         # A member's weights come after the first layer, which is linear: so it is computed once, not for each member.
         columns = torch.bmm(vectors, self.first)
-        hidden = (self.member_weights @ columns.flatten(1)).view(-1, *columns.shape[1:]) + self.first_bias
+        hidden = (self.member_weights @ columns.flatten(1)).view(len(self.heads), *columns.shape[1:]) + self.first_bias
         outputs = torch.baddbmm(self.head_biases, self.shared(hidden), self.heads)
         return outputs if self.training else self._mean(outputs)
 
