@@ -100,7 +100,8 @@ class RunSettings:
 
     Args:
         seed: Decides initial weights, dropout and the order of the batches.
-        name: The run's folder; by default it is made of the model, the optimizer, its rate and the seed.
+        name: The run's folder; by default it is made of the model, the optimizer, its rate and momentum, the scheduler
+            and the seed.
         experiment: The folder around it; by default the name of the data, or of their file.
         checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch.
         lean: Whether to run Lightning's loops with what `project.engine.lean` spares; the numbers are the same.

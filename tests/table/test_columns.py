@@ -319,6 +319,18 @@ def test_numeric_overrules(cells: list[str], tmp_path: Path) -> None:
     assert [column.name for column in table.schema.columns] == ["x", "other"]
 
 
+def test_digits_in_typed_text_are_names_unless_numeric_says_numbers(tmp_path: Path) -> None:
+    """A file that has types would have them as numbers, if they were some; in CSV there is no telling."""
+    cells = ["10", "20", "30"] * 4
+    table = read(tmp_path, pa.array(cells), file="t.parquet")
+    assert isinstance(table.schema.columns[0], Category)
+    assert table.schema.columns[0].values == ("10", "20", "30")
+    assert "digits in text" in find(table).warning
+    told = read(tmp_path, pa.array(cells), file="t.parquet", numeric="x")
+    assert isinstance(told.schema.columns[0], Number)
+    assert isinstance(read(tmp_path, cells).schema.columns[0], Number)
+
+
 def test_numeric_takes_truth_as_numbers(tmp_path: Path) -> None:
     table = read(tmp_path, pa.array([True, False] * 6), file="t.parquet", numeric="x")
     assert find(table) == Finding("x", "number", 0, 2)

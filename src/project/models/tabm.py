@@ -48,9 +48,7 @@ class TabM(TableModel):
     ) -> None:
         super().__init__(schema, **options)
         if min(num_members, embedding_size, len(hidden_sizes), *hidden_sizes) < 1:
-            raise ValueError(
-                "num_members, embedding_size and all hidden_sizes, of which there is one, must be 1 or more"
-            )
+            raise ValueError("num_members, embedding_size and the hidden_sizes, at least one, must be 1 or more")
         if dropout == "auto":
             num_rows = sum(self.schema.target.counts)
             dropout = 0.3 if 0 < num_rows <= FEW_ROWS else 0.1

@@ -107,7 +107,7 @@ class ColumnLearner:
         present = pc.unique(names.take(pa.array(self.rows))).dictionary_decode().drop_null()
         if not len(present):
             return self._category(name, names)
-        if self.reader.are_codes(present):
+        if name not in self.numeric and self.reader.are_codes(present):
             return self._category(
                 name, names, f"digits in text, taken as names; --data.numeric {name} takes them as numbers"
             )
