@@ -43,11 +43,9 @@ class Encoder(nn.Module):
             Encoded rows, ``(rows, encoded)``, float32: scaled numbers, indicators of missing values, and the codes of
             names, which `project.models` look up.
         """
-        if len(self.numbers) == rows.shape[1]:
-            values = rows
-        else:
-            parts = date_parts(rows[:, self.dates])[:, self.parts]
-            values = torch.cat([rows[:, self.numbers], parts], dim=1)
+        values = rows if len(self.numbers) == rows.shape[1] else rows[:, self.numbers]
+        if self.dates:
+            values = torch.cat([values, date_parts(rows[:, self.dates])[:, self.parts]], dim=1)
         missing = values.isnan()
         scaled = ((torch.where(missing, self.fill, values) - self.center) / self.scale).float()
         if not self.indicators and not self.categories:
@@ -80,4 +78,5 @@ def date_parts(days: Tensor) -> Tensor:
     year = year + era * 400 + (month <= 2)
     weekday = whole + 3 - ((whole + 3) / 7).floor() * 7
     turn = 2 * torch.pi * (days - whole)
-    return torch.stack([year, month, weekday, days, turn.sin(), turn.cos()], dim=2).flatten(1)
+    cosine = (turn + torch.pi / 2).sin()  # ONNX Runtime 1.20 has no cosine in double precision
+    return torch.stack([year, month, weekday, days, turn.sin(), cosine], dim=2).flatten(1)
