@@ -126,6 +126,7 @@ def test_a_date_may_be_missing(missing: str, tmp_path: Path) -> None:
 ZONED = ["2024-02-29 23:30:00{}", "2024-03-01 00:30:00{}", "2024-07-01 12:00:00{}"]
 
 
+@pytest.mark.lowest
 @pytest.mark.parametrize("end", ["Z", " UTC", "+01:00", "-0530", "+02"])
 @pytest.mark.parametrize("other", ["UTC", "Europe/Berlin", "+09:00"])
 def test_times_of_other_zones_are_brought_into_that_of_training(end: str, other: str, tmp_path: Path) -> None:
