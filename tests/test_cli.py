@@ -46,6 +46,7 @@ BAD_FLAGS = [
     (["--seed", "-1"], ["seed", "-1"]),
     (["--trainer", "3"], ["--trainer", "KEY"]),
     (["--trainer.accelerator", "gpux"], ["trainer", "gpux"]),
+    (["--model.hidden_sizes", "[64"], ["--model.hidden_sizes", "[64", "list"]),
     (["--model.hidden_sizes", "64"], ["model.hidden_sizes", "[1, 2]"]),
     (["--model.init_settings", "{std: 1}"], ["init_settings"]),
     (["--model.batch_norm", "true", "--data.batch_size", "1"], ["batch norm", "batch_size"]),

@@ -40,13 +40,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from project.classes import class_names, features, find_class
-from project.config import COMMAND_LINE, RUN_SETTINGS, SECTIONS, Layer, RunSettings, arguments, combine, read_layer
+from project.config import (
+    COMMAND_LINE,
+    RUN_SETTINGS,
+    SECTIONS,
+    Layer,
+    RunSettings,
+    arguments,
+    combine,
+    parsed,
+    read_layer,
+)
 from project.errors import Diverged, UsageError, nearest, printable
 from project.optimizers import UNUSABLE
 
@@ -104,10 +113,10 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
         elif flag == "--resume":
             request.resume = value
         elif section == "trainer" and key:
-            content.setdefault(section, {})[key] = parsed(flag, value)
+            content.setdefault(section, {})[key] = value
         elif section in SECTIONS and key:
             spec = content.setdefault(section, {})
-            spec.setdefault("init_args", {})[key.removeprefix("init_args.")] = parsed(flag, value)
+            spec.setdefault("init_args", {})[key.removeprefix("init_args.")] = value
         elif section in SECTIONS:
             spec = parsed(flag, value)
             content.setdefault(section, {}).update(spec if isinstance(spec, dict) else {"class_path": spec})
@@ -118,14 +127,6 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
     if content:
         request.layers.append(Layer(content, COMMAND_LINE))
     return request
-
-
-def parsed(flag: str, value: str) -> Any:
-    """A list or mapping from its text; anything else is left to the type of the setting."""
-    try:
-        return yaml.safe_load(value) if value.startswith(("[", "{")) else value
-    except yaml.YAMLError:
-        raise UsageError(f"{flag} {value} is no valid list or mapping") from None
 
 
 def _meant(flag: str, others: Sequence[str]) -> str:

@@ -264,6 +264,8 @@ def check(cls: type, settings: Any, where: str, layer: Layer, laid: Config | Non
         if name not in names:
             known = names if where else [*names, *SECTIONS, "trainer"]
             raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
+        if layer.source == COMMAND_LINE and not _is_text(parser, name):
+            value = parsed(f"--{path}", value)
         value = _check_nested(value, path, layer)
         try:
             checked[name] = parser.parse_object({name: value}, defaults=False)[name]
@@ -276,6 +278,19 @@ def check(cls: type, settings: Any, where: str, layer: Layer, laid: Config | Non
         if choices and checked[name] is not None and checked[name] not in choices:
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")
     return checked
+
+
+def parsed(flag: str, value: Any) -> Any:
+    """A list or mapping from a flag's text; anything else is left to the type of the setting."""
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) and value.startswith(("[", "{")) else value
+    except yaml.YAMLError:
+        raise UsageError(f"{flag} {value} is no valid list or mapping") from None
+
+
+def _is_text(parser: ArgumentParser, name: str) -> bool:
+    """Whether a setting takes nothing but text, such as the name of a column, which may be ``[red]``."""
+    return any(getattr(a, "_typehint", None) in (str, str | None) for a in parser._actions if a.dest == name)
 
 
 def _check_class(value: Any, where: str, layer: Layer, laid: Config | None = None) -> Config | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,21 +154,36 @@ class Schema:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Schema":
-        """The inverse of `to_dict`."""
-        target = {**values["target"], **{name: tuple(values["target"][name]) for name in ("classes", "counts")}}
+        """The inverse of `to_dict`.
+
+        Raises:
+            TypeError: If a value is not of its type.
+        """
         columns = tuple(_column(**column) for column in values["columns"])
-        return cls(columns, Target(**target), tuple(values["missing"]), values["decimal_point"])
+        schema: Schema = _built(cls, {**values, "columns": columns, "target": _built(Target, values["target"])})
+        return schema
 
 
 def _column(kind: str, **values: Any) -> Column:
     if kind == "Date":
-        parts: Any = tuple(_column("Number", **part) for part in values["parts"])
-        return Date(**{**values, "parts": parts})
-    if kind == "Category":
-        return Category(**{**values, "values": tuple(values["values"])})
-    if kind != "Number":
+        values["parts"] = [_built(Number, part) for part in values["parts"]]
+    if kind not in (kinds := {cls.__name__: cls for cls in (Number, Date, Category)}):
         raise ValueError(f"there is no kind of column '{kind}'")
-    return Number(**{**values, "quantiles": tuple(values["quantiles"])})
+    column: Column = _built(kinds[kind], values)
+    return column
+
+
+def _built(cls: Any, values: dict[str, Any]) -> Any:
+    """A dataclass from its values, among them lists for tuples; each must be of its type."""
+    for name, hint in get_type_hints(cls).items():
+        many = get_origin(hint) is tuple
+        parts = tuple(values[name]) if many else (values[name],)
+        kind = get_args(hint)[0] if many else hint
+        kind = str if get_origin(kind) is Literal else (float, int) if kind is float else kind
+        if not all(isinstance(part, kind) for part in parts):
+            raise TypeError(f"{cls.__name__}.{name} cannot be {values[name]!r}")
+        values = {**values, name: parts} if many else values
+    return cls(**values)
 
 
 def learn_schema(

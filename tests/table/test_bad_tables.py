@@ -103,6 +103,12 @@ FILES = {
         csv(end="1,2,r,no\n" * 200_000 + "1,2,grün,no\n").encode("cp1252"),
         ["t.csv, line 200062", "utf-8"],
     ),
+    "a title above the header": (
+        "Sales of 2024\n\n" + csv(),
+        ["t.csv, line 1", "'Sales of 2024'", "take the line out"],
+    ),
+    "a title above semicolons": ("Umsatz\n" + csv().replace(",", ";"), ["t.csv, line 1", "'Umsatz'", "4 columns"]),
+    "two columns of one name but for a space": (csv("a,b,a ,y"), ["t.csv", "two columns named 'a'"]),
     "two columns of one name": (csv("a,b,a,y"), ["t.csv", "two columns named 'a'"]),
     "two columns without a name": (csv('"",b,"",y'), ["t.csv", "two columns named ''"]),
     "carriage returns alone": (csv().replace("\n", "\r").encode(), ["t.csv", "carriage returns", "line feeds"]),

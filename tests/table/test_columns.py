@@ -268,7 +268,10 @@ LEFT_OUT = {
     "names that all differ": ("x", [f"AX-{i}B" for i in range(NUM_ROWS)], "identifier"),
     **{
         f"named '{name}'": (name, [str(i) for i in SHUFFLED], "identifier")
-        for name in ("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no")
+        for name in (
+            *("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no", "PassengerId"),
+            *("EmployeeNumber", "employee_number", "user_no", "userid", "orderno", "customer", "Order", "invoiceNum"),
+        )
     },
 }
 
@@ -282,7 +285,7 @@ def test_columns_that_teach_nothing_are_left_out_and_named(
     assert [column.name for column in table.schema.columns] == ["other"]
 
 
-@pytest.mark.parametrize("name", ["paid", "grid", "width", "snow", "idea", "x"])
+@pytest.mark.parametrize("name", ["paid", "grid", "width", "snow", "idea", "x", "piano", "reorder"])
 def test_different_whole_numbers_alone_are_no_identifier(name: str, tmp_path: Path) -> None:
     assert find(read(tmp_path, [str(i) for i in SHUFFLED], name), name).kind == "number"
 
@@ -290,6 +293,20 @@ def test_different_whole_numbers_alone_are_no_identifier(name: str, tmp_path: Pa
 def test_a_column_that_counts_rows_is_found_when_training_rows_are_drawn(tmp_path: Path) -> None:
     columns = {"x": range(100, 200), "other": [i % 7 for i in range(100)], "y": ["no", "yes"] * 50}
     assert find(read_table(write_table(tmp_path / "t.csv", columns))).kind == "identifier"
+
+
+def test_different_whole_numbers_close_together_are_warned_of(tmp_path: Path) -> None:
+    rng, y = np.random.default_rng(0), ["no", "yes"] * 50
+    columns = {
+        "badge": 7000 + rng.permutation(300)[:100],
+        "income": rng.permutation(100_000)[:100],
+        "age": rng.integers(18, 90, 100),
+        "asked": 7000 + rng.permutation(300)[:100],
+    }
+    table = read_table(write_table(tmp_path / "t.csv", {**columns, "y": y}), numeric="asked")
+    warned = {finding.name: finding.warning for finding in table.findings if finding.warning}
+    assert list(warned) == ["badge"]
+    assert "--data.drop badge" in warned["badge"]
 
 
 def test_one_value_and_missing_ones_are_worth_an_indicator(tmp_path: Path) -> None:

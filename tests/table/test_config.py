@@ -34,3 +34,12 @@ def test_the_file_and_its_target_are_asked_for(capsys: pytest.CaptureFixture[str
     for missing, flags in (("path", TABLE), ("target", [*TABLE[:2], "--data.path", str(WINE)])):
         assert main(flags) == 2
         assert capsys.readouterr().err == f"error: data: Table needs --data.{missing}\n"
+
+
+def test_columns_can_have_brackets_in_their_names(fit: Callable[..., Path], tmp_path: Path) -> None:
+    rows = "".join(f"{'no' if i % 2 else 'yes'},{i},{i % 7}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text("[red],{0},x\n" + rows)
+    flags = ["--data", "Table", "--data.path", str(tmp_path / "t.csv"), "--trainer.max_epochs", "1"]
+    folder = fit(*flags, "--data.target", "[red]", "--data.drop", "['{0}']")
+    schema = load_model(folder / "checkpoints" / "best.ckpt").schema
+    assert (schema.target.name, [column.name for column in schema.columns]) == ("[red]", ["x"])

@@ -47,6 +47,26 @@ def test_cells_may_stand_between_spaces(tmp_path: Path) -> None:
     assert_reads(path, {"a": ["1", "2"], "b": ["x y", "z"]})
 
 
+def test_spaces_around_names_of_columns_are_none_of_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(' a, b c ,"d "\n1,2,3\n')
+    assert_reads(path, {"a": ["1"], "b c": ["2"], "d": ["3"]})
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "koi8-r"])
+def test_utf_8_is_not_read_as_another_encoding(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("city,n\nKöln,1\n".encode())
+    with pytest.raises(ValueError, match=rf"t\.csv is written in utf-8, not in {encoding}"):
+        read_file(path, encoding=encoding)
+
+
+def test_two_bytes_of_a_letter_are_not_taken_for_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\xc4\xa3,n\nx,1\n")  # one letter of this encoding, and by chance one of UTF-8
+    assert_reads(path, {b"\xc4\xa3".decode("gb18030"): ["x"], "n": ["1"]}, encoding="gb18030")
+
+
 def test_decimal_commas_do_not_hide_the_semicolon(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a;b;c\n1,5;2,25;x\n3,5;4,75;y\n")

@@ -21,11 +21,11 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from project.cli import Request, next_command, parsed, run_command, shown
+from project.cli import Request, next_command, run_command, shown
 from project.commands.arguments import CommandParser, make_table
 from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
-from project.config import make_model, read_layer
+from project.config import make_model, parsed, read_layer
 from project.errors import UsageError
 from project.many.one_of_many import load_data
 from project.run_folder import alone, create_folder

@@ -22,8 +22,13 @@ LOOKS_LIKE = {
     "numbers": re.compile(r"[-+(\u2212]?\s*[$€£¥]?\s*[-+\u2212]?\d[\d.,'\s]*\)?\s*[%$€£¥]?"),
 }
 """Text that is neither, for it is not written so, but was meant to be."""
-IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|idx|index|key|uuid|guid|nr|no|number)$)|[a-z](ID|Id)$|(?i:^unnamed)|^$")
+_KEY = r"id|idx|index|key|uuid|guid|nr|no|num|number"
+_OWNER = r"account|client|customer|employee|invoice|member|order|passenger|patient|person|student|user"
+IDENTIFIER = re.compile(
+    rf"(?i:(^|[\W_])({_KEY}|{_OWNER})$|({_OWNER})({_KEY})$|^unnamed)|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number)$|^$"
+)
 """Names of columns that number the rows, if their values all differ."""
+MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop {}"
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -83,7 +88,7 @@ class ColumnLearner:
             why = "constant"
         elif finding.distinct == present > 2 and learned.identifies and not wanted:
             why = "identifier"
-        warning = "" if finding.warning == ALL_DIFFER else finding.warning
+        warning = "" if finding.warning in (ALL_DIFFER, MAY_NUMBER.format(name)) else finding.warning
         return learned._replace(finding=finding._replace(kind=why, warning=warning)) if why else learned
 
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
@@ -138,8 +143,12 @@ class ColumnLearner:
         training = values[self.rows]
         whole = bool((training == np.floor(training)).all())  # and none is missing
         counts = any(np.ptp(training - sign * self.rows) == 0 for sign in (1, -1))  # the rows, up or down
+        finding = self._finding(name, "boolean" if boolean else "number", values)
+        dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
+        if dense and name not in self.numeric:
+            finding = finding._replace(warning=MAY_NUMBER.format(name))
         return Learned(
-            self._finding(name, "boolean" if boolean else "number", values),
+            finding,
             learn_number(name, training, self.scale, boolean),
             values,
             identifies=whole and (counts or IDENTIFIER.search(name) is not None),

@@ -192,16 +192,18 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     header, delimiter, quote, encoding = _dialect(path, delimiter, encoding)
+    names = [name.strip() for name in header]
 
     def batches() -> Iterator[pa.RecordBatch]:
-        yield from arrow_csv.open_csv(
+        reader = arrow_csv.open_csv(
             pa.input_stream(str(path)),
             arrow_csv.ReadOptions(block_size=BLOCK, encoding=encoding),
             arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True),
             arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
         )
+        yield from (batch.rename_columns(names) for batch in reader)
 
-    return pa.schema([(name, pa.string()) for name in header]), batches()
+    return pa.schema([(name, pa.string()) for name in names]), batches()
 
 
 def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str], str, str, str]:
@@ -211,7 +213,10 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     encoding = next((name for bom, name in BOMS.items() if sample.startswith(bom)), encoding)
     if b"\0" in sample and not encoding.startswith(("utf-16", "utf-32")):
         raise ValueError(f"{path} is no text and no Parquet: a table is a CSV or a Parquet file")
-    text = codecs.getincrementaldecoder(encoding)().decode(sample).removeprefix("\ufeff")
+    text = codecs.getincrementaldecoder(encoding)().decode(sample)
+    if len(text) == len(sample) and not sample.isascii() and _is_utf8(sample):  # a letter a byte, in places none
+        raise ValueError(f"{path} is written in utf-8, not in {encoding}: name its encoding")
+    text = text.removeprefix("\ufeff")
     lines = text.splitlines(keepends=True)
     text = "".join(lines[:-1] if len(sample) == SAMPLE and len(lines) > 1 else lines)
     if not text.strip():
@@ -223,6 +228,7 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
         words = "take the line out, and if it is needed say --data.delimiter"
         raise ValueError(f"{path}, line 1: '{mark[0].strip()}' is no header: {words} '{mark[1]}'")
     if delimiter is None:
+        _refuse_title(text, quote, path)
         delimiter = _find_delimiter(text, quote)
     elif len(delimiter) != 1 or not delimiter.isascii():
         raise ValueError(f"a delimiter is one ASCII character, not {delimiter!r}")
@@ -230,12 +236,37 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     return header, delimiter, quote, encoding
 
 
+def _is_utf8(sample: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _refuse_title(text: str, quote: str, path: Path) -> None:
+    """Stops at a first line that is one cell while most lines below are several."""
+    title, _, below = text.lstrip("\r\n").partition("\n")
+    if not below.strip() or any(mark in title for mark in (*DELIMITERS[0], quote)):
+        return
+    delimiter = _find_delimiter(below, quote)
+    widths = _widths(list(islice(io.StringIO(below), 100)), delimiter, quote)
+    columns, count = Counter(widths).most_common(1)[0]
+    if delimiter not in title and columns > 1 and 2 * count > len(widths):
+        raise ValueError(f"{path}, line 1: '{title.strip()}' is no header of {columns} columns: take the line out")
+
+
+def _widths(lines: list[str], delimiter: str, quote: str) -> list[int]:
+    """The numbers of cells of lines, without empty ones."""
+    return [len(row) for row in csv.reader(lines, delimiter=delimiter, quotechar=quote) if row]
+
+
 def _find_delimiter(text: str, quote: str) -> str:
     """The delimiter that cuts most lines into as many cells as the header, more than one."""
     lines = list(islice(io.StringIO(text.lstrip("\r\n")), 100))
 
     def score(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, quotechar=quote) if row]
+        widths = _widths(lines, delimiter, quote)
         if widths[0] < 2:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]

@@ -1,0 +1,77 @@
+"""Checkpoints that are damaged, or hold what they should not."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from project import train
+from project.models.load import load_model
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    trainer = {"max_epochs": 1, "default_root_dir": tmp_path_factory.mktemp("logs")}
+    run = train(data="Iris", model={"init_args": {"hidden_sizes": [3]}}, trainer=trainer, quiet=True)
+    return run.folder / "checkpoints" / "best.ckpt"
+
+
+def test_a_flipped_bit_is_noticed_or_changes_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    content, whole = checkpoint.read_bytes(), load_model(checkpoint)
+    path, refused = tmp_path / "flipped.ckpt", 0
+    for bit in np.random.default_rng(0).integers(8 * len(content), size=200).tolist():
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            model = load_model(path)
+        except ValueError as error:
+            assert "flipped.ckpt" in str(error)
+            refused += 1
+            continue
+        assert model.schema == whole.schema
+        for name, weights in whole.state_dict().items():
+            assert torch.equal(model.state_dict()[name], weights)
+    assert refused > 50  # the rest fell on padding and on dates of files
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.99])
+def test_a_cut_file_is_named(part: float, checkpoint: Path, tmp_path: Path) -> None:
+    content = checkpoint.read_bytes()
+    (path := tmp_path / "cut.ckpt").write_bytes(content[: int(part * len(content))])
+    with pytest.raises(ValueError, match=r"cut\.ckpt is not a checkpoint of this package, or is damaged"):
+        load_model(path)
+
+
+CONTENTS: dict[str, tuple[tuple[Any, ...], Any]] = {
+    "no schema": (("hyper_parameters", "schema"), None),
+    "no columns": (("hyper_parameters", "schema", "columns"), 5),
+    "an unknown kind of column": (("hyper_parameters", "schema", "columns", 0, "kind"), "Sound"),
+    "a mean that is text": (("hyper_parameters", "schema", "columns", 0, "center"), "x"),
+    "a scale that is a list": (("hyper_parameters", "schema", "columns", 0, "scale"), [1.0]),
+    "a name that is a list": (("hyper_parameters", "schema", "columns", 0, "name"), ["x"]),
+    "classes that are numbers": (("hyper_parameters", "schema", "target", "classes"), [1, 2, 3]),
+    "a decimal point that is a number": (("hyper_parameters", "schema", "decimal_point"), 0.5),
+    "another net": (("hyper_parameters", "hidden_sizes"), [4]),
+    "no net": (("hyper_parameters", "hidden_sizes"), "wide"),
+    "a class that is a number": (("model_class",), 5),
+    "a class that is no model": (("model_class",), "torch.nn.Linear"),
+    "no weights": (("state_dict",), {}),
+}
+
+
+@pytest.mark.parametrize(("place", "value"), CONTENTS.values(), ids=CONTENTS)
+def test_wrong_content_is_one_sentence(place: tuple[Any, ...], value: Any, checkpoint: Path, tmp_path: Path) -> None:
+    content = copy.deepcopy(torch.load(checkpoint, weights_only=True))
+    inner = content
+    for key in place[:-1]:
+        inner[key] = list(inner[key]) if isinstance(inner[key], tuple) else inner[key]
+        inner = inner[key]
+    inner[place[-1]] = value
+    torch.save(content, path := tmp_path / "wrong.ckpt")
+    with pytest.raises(ValueError, match=r"wrong\.ckpt does not hold what it should: ") as error:
+        load_model(path)
+    assert "\n" not in str(error.value)
