@@ -229,8 +229,11 @@ def learn_number(name: str, values: NDArray[np.float64], scale: bool, boolean: b
     if not deviation or present.min() == present.max():  # rounding can make its deviation tiny instead of 0
         deviation = 1.0
     ordered = np.sort(present)  # once, for what asks of it
-    quantiles = np.interp(np.linspace(0, len(ordered) - 1, NUM_QUANTILES), np.arange(len(ordered)), ordered)
-    return Number(name, center, deviation, float(np.median(ordered)), indicator, boolean, tuple(quantiles.tolist()))
+    places = np.linspace(0, len(ordered) - 1, NUM_QUANTILES)
+    around = np.unique([np.floor(places), np.ceil(places)]).astype(int)
+    quantiles = np.interp(places, around, ordered[around])
+    median = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1].mean()
+    return Number(name, center, deviation, float(median), indicator, boolean, tuple(quantiles.tolist()))
 
 
 def learn_target(

@@ -271,6 +271,13 @@ def test_help_and_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     assert config["trainer"]["max_epochs"] == 2
 
 
+def processes_of(group: int) -> list[str]:
+    """The states of the processes of a group that have not ended."""
+    listing = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    states = [line.split() for line in listing.splitlines()]
+    return [state for pgid, state in states if pgid == str(group) and state[0] != "Z"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "group", "status"),
@@ -290,6 +297,6 @@ def test_processes_end_with_the_command(signum: int, group: bool, status: int, t
     (os.killpg if group else os.kill)(process.pid, signum)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, "stopped\n")
-    listing = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
-    states = [line.split() for line in listing.splitlines()]
-    assert [state for pgid, state in states if pgid == str(process.pid) and state[0] != "Z"] == []
+    while running := processes_of(process.pid):  # which the command has ended, but not waited for
+        assert time.monotonic() < deadline, running
+        time.sleep(0.05)

@@ -156,7 +156,7 @@ class TableData(LightningDataModule):
                 )
             self.schema = known
             x, y = self.encode(table, self.schema), encode_target(table.y, self.schema.target)
-            self.splits = {name: Split(x[rows], y[rows]) for name, rows in self.rows.items()}
+            self.splits = {name: Split(self.take(x, rows), y[rows]) for name, rows in self.rows.items()}
         if self.trainer is not None and not len(self.splits["val"].x):
             self.trainer.limit_val_batches = 0  # an empty loader would make it warn
 
@@ -184,6 +184,10 @@ class TableData(LightningDataModule):
         """All rows, ``(rows, encoded)``."""
         encoded: Tensor = Encoder(schema)(torch.from_numpy(self.raw(table, schema)))
         return encoded
+
+    def take(self, x: Tensor, rows: Rows) -> Tensor:
+        """Some of the encoded rows."""
+        return x[rows]
 
     @property
     def num_batch_rows(self) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -66,9 +67,12 @@ class EpochOrder(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         # A generator: the order is drawn with the first batch, after the Trainer has set the epoch.
-        x = self.batches.x
-        order = torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(len(x)))
-        yield from torch.split(order.to(x.device), self.batches.sizes)
+        order = torch.from_numpy(self.draw(np.random.default_rng((self.seed, self.epoch))))
+        yield from torch.split(order.to(self.batches.x.device), self.batches.sizes)
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """An order of all rows, ``(rows,)``."""
+        return rng.permutation(len(self.batches.x))
 
 
 class BatchLoader(DataLoader[Batch]):

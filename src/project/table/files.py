@@ -18,6 +18,7 @@ from pyarrow import dataset
 from project.config import IN_MEMORY
 from project.errors import nearest
 from project.table.cells import is_text
+from project.table.on_disk import gather
 
 SAMPLE = 2**20
 """Bytes at the beginning of a file from which its delimiter, quotes and header are taken."""
@@ -45,20 +46,22 @@ def is_parquet(path: Path) -> bool:
         return file.read(4) == b"PAR1"
 
 
-def read_file(path: str | Path, delimiter: str | None = None, encoding: str = "utf-8") -> pa.Table:
+def read_file(
+    path: str | Path, delimiter: str | None = None, encoding: str = "utf-8", to_disk: bool = False
+) -> pa.Table:
     """Reads a whole table.
 
     Args:
         path: A CSV file, which may be compressed (``.gz``), a Parquet file or a folder of Parquet files.
         delimiter: What stands between two cells of a CSV file; by default it is found out.
         encoding: How a CSV file without a byte order mark writes letters.
+        to_disk: See `gather`.
 
     Raises:
         ValueError: If the file is no such table; the message says where it is not.
-        OSError: If it cannot be read.
+        OSError: If it cannot be read, or there is no room for it on the disk.
     """
-    schema, pieces = stream_file(path, delimiter, encoding)
-    return pa.concat_tables([schema.empty_table(), *pieces])
+    return gather(*stream_file(path, delimiter, encoding), to_disk)
 
 
 def stream_file(

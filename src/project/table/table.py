@@ -17,19 +17,24 @@ from torch import Tensor
 
 from project.config import IN_MEMORY
 from project.data.base import RawTable, Split, TableData, encode_target
+from project.data.loader import BatchLoader, EpochOrder
 from project.data.splits import Rows, fold_rows, split_rows
 from project.encoder import Encoder
 from project.errors import nearest
 from project.schema import Schema, learn_target
 from project.table import roles
 from project.table.cells import CellReader, is_simple
-from project.table.columns import ColumnLearner
+from project.table.columns import ColumnLearner, Learned
 from project.table.files import Frame, append_rows, as_table, is_parquet, read_file, without_index
 from project.table.findings import Finding, giveaways, print_findings
+from project.table.on_disk import BlockOrder, column_on_disk, gather, is_large, memory, on_disk
 from project.table.splits import draw_groups, fold_groups
 
 CHUNK = 2**13
 """Rows that are encoded together: few enough to stay in the processor's cache."""
+
+FILTERED = 2**16
+"""Rows that are looked through together, for those without a target."""
 
 Names = str | Sequence[str] | None
 
@@ -87,6 +92,8 @@ class Table(TableData):
         missing: Texts that mean a missing value besides the empty cell, NA, NaN, null and None, such as ``?`` or
             ``?,-``; an empty list, ``[]``, leaves the empty cell alone.
         max_columns: More columns than this are taken for a mistake.
+        on_disk: Whether the table is kept in temporary files, in the folder that the environment variable ``TMPDIR``
+            names, rather than in memory; with the same results. By default one that may not fit into memory is.
         options: See `TableData`.
 
     Raises:
@@ -113,6 +120,7 @@ class Table(TableData):
         decimal_point: str = ".",
         missing: Names = None,
         max_columns: int = 5000,
+        on_disk: bool | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -140,6 +148,7 @@ class Table(TableData):
         texts = missing.split(",") if isinstance(missing, str) else [""] if missing == [] else missing or ()
         self.reader = CellReader(tuple(texts), decimal_point)
         self.max_columns = max_columns
+        self.on_disk = on_disk
         self.findings: list[Finding] = []
         """What was made of each column; set by `setup`."""
         self.notes: list[str] = []
@@ -172,6 +181,8 @@ class Table(TableData):
         Raises:
             ValueError: If a file, a column or a cell cannot be used.
         """
+        if self.on_disk is None:
+            self.on_disk = any(is_large(path) for path in (self.path, *self.paths.values()) if path not in self.frames)
         table, numbers, self.notes = self._read_file(self.path)
         if table.num_columns > self.max_columns:
             limit = f"--data.max_columns {table.num_columns}"
@@ -234,7 +245,7 @@ class Table(TableData):
             table = as_table(self.frames[path])
             table = table.select(without_index(table.schema))
         else:
-            table = read_file(path, self.delimiter, self.encoding)
+            table = read_file(path, self.delimiter, self.encoding, bool(self.on_disk))
         column = _column(table, self.target, path)
         if not len(table):
             raise ValueError(f"{path} has a header and no rows")
@@ -247,7 +258,11 @@ class Table(TableData):
         texts = pc.unique(column.filter(pc.invert(present)).cast(pa.string())).drop_null().to_pylist()
         cells = f" (cells {', '.join(repr(text) for text in sorted(texts) if text)})" if any(texts) else ""
         note = f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}"
-        return table.filter(present), rows + 1, [note] if len(rows) < len(table) else []
+        if len(rows) == len(table):
+            return table, rows + 1, []
+        starts = range(0, len(table), FILTERED)
+        parts = (table.slice(start, FILTERED).filter(present.slice(start, FILTERED)) for start in starts)
+        return gather(table.schema, parts, bool(self.on_disk)), rows + 1, [note]
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:
         """The columns that a setting names: a list, one name, or several with commas."""
@@ -265,6 +280,7 @@ class Table(TableData):
         Raises:
             ValueError: If a split cannot be made, or a class would have no row in one of them.
         """
+        pa.default_memory_pool().release_unused()  # of what reading has used; to draw rows takes much, too
         classes = table.classes or ()
         counts = np.bincount(table.y) if classes else ()
         drawn = self.shuffle and table.order is None and table.groups is None and not table.fixed
@@ -304,8 +320,13 @@ class Table(TableData):
         cells: Cells = table.x
         wanted = self.named["categorical"], self.named["numeric"]
         learner = ColumnLearner(cells.reader, train, *wanted, self.min_count, self.scale)
-        with worker_threads() as pool:
-            learned = list(pool.map(learner.learn, cells.table.column_names, cells.table.columns))
+
+        def learn(name: str, column: pa.ChunkedArray) -> Learned:
+            learned = learner.learn(name, column)
+            return learned._replace(values=column_on_disk(learned.values)) if self.on_disk else learned
+
+        with worker_threads(1 if self.on_disk else None) as pool:  # one column's values in memory
+            learned = list(pool.map(learn, cells.table.column_names, cells.table.columns))
         self.findings = [Finding(name, "dropped") for name in self.named["drop"]]
         self.findings += [column.finding for column in learned]
         used = [found for found in learned if not found.finding.left_out]
@@ -313,7 +334,7 @@ class Table(TableData):
             raise ValueError(f"{self.path} has no column to learn from: all are left out")
         target = learn_target(table.target, table.y[train], table.classes, self.scale, table.kind, table.label_type)
         schema = Schema(tuple(found.column for found in used), target, self.reader.missing, self.reader.decimal_point)
-        return schema, replace(table, x=np.stack([found.values for found in used], axis=1))
+        return schema, replace(table, x=[found.values for found in used])
 
     def raw(self, table: RawTable, schema: Schema) -> NDArray[np.float64]:
         """The rows as `Encoder` takes them, ``(rows, columns)``.
@@ -321,18 +342,40 @@ class Table(TableData):
         Raises:
             ValueError: If a column is missing or a cell is not of the column's kind.
         """
-        return table.x.reader.raw(table.x.table, schema) if isinstance(table.x, Cells) else super().raw(table, schema)
+        return table.x.reader.raw(table.x.table, schema) if isinstance(table.x, Cells) else np.stack(table.x, axis=1)
 
     def encode(self, table: RawTable, schema: Schema) -> Tensor:
         """All rows, ``(rows, encoded)``, a chunk after the other: on its way the encoder makes several copies."""
-        chunks = torch.split(torch.from_numpy(self.raw(table, schema)), CHUNK)
+        columns = self.raw(table, schema).T if isinstance(table.x, Cells) else table.x
+        encoder = Encoder(schema)
+        encoded = (on_disk if self.on_disk else torch.empty)(len(table.y), schema.num_encoded)
+
+        def encode_chunk(start: int) -> None:
+            rows = slice(start, start + CHUNK)
+            encoded[rows] = encoder(torch.from_numpy(np.stack([column[rows] for column in columns], axis=1)))
+
         with worker_threads() as pool:
-            return torch.cat(list(pool.map(Encoder(schema), chunks)))
+            list(pool.map(encode_chunk, range(0, len(encoded), CHUNK)))
+        return encoded
+
+    def take(self, x: Tensor, rows: Rows) -> Tensor:
+        """Some of the encoded rows."""
+        if not self.on_disk:
+            return super().take(x, rows)
+        return torch.index_select(x, 0, torch.from_numpy(rows), out=on_disk(len(rows), x.shape[1]))
+
+    def train_dataloader(self) -> BatchLoader:
+        """Batches of training rows, in an order of their own in each epoch; see `BlockOrder` for rows on a disk."""
+        loader = super().train_dataloader()
+        if isinstance(loader.sampler, EpochOrder) and self.on_disk and 2 * loader.x.nbytes > memory():
+            order = BlockOrder(loader.sampler.batches, loader.sampler.seed)
+            return BatchLoader(loader.x, loader.y, self.num_batch_rows, sampler=order)
+        return loader
 
 
-def worker_threads() -> ThreadPoolExecutor:
+def worker_threads(number: int | None = None) -> ThreadPoolExecutor:
     """Threads that share out the work on chunks or columns; each by itself, without PyTorch's own threads."""
-    return ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(number or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
 
 
 def _column(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:

@@ -1,0 +1,113 @@
+"""Tables that are larger than the memory: temporary files that are mapped into it.
+
+The files have no names, so that nothing is left of them when the process ends, however it ends.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from project.data.loader import EpochOrder
+from project.table.cells import Floats
+
+TIMES = 4
+"""So many times its file's size a table takes in memory, at most, while it is read and encoded."""
+
+
+BLOCK = 2**12
+"""Rows that stay together where they are shuffled in blocks."""
+BUFFER = 2**20
+"""Rows that are then shuffled one by one: those of 256 blocks."""
+
+
+def memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_large(path: Path) -> bool:
+    """Whether a file, or a folder of files, is better not read into this machine's memory."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return TIMES * sum(file.stat().st_size for file in files if file.is_file()) > memory()
+
+
+class BlockOrder(EpochOrder):
+    """An order in which a disk can be read: blocks of rows are shuffled, and then the rows of some hundred of them.
+
+    This is CorgiPile (Xu et al. 2022, arXiv:2206.05830).
+    """
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """An order of all rows, ``(rows,)``."""
+        rows = np.arange(len(self.batches.x))
+        blocks = np.split(rows, rows[BLOCK::BLOCK])
+        order = np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
+        for start in range(0, len(order), BUFFER):
+            rng.shuffle(order[start : start + BUFFER])
+        return order
+
+
+def on_disk(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A tensor of zeros in a file.
+
+    Raises:
+        OSError: If there is no room for it.
+    """
+    if not (size := math.prod(shape)):
+        return torch.zeros(shape, dtype=dtype)
+    with _file() as (file, path):
+        if hasattr(os, "posix_fallocate"):  # else a full disk kills the process that writes to a page
+            os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
+        return torch.from_file(path, shared=True, size=size, dtype=dtype).view(shape)
+
+
+def column_on_disk(values: Floats) -> Floats:
+    """A copy of a column in a file; errors as for `on_disk`."""
+    copy = on_disk(*values.shape, dtype=torch.float64).numpy()
+    copy[:] = values
+    return copy
+
+
+def gather(schema: pa.Schema, pieces: Iterable[pa.Table], to_disk: bool) -> pa.Table:
+    """A table of pieces.
+
+    Args:
+        schema: Its columns.
+        pieces: Its rows, some at a time.
+        to_disk: Whether it is to be in a file rather than in memory.
+
+    Raises:
+        OSError: If there is no room for it.
+    """
+    if not to_disk:
+        return pa.concat_tables([schema.empty_table(), *pieces])
+    with _file() as (file, path), pa.ipc.new_file(file, schema) as writer:
+        for piece in tqdm(pieces, "reading", unit=" pieces", disable=None, leave=False):
+            writer.write_table(piece)
+        writer.close()
+        file.flush()
+        return pa.ipc.open_file(pa.memory_map(path)).read_all()
+
+
+@contextmanager
+def _file() -> Iterator[tuple[BinaryIO, str]]:
+    """A temporary file, and the path by which this process can open it once more."""
+    try:
+        with TemporaryFile() as file:
+            yield file, f"/dev/fd/{file.fileno()}"
+    except OSError as error:
+        if error.errno is None:  # one that says what it means, of whatever the table is read from
+            raise
+        words = "the environment variable TMPDIR names another folder"
+        raise OSError(f"{gettempdir()} has no room for the table: {error.strerror}; {words}") from error

@@ -1,0 +1,134 @@
+"""Tests of a table that is kept in files: the same numbers as in memory, and nothing left behind."""
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from project.data.loader import Batches
+from project.fit import main
+from project.table import Table
+from project.table.on_disk import BLOCK, BUFFER, BlockOrder, on_disk
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    """Numbers, names and dates of 20,000 rows, some of them missing; some rows have no target."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(20_000, 3)), columns=["a", "b", "c"])
+    frame["plan"] = rng.choice(["gold", "silver", "none"], len(frame))
+    frame["since"] = pd.date_range("2020-01-01", periods=len(frame), freq="h").astype(str)
+    frame["y"] = np.where(frame.a + rng.normal(size=len(frame)) > 0, "yes", "no")
+    frame.loc[::9, "b"] = np.nan
+    frame.loc[::50, "y"] = None
+    return frame
+
+
+@pytest.fixture(params=["csv", "parquet", "folder"])
+def path(frame: pd.DataFrame, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The rows in a file, or in several."""
+    path = tmp_path / f"rows.{request.param}"
+    match request.param:
+        case "csv":
+            frame.to_csv(path, index=False)
+        case "parquet":
+            frame.to_parquet(path)
+        case _:
+            path.mkdir()
+            for i, part in enumerate(np.array_split(frame.index, 3)):
+                frame.loc[part].to_parquet(path / f"{i}.parquet", index=False)
+    return path
+
+
+def equal(one: Table, other: Table) -> bool:
+    """Whether two tables are encoded to the same bits, and left out the same rows."""
+    pairs = [(a, b) for name, split in one.splits.items() for a, b in zip(split, other.splits[name], strict=True)]
+    return one.schema == other.schema and one.notes == other.notes and all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_encoded_rows_are_those_of_memory(path: Path) -> None:
+    memory, disk = (Table(path, "y", on_disk=where) for where in (False, True))
+    memory.setup()
+    disk.setup()
+    assert len(disk.splits["train"].x) == 0.7 * 19_600
+    assert equal(memory, disk)
+
+
+def test_a_file_of_its_own_for_a_split_is_read_so_too(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame[:15_000].to_csv(tmp_path / "rows.csv", index=False)
+    frame[15_000:].to_csv(tmp_path / "test.csv", index=False)
+    tables = [
+        Table(tmp_path / "rows.csv", "y", test_path=tmp_path / "test.csv", on_disk=where) for where in (False, True)
+    ]
+    for table in tables:
+        table.setup()
+    assert len(tables[1].splits["test"].x) == 4_900
+    assert equal(*tables)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The weights with which a run ended."""
+    (checkpoint,) = folder.rglob("last.ckpt")
+    state: dict[str, Tensor] = torch.load(checkpoint, weights_only=True)["state_dict"]
+    return state
+
+
+@pytest.mark.parametrize("path", ["csv"], indirect=True)
+def test_a_run_has_the_weights_of_one_in_memory(path: Path, tmp_path: Path) -> None:
+    args = ["--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1"]
+    found = []
+    for where in ("false", "true"):
+        place = ["--data.on_disk", where, "--trainer.default_root_dir", str(tmp_path / where)]
+        assert main([*args, *place]) == 0
+        found.append(weights(tmp_path / where))
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+@pytest.mark.parametrize("path", ["csv"], indirect=True)
+@pytest.mark.parametrize("what", ["cells", "encoded rows"])
+def test_a_full_disk_is_named(path: Path, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a limit on the size of files."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))  # as TMPDIR sets it for a new process
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, usual[1]))
+    try:
+        with pytest.raises(
+            OSError, match=rf"^{scratch} has no room for the table: .*; .* TMPDIR names another folder$"
+        ):
+            Table(path, "y", on_disk=True).setup() if what == "cells" else on_disk(20_000, 8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert not list(scratch.iterdir())
+
+
+def test_blocks_of_rows_stay_near_each_other() -> None:
+    """Each buffer holds the rows of whole blocks, in an order of their own, and each row comes once an epoch."""
+    rows = torch.arange(3 * BUFFER + 5 * BLOCK + 7)
+    order = BlockOrder(Batches(rows[:, None], rows, 1000), seed=0)
+    first, again = (torch.cat(list(order)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert torch.equal(first.sort().values, rows)
+    for buffer in first.split(BUFFER)[:3]:
+        blocks = (buffer // BLOCK).unique()
+        assert len(blocks) <= BUFFER // BLOCK + 1  # the shorter block shifts those behind it
+        assert (buffer.diff() == 1).float().mean() < 1e-4
+    order.set_epoch(1)
+    assert not torch.equal(torch.cat(list(order)), first)
+
+
+@pytest.mark.parametrize("path", ["csv"], indirect=True)
+def test_rows_beyond_memory_are_shuffled_in_blocks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(path, "y", on_disk=True)
+    table.setup()
+    assert not isinstance(table.train_dataloader().sampler, BlockOrder)
+    monkeypatch.setattr("project.table.table.memory", lambda: table.splits["train"].x.nbytes)
+    loader = table.train_dataloader()
+    assert isinstance(loader.sampler, BlockOrder)
+    sizes = [len(x) for x, _ in loader]
+    assert (sum(sizes), max(sizes)) == (len(table.splits["train"].x), table.num_batch_rows)
