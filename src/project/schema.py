@@ -208,7 +208,13 @@ def learn_schema(
     return Schema(numbers, learn_target(target, y, classes, scale))
 
 
-def learn_number(name: str, values: NDArray[np.float64], scale: bool, boolean: bool = False) -> Number:
+def learn_number(
+    name: str,
+    values: NDArray[np.float64],
+    scale: bool,
+    boolean: bool = False,
+    ordered: NDArray[np.float64] | None = None,
+) -> Number:
     """Learns a column of numbers.
 
     Args:
@@ -216,6 +222,7 @@ def learn_number(name: str, values: NDArray[np.float64], scale: bool, boolean: b
         values: Its training rows, ``(rows,)``; NaN where one is missing.
         scale: Whether to standardise it to mean 0 and deviation 1.
         boolean: Whether it holds true and false.
+        ordered: The same in order, NaN at the end, if that is known.
     """
     missing = np.isnan(values)
     indicator = bool(missing.any())
@@ -228,7 +235,7 @@ def learn_number(name: str, values: NDArray[np.float64], scale: bool, boolean: b
     center, deviation = (float(present.mean()), float(deviation)) if scale else (0.0, 1.0)
     if not deviation or present.min() == present.max():  # rounding can make its deviation tiny instead of 0
         deviation = 1.0
-    ordered = np.sort(present)  # once, for what asks of it
+    ordered = np.sort(present) if ordered is None else ordered[: len(present)]
     places = np.linspace(0, len(ordered) - 1, NUM_QUANTILES)
     around = np.unique([np.floor(places), np.ceil(places)]).astype(int)
     quantiles = np.interp(places, around, ordered[around])

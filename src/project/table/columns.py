@@ -135,23 +135,18 @@ class ColumnLearner:
         missing = self.reader.text(cells).null_count if numbers.null_count else 0
         return numbers if numbers.null_count == missing < len(cells) else None
 
-    def _finding(self, name: str, kind: str, values: Floats, warning: str = "") -> Finding:
-        ordered = np.sort(values[self.rows])  # NaN at the end; to count by hashes takes twice the time, and much memory
-        num_present = int(np.searchsorted(ordered, np.nan))
-        distinct = np.count_nonzero(np.diff(ordered[:num_present])) + (num_present > 0)
-        return Finding(name, kind, len(ordered) - num_present, int(distinct), warning)
-
     def _number(self, name: str, values: Floats, boolean: bool = False) -> Learned:
         training = values[self.rows]
+        ordered = np.sort(training)
         whole = bool((training == np.floor(training)).all())  # and none is missing
         counts = whole and any(np.ptp(training - sign * self.rows) == 0 for sign in (1, -1))  # the rows, up or down
-        finding = self._finding(name, "boolean" if boolean else "number", values)
+        finding = _finding(name, "boolean" if boolean else "number", ordered)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
         if dense and name not in self.numeric:
             finding = finding._replace(warning=MAY_NUMBER.format(name))
         return Learned(
             finding,
-            learn_number(name, training, self.scale, boolean),
+            learn_number(name, training, self.scale, boolean, ordered),
             values,
             identifies=whole and (counts or IDENTIFIER.search(name) is not None),
         )
@@ -163,7 +158,8 @@ class ColumnLearner:
         learned = [learn_number(f"{name} {p}", parts[:, i], self.scale) for i, p in enumerate(used)]
         # One indicator will do: all parts are missing together.
         numbers = tuple(replace(n, indicator=n.indicator and i == 0) for i, n in enumerate(learned))
-        return Learned(self._finding(name, "date", days, warning), Date(name, date_format, numbers, zone), days)
+        finding = _finding(name, "date", np.sort(days[self.rows]), warning)
+        return Learned(finding, Date(name, date_format, numbers, zone), days)
 
     def _category(self, name: str, names: pa.DictionaryArray, told: str = "") -> Learned:
         found, times = names.take(pa.array(self.rows)).value_counts().flatten()
@@ -183,3 +179,10 @@ class ColumnLearner:
             codes(names, values),
             identifies=True,
         )
+
+
+def _finding(name: str, kind: str, ordered: Floats, warning: str = "") -> Finding:
+    """What was made of a column of numbers, from its training rows in order, with NaN at the end."""
+    num_present = int(np.searchsorted(ordered, np.nan))
+    distinct = np.count_nonzero(np.diff(ordered[:num_present])) + (num_present > 0)
+    return Finding(name, kind, len(ordered) - num_present, int(distinct), warning)
