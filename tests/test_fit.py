@@ -13,7 +13,8 @@ import pytest
 import torch
 import yaml
 from curves import read_curve
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
@@ -73,14 +74,29 @@ def test_the_checkpoint_alone_reproduces_the_reported_scores(fit: Fit) -> None:
     logistic = report["baselines"]["logistic regression"]
     assert logistic["accuracy"] == pytest.approx(baseline.score(scaler.transform(x[test]), y[test]))
     assert report["baselines"]["majority class"]["accuracy"] == pytest.approx(max(y[test].mean(), 1 - y[test].mean()))
+    booster = HistGradientBoostingClassifier(random_state=0).fit(x[train], y[train])  # scaling changes no tree
+    boosted = report["baselines"]["gradient boosting"]["log_loss"]
+    assert boosted == pytest.approx(log_loss(y[test], booster.predict_proba(x[test])), rel=1e-2)
     assert report["num_parameters"] == 30 * 64 + 64 + 64 * 64 + 64 + 64 + 1
 
 
 def test_a_baseline_that_saw_a_part_of_the_rows_says_so(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_ROWS", 100)
     found = json.loads((fit(*SHORT) / "report.json").read_text())["baselines"]
-    assert [*found] == ["majority class", "logistic regression on 100 rows"]
+    assert [*found] == ["majority class", "logistic regression on 100 rows", "gradient boosting on 100 rows"]
     assert found["logistic regression on 100 rows"]["accuracy"] > 0.9
+    assert found["gradient boosting on 100 rows"]["accuracy"] > 0.8
+
+
+def test_boosting_has_fewer_rounds_for_many_classes_and_says_so(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "MAX_TREES", 30)
+    monkeypatch.setattr(baselines, "PIECE", 7)  # rows that are predicted together change nothing
+    found = json.loads((fit("--data", "Iris", *SHORT) / "report.json").read_text())["baselines"]
+    x, y = load_iris(return_X_y=True)
+    rest, test = train_test_split(np.arange(150), test_size=30, random_state=0, stratify=y)
+    train, _ = train_test_split(rest, test_size=15, random_state=0, stratify=y[rest])
+    booster = HistGradientBoostingClassifier(max_iter=10, random_state=0).fit(x[train], y[train])
+    assert found["gradient boosting in 10 rounds"]["accuracy"] == pytest.approx(booster.score(x[test], y[test]))
 
 
 @pytest.mark.parametrize(

@@ -135,11 +135,12 @@ def test_the_table_shown_is_the_one_that_comes(fit: Callable[..., Path]) -> None
         for cells in [[cell for cell in cells if cell != "│"]]
     }
     assert shown.keys() == report["metrics"].keys() - {"loss"}
-    for name, (model, majority, logistic) in shown.items():
+    for name, (model, majority, logistic, boosting) in shown.items():
         # Another processor rounds otherwise, and one test row of 114 is 0.009.
         assert model == pytest.approx(report["metrics"][name], abs=0.02)
         assert majority == pytest.approx(report["baselines"]["majority class"][name], abs=1e-4)
         assert logistic == pytest.approx(report["baselines"]["logistic regression"][name], abs=1e-3)
+        assert boosting == pytest.approx(report["baselines"]["gradient boosting"][name], abs=0.02)
 
 
 def make(*args: str, folder: Path) -> list[str]:

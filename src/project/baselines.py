@@ -1,4 +1,4 @@
-"""What a model must beat: scikit-learn's simplest answers, on the same rows."""
+"""What a model must beat: scikit-learn's answers, from the simplest to boosted trees, on the same rows."""
 
 from typing import Any
 
@@ -13,17 +13,26 @@ MAX_ROWS = 100_000
 """Training rows that the baselines look at; more would take them longer than the net."""
 
 
+MAX_NAMES = 255
+"""Different names that scikit-learn's booster takes in a column; more are numbers to it."""
+MAX_TREES = 1000
+"""About so many trees a booster may grow, one a round for each of several classes; but it has ten rounds at least."""
+PIECE = 100_000
+"""Rows that are predicted together: a linear model's preparation takes several times their memory."""
+
+
 def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dict[str, float]]:
-    """Trains two baselines on the training rows and scores them on the test rows.
+    """Trains the baselines on the training rows and scores them on the test rows.
 
     Args:
         data: A data module.
         test: Rows to test on in place of the module's test rows.
 
     Returns:
-        Metrics by the baseline's name: the majority class (or the mean), which looks at no column, and logistic (or
-        ridge) regression with scikit-learn's settings on standardised columns; the name says if it saw a part of the
-        rows, drawn at random.
+        Metrics by the baseline's name: the majority class (or the mean), which looks at no column; logistic (or ridge)
+        regression on standardised columns; and gradient boosting (``HistGradientBoosting``), which takes names as such;
+        each with scikit-learn's settings. The name says if it saw a part of the rows, drawn at random, or if it had
+        fewer than the usual 100 rounds.
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -36,26 +45,48 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
         seen = f" on {MAX_ROWS:,} rows"
         few = torch.from_numpy(np.random.default_rng(0).permutation(len(train.x))[:MAX_ROWS])
         train = Split(train.x[few], train.y[few])
-    x, y, test_x, test_y = train.x.numpy(), train.y.numpy(), test.x.numpy(), test.y
-    prepared = _preparation(schema)
+    x, y, test_y = train.x.numpy(), train.y.numpy(), test.y
+    pieces = np.split(test.x.numpy(), range(PIECE, len(test.x), PIECE))
+    prepared, (boosting, rounds) = _preparation(schema), _boosting(schema)
     if target.kind == "number":
-        regressors = {"mean": DummyRegressor(), f"ridge regression{seen}": make_pipeline(*prepared, Ridge())}
-        return {
-            name: number_metrics(torch.from_numpy(model.fit(x, y).predict(test_x)), test_y, target.scale)
-            for name, model in regressors.items()
+        regressors = {
+            "mean": DummyRegressor(),
+            f"ridge regression{seen}": make_pipeline(*prepared, Ridge()),
+            f"gradient boosting{seen}{rounds}": boosting,
         }
+        scores = {}
+        for name, model in regressors.items():
+            model.fit(x, y)
+            numbers = torch.from_numpy(np.concatenate([model.predict(piece) for piece in pieces]))
+            scores[name] = number_metrics(numbers, test_y, target.scale)
+        return scores
     scores = {}
     classifiers = {"majority class": DummyClassifier(strategy="prior")}
     if len(set(y.tolist())) > 1:  # there is something to tell apart
         classifiers[f"logistic regression{seen}"] = make_pipeline(*prepared, LogisticRegression(max_iter=1000))
+        classifiers[f"gradient boosting{seen}{rounds}"] = boosting
     num_classes = len(target.classes)
     for name, model in classifiers.items():
         model.fit(x, y)
         # A class without a training row has no column in the model's answer.
         probabilities = np.full((len(test_y), num_classes), 1e-15)
-        probabilities[:, model.classes_.astype(int)] = model.predict_proba(test_x).clip(1e-15)
+        predicted = np.concatenate([model.predict_proba(piece) for piece in pieces])
+        probabilities[:, model.classes_.astype(int)] = predicted.clip(1e-15)
         scores[name] = class_metrics(torch.from_numpy(np.log(probabilities)).float(), test_y)
     return scores
+
+
+def _boosting(schema: Schema) -> tuple[Any, str]:
+    """Gradient boosting, and its number of rounds in words if they are fewer than usual."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    start = schema.num_encoded - len(schema.categories)
+    few = [len(category.values) < MAX_NAMES for category in schema.categories]  # rare and missing ones are negative
+    names = [False] * start + few
+    rounds = max(10, min(100, MAX_TREES // schema.target.num_outputs))
+    kind = HistGradientBoostingRegressor if schema.target.kind == "number" else HistGradientBoostingClassifier
+    words = f" in {rounds} rounds" if rounds < 100 else ""
+    return kind(max_iter=rounds, categorical_features=names, random_state=0), words
 
 
 def _preparation(schema: Schema) -> list[Any]:

@@ -155,7 +155,7 @@ def fit(
         folder: Where ``report.json`` and ``config.yaml`` go; None writes neither. It is removed again if the run
             fails before its first step.
         resume: The checkpoint of a stopped run to go on from.
-        baselines: Whether to train scikit-learn's simplest models on the same rows, to compare with.
+        baselines: Whether to train scikit-learn's models on the same rows, to compare with.
         config: The configuration of which all that is made, to be kept beside it.
         command: The command line, for the report.
 

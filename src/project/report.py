@@ -82,7 +82,7 @@ def print_scores(
         worse = [key for key in ours if (ours[key] < theirs[key] if "accuracy" in key else ours[key] > theirs[key])]
         if worse:
             words = " and ".join(f"{key} {ours[key]:.4f} against {theirs[key]:.4f}" for key in worse)
-            whose = "scikit-learn's" if "regression" in name else "the"
+            whose = "scikit-learn's" if "regression" in name or "boosting" in name else "the"
             print(f"On these rows {model} is worse than {whose} {name}: {words}.")
 
 

@@ -180,7 +180,7 @@ def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:
         expected.append(np.sqrt(mean_squared_error(table["target"][rows], table["prediction"][rows])))
     assert found["summary"]["metrics"]["rmse"]["mean"] == pytest.approx(np.mean(expected), rel=1e-5)
     assert found["summary"]["metrics"]["rmse"]["std"] == pytest.approx(np.std(expected, ddof=1), rel=1e-4)
-    assert {"mean", "ridge regression"} == set(found["summary"]["baselines"])
+    assert {"mean", "ridge regression", "gradient boosting"} == set(found["summary"]["baselines"])
 
 
 def test_the_console_is_short_and_names_the_next_commands(
