@@ -15,8 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from project.data import BreastCancer, Digits
 from project.engine.muon import MuonWithAdamW
-from project.models import FeedForward, LogisticRegression, TableModel
+from project.models import FeedForward, LogisticRegression, TableModel, TabM
 from project.optimizers import describe
+from project.schema import Category, Number, Schema, Target
 
 
 def classes(module: Any, base: type) -> set[str]:
@@ -147,13 +148,19 @@ def take_steps(net: nn.Module, optimizers: list[Optimizer], num_steps: int) -> N
             optimizer.step()
 
 
-def both_parts(net: nn.Module, lr: float, weight_decay: float) -> list[Optimizer]:
-    """What a step is held against: torch's Muon on the matrices, its AdamW on all else."""
-    matrices = [p for p in net.parameters() if p.ndim == 2]
-    rest = [p for p in net.parameters() if p.ndim != 2]
+def in_one(net: nn.Sequential, lr: float, weight_decay: float, **options: Any) -> MuonWithAdamW:
+    """Muon on the hidden layer's weights, and AdamW."""
+    return MuonWithAdamW([{"params": [*net.parameters()]}], [net[2].weight], lr, weight_decay, momentum=0.9, **options)
+
+
+def both_parts(
+    net: nn.Sequential, lr: float, weight_decay: float, adamw_lr: float | None = None, adamw_weight_decay: float = 0.1
+) -> list[Optimizer]:
+    """What a step is held against: torch's Muon on the hidden layer's weights, its AdamW on all else."""
+    rest = [p for p in net.parameters() if p is not net[2].weight]
     return [
-        torch.optim.Muon(matrices, lr, weight_decay, momentum=0.9),
-        torch.optim.AdamW(rest, lr, weight_decay=weight_decay),
+        torch.optim.Muon([net[2].weight], lr, weight_decay, momentum=0.9),
+        torch.optim.AdamW(rest, adamw_lr or lr, weight_decay=adamw_weight_decay),
     ]
 
 
@@ -162,17 +169,18 @@ def assert_equal_weights(first: nn.Module, second: nn.Module) -> None:
         assert torch.equal(p, q), name
 
 
-def test_muon_moves_the_matrices_and_adamw_the_rest():
+@pytest.mark.parametrize("own", [{}, {"adamw_lr": 0.003, "adamw_weight_decay": 0.5}])
+def test_muon_moves_the_hidden_matrices_and_adamw_the_rest(own):
     """To the bit; also when the state goes through a checkpoint in between."""
     ours, theirs = small_net(), small_net()
-    optimizer, parts = MuonWithAdamW(ours.parameters(), 0.02, 0.1, momentum=0.9), both_parts(theirs, 0.02, 0.1)
+    optimizer, parts = in_one(ours, 0.02, 0.1, **own), both_parts(theirs, 0.02, 0.1, **own)
     torch.manual_seed(1)
     take_steps(ours, [optimizer], 3)
     torch.manual_seed(1)
     take_steps(theirs, parts, 3)
     assert_equal_weights(ours, theirs)
 
-    resumed = MuonWithAdamW(ours.parameters(), 0.5, 0.0, momentum=0.1)
+    resumed = in_one(ours, 0.5, 0.0)
     resumed.load_state_dict(optimizer.state_dict())
     torch.manual_seed(2)
     take_steps(ours, [resumed], 3)
@@ -184,7 +192,7 @@ def test_muon_moves_the_matrices_and_adamw_the_rest():
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_schedule_reaches_both_parts_of_muon(resume):
     ours, theirs = small_net(), small_net()
-    optimizer, parts = MuonWithAdamW(ours.parameters(), 0.02, 0.1, momentum=0.9), both_parts(theirs, 0.02, 0.1)
+    optimizer, parts = in_one(ours, 0.02, 0.1), both_parts(theirs, 0.02, 0.1)
     if resume:
         optimizer.load_state_dict(optimizer.state_dict())
     schedules = [lr_scheduler.StepLR(o, step_size=1, gamma=0.5) for o in (optimizer, *parts)]
@@ -198,9 +206,26 @@ def test_a_schedule_reaches_both_parts_of_muon(resume):
     assert_equal_weights(ours, theirs)
 
 
+def test_muon_gets_hidden_matrices_only():
+    """Not what makes outputs, names and constants, nor what has a side of 1."""
+    columns = Number("size", quantiles=(0.0, 0.5, 1.0)), Category("plan", ("a", "b"))
+    schema, digits = Schema(columns, Target("y", "binary", ("no", "yes"), counts=(2, 2))), set_up(Digits()).schema
+    nets = {
+        "net.0.weight": FeedForward(digits, hidden_sizes=(8,)),
+        "net.0.weight net.2.weight": FeedForward(digits, hidden_sizes=(8, 6)),
+        "": FeedForward(schema, hidden_sizes=(8,)),  # whose numbers are one
+        "net.2.weight": FeedForward(schema, hidden_sizes=(8, 6)),
+        "shared.2.weight": TabM(set_up(BreastCancer()).schema),
+    }
+    for names, net in nets.items():
+        hidden = {id(p) for p in net.hidden_matrices()}
+        assert " ".join(name for name, p in net.named_parameters() if id(p) in hidden) == names
+    assert LogisticRegression(digits).hidden_matrices() == []
+
+
 def test_muon_runs_the_closure_with_gradients():
     net = nn.Linear(3, 2)
-    optimizer, start = MuonWithAdamW(net.parameters(), 0.02), net.weight.detach().clone()
+    optimizer, start = MuonWithAdamW([{"params": [*net.parameters()]}], [net.weight], 0.02), net.weight.detach().clone()
 
     def closure() -> float:
         loss = net(torch.ones(1, 3)).square().sum()

@@ -17,13 +17,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
-from torch.optim import Optimizer
+from torch.optim import Muon, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.classes import class_path, features, find_class
 from project.data import TableData
 from project.engine.checkpoints import AtomicCheckpointIO, Resumable
 from project.engine.lean import Lean, NoProfiler
+from project.engine.muon import MuonWithAdamW
 from project.engine.progress import RunBar, RunLogger
 from project.engine.watch import LossWatch
 from project.errors import UsageError, nearest
@@ -144,7 +145,7 @@ class Section:
 SECTIONS = {
     "data": Section(LightningDataModule, ("project.data",)),
     "model": Section(LightningModule, ("project.models",), frozenset({"schema", "optimizer", "scheduler"})),
-    "optimizer": Section(Optimizer, OPTIMIZER_MODULES, frozenset({"params"})),
+    "optimizer": Section(Optimizer, OPTIMIZER_MODULES, frozenset({"params", "hidden"})),
     "scheduler": Section(
         LRScheduler, SCHEDULER_MODULES, frozenset({"optimizer", "last_epoch"}), frozenset({"max_lr", "T_max"})
     ),
@@ -162,7 +163,7 @@ def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
     """
     parser = ArgumentParser(exit_on_error=False, add_help=False)
     given = {name for section in SECTIONS.values() if issubclass(cls, section.base) for name in section.given}
-    parser.add_class_arguments(cls, skip=given, instantiate=False)
+    parser.add_class_arguments(MuonWithAdamW if cls is Muon else cls, skip=given, instantiate=False)
     if cls is Trainer:
         parser.set_defaults(devices=1)
     names = {}

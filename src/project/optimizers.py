@@ -2,12 +2,13 @@
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
@@ -62,13 +63,16 @@ def describe(spec: Spec, base: type) -> dict[str, Any]:
     return {"class_path": path, "init_args": dict(settings)}
 
 
-def build_optimizer(spec: Mapping[str, Any], groups: list[dict[str, Any]], fused: bool) -> Optimizer:
+def build_optimizer(
+    spec: Mapping[str, Any], groups: list[dict[str, Any]], fused: bool, hidden: Sequence[Tensor] = ()
+) -> Optimizer:
     """Makes an optimizer.
 
     Args:
         spec: What `describe` returned.
         groups: Parameter groups.
         fused: Whether to use the fused implementation where there is one and the settings name no other.
+        hidden: The parameters that `MuonWithAdamW`, which stands in for ``torch.optim.Muon``, gives to Muon.
 
     Raises:
         ValueError: If the class does not take the settings.
@@ -76,7 +80,7 @@ def build_optimizer(spec: Mapping[str, Any], groups: list[dict[str, Any]], fused
     cls: Any = find_class(spec["class_path"], OPTIMIZER_MODULES, Optimizer)
     settings = dict(spec["init_args"])
     if cls is torch.optim.Muon:
-        cls = MuonWithAdamW
+        cls, settings["hidden"] = MuonWithAdamW, hidden
     others = ("fused", "foreach", "capturable", "differentiable")
     if fused and "fused" in inspect.signature(cls).parameters and not any(settings.get(name) for name in others):
         settings["fused"] = settings.get("fused") is not False

@@ -184,12 +184,23 @@ class TableModel(LightningModule):
             ]
         # With 16-bit gradients the trainer unscales them before the step, which fused optimizers do themselves.
         fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
-        optimizer = build_optimizer(self.hparams["optimizer"], groups, fused)
+        optimizer = build_optimizer(self.hparams["optimizer"], groups, fused, self.hidden_matrices())
         if self.hparams["scheduler"] is None:
             return optimizer
         monitor = "loss/val" if self.trainer.enable_validation else "loss/train"
         scheduler = build_scheduler(self.hparams["scheduler"], optimizer, self.trainer, monitor)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}  # type: ignore[return-value]  # a plain dict will do
+
+    def hidden_matrices(self) -> list[Tensor]:
+        """The weights of linear layers, without those of the last one if it gives the outputs, or with a side of 1.
+
+        Only they are for Muon: a row of an embedding, or an output, is a thing of its own, which it would mix with the
+        others, and of a matrix with a side of 1 it keeps no more than the direction.
+        """
+        layers = [module for module in self.modules() if isinstance(module, nn.Linear)]
+        if layers and layers[-1].out_features == self.schema.target.num_outputs:
+            layers.pop()
+        return [layer.weight for layer in layers if min(layer.weight.shape) > 1]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what `load_model` needs: the model's class, and the version of the format."""
