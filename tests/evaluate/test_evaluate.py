@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from curves import read_curve
@@ -16,6 +17,7 @@ from set_up import set_up
 from sklearn import metrics as sk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from project import Predictor, train
 from project.data import BreastCancer
 from project.evaluate import evaluate
 from project.evaluate.__main__ import main
@@ -404,3 +406,33 @@ def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(
     shown, err = capsys.readouterr()
     assert err == ""
     assert shown.partition("The report")[0].strip() in out
+
+
+@pytest.mark.parametrize("target", ["class", "alcohol"])
+def test_the_mean_of_folds_is_tested(target: str, tmp_path: Path, refused: Callable[..., None]) -> None:
+    """Against scikit-learn's scores of the mean of what each fold predicts."""
+    path = Path(__file__).parents[2] / "configs" / "data" / "wine.csv"
+    for fold in range(3):
+        data = {"path": path, "target": target, "num_folds": 3, "fold": fold}
+        trainer = {"max_epochs": 3, "default_root_dir": tmp_path}
+        train(
+            data={"class_path": "Table", "init_args": data},
+            trainer=trainer,
+            experiment="cv",
+            name=f"fold-{fold}",
+            quiet=True,
+        )
+    folder = tmp_path / "cv"
+    (folder / "report.json").write_text(json.dumps({"folds": [{"run": f"fold-{fold}"} for fold in range(3)]}))
+    (folder / "config.yaml").write_text("")
+    rows = pd.read_csv(path)
+    outputs = np.mean([Predictor.from_run(folder / f"fold-{fold}").outputs(pa.table(rows)) for fold in range(3)], 0)
+    assert main([str(folder), "--data", str(path)]) == 0
+    report = json.loads((folder / "evaluation" / "wine" / "report.json").read_text())
+    if target == "class":
+        assert report["metrics"]["log_loss"] == pytest.approx(sk.log_loss(rows[target], outputs), rel=1e-9)
+    else:
+        assert report["metrics"]["rmse"] == pytest.approx(np.sqrt(((rows[target] - outputs) ** 2).mean()), rel=1e-6)
+    assert report["baselines"] == {}
+    refused(main, [folder], f"{folder} is a cross-validation", "--data", status=1)
+    refused(main, [folder, "--data", path, "--threshold", "best-f1"], "best-f1", status=1)

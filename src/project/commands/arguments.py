@@ -11,6 +11,7 @@ from project.config import Config, Layer, combine, make_data
 from project.data import TableData
 from project.engine.trust import content_of, refuse_strangers
 from project.errors import UsageError, nearest
+from project.run_folder import read_report
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -27,7 +28,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def add_run(self) -> None:
         """Adds the arguments that name a trained run."""
-        self.add_argument("run", metavar="RUN", help="the folder of a run, or a checkpoint")
+        what = "the folder of a run, or a checkpoint, or the folder of a cross-validation for the mean of its folds"
+        self.add_argument("run", metavar="RUN", help=what)
         own = "a module with classes of your own that the run uses"
         self.add_argument("--import", metavar="MODULE", type=import_module, action="append", help=own)
 
@@ -56,6 +58,14 @@ class CommandParser(argparse.ArgumentParser):
             flag = unknown.split()[0].partition("=")[0]
             raise UsageError(f"{flag} is not accepted; {nearest(flag, self._option_string_actions)}")
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def find_runs(run: str | Path) -> list[Path]:
+    """The runs of a cross-validation's folds, from its folder; of anything else, itself."""
+    run = Path(run)
+    of_its_own = not run.is_dir() or (run / "checkpoints").is_dir()
+    report = None if of_its_own else read_report(run)
+    return [run / fold["run"] for fold in (report or {}).get("folds", [])] or [run]
 
 
 def make_table(config: Config) -> TableData:

@@ -1,6 +1,6 @@
 """Tests of a trained model, again or on another file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 
 from project.baselines import baseline_scores
-from project.commands.arguments import make_table, saved_config
+from project.commands.arguments import find_runs, make_table, saved_config
 from project.config import Config
 from project.data import BatchLoader, Split
 from project.data.loader import EVALUATION_BATCH_SIZE
 from project.engine.threads import set_threads
-from project.metrics import class_metrics
+from project.metrics import class_metrics, number_metrics
 from project.models import TableModel
 from project.models.base import predict_encoded
 from project.predict.thresholds import check_threshold, choose_classes
@@ -56,20 +56,26 @@ class Evaluation:
         return choose_classes(self.predictions, self.threshold)
 
 
-def evaluate(run: str | Path, data: str | Path | None = None, threshold: float | str | None = None) -> Evaluation:
+def evaluate(
+    run: str | Path, data: str | Path | None = None, threshold: float | str | None = None, baselines: bool = True
+) -> Evaluation:
     """Tests a run's best checkpoint; writes nothing.
 
     Args:
-        run: The run's folder, or a checkpoint.
+        run: The run's folder, or a checkpoint; or the folder of a cross-validation, for the mean of its folds, which
+            has no baselines.
         data: A CSV or Parquet file with the target; by default the run's test rows.
         threshold: The probability from which on the second of two classes is predicted, or ``best-f1`` for the one
             with the highest F1 on the run's validation rows. Accuracy, balanced accuracy and F1 depend on it.
+        baselines: Whether to train baselines on the run's training rows, to compare with.
 
     Raises:
         ValueError: If there is no such checkpoint, it was not written by ``project.fit``, there are no rows to test
             on, the file does not fit the model, or the threshold cannot be.
         OSError: If a file cannot be read.
     """
+    if len(folds := find_runs(run)) > 1:
+        return _evaluate_mean(run, folds, data, threshold)
     model, checkpoint = load_best(run)
     config, target = saved_config(checkpoint, run), model.schema.target
     if config is None:
@@ -112,8 +118,33 @@ def evaluate(run: str | Path, data: str | Path | None = None, threshold: float |
     if threshold is not None:
         threshold = float(threshold)
         metrics |= threshold_metrics(choose_classes(predictions, threshold), y)
-    baselines = baseline_scores(own, rows) if own.splits else {}
-    return Evaluation(model, checkpoint["global_step"], metrics, baselines, y, predictions, threshold, notes)
+    others = baseline_scores(own, rows) if baselines and own.splits else {}
+    return Evaluation(model, checkpoint["global_step"], metrics, others, y, predictions, threshold, notes)
+
+
+def _evaluate_mean(
+    run: str | Path, folds: list[Path], data: str | Path | None, threshold: float | str | None
+) -> Evaluation:
+    """Tests the mean of several models, see `evaluate`; each reads the file with what its own rows taught."""
+    if data is None:
+        words = "its report.json has the scores of each fold; name a file with --data"
+        raise ValueError(f"{run} is a cross-validation, whose folds are tested on rows of each other: {words}")
+    if threshold == BEST_F1:
+        raise ValueError(f"--threshold {BEST_F1} needs validation rows, and those of {run} are of its folds: name it")
+    tested = [evaluate(fold, data, baselines=False) for fold in folds]
+    first, target = tested[0], tested[0].model.schema.target
+    check_threshold(threshold, target)
+    predictions = np.mean([one.predictions for one in tested], axis=0)
+    y = torch.from_numpy(first.y)
+    if target.classes:
+        metrics = class_metrics(torch.from_numpy(predictions).log(), y)
+    else:
+        predicted, true = ((torch.as_tensor(v) - target.center) / target.scale for v in (predictions, y))
+        metrics = number_metrics(predicted, true, target.scale)
+    if threshold is not None:
+        threshold = float(threshold)
+        metrics |= threshold_metrics(choose_classes(predictions, threshold), first.y)
+    return replace(first, metrics=metrics, predictions=predictions, threshold=threshold)
 
 
 def test_scores(config: Config, model: TableModel, rows: Split) -> dict[str, float]:

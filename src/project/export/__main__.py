@@ -32,7 +32,7 @@ import torch
 from numpy.typing import NDArray
 
 from project.cli import run_command
-from project.commands.arguments import CommandParser, make_table, saved_config
+from project.commands.arguments import CommandParser, find_runs, make_table, saved_config
 from project.commands.output import written_whole
 from project.config import Config
 from project.data.loader import EVALUATION_BATCH_SIZE
@@ -88,6 +88,8 @@ def export(
             gives something else than the checkpoint.
         OSError: If the file exists or cannot be written.
     """
+    if len(folds := find_runs(run)) > 1:
+        raise ValueError(f"{run} is a cross-validation, and a file holds one model: name a fold, such as {folds[0]}")
     model, checkpoint = load_best(run)
     source = Path(run, "checkpoints") if Path(run).is_dir() else Path(run)
     with written_whole(path, force, source) as temporary:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from project.commands.arguments import find_runs
 from project.encoder import Encoder
 from project.engine.trust import content_of
 from project.models import TableModel
@@ -32,42 +33,48 @@ class Predictor:
 
     Args:
         model: A trained model; nothing else is needed.
+        others: Further models of the same target, each with what its own training rows taught: the mean is predicted.
 
     Attributes:
         columns: The columns that a table must have, by name.
         classes: The classes as they were given, in the order of their probabilities; empty for a number.
-        num_missing: How many cells of each column were empty so far.
+        num_missing: How many cells of each column were empty so far; of several models, those of the first one's
+            columns, and so for names.
         num_unseen: How many names of each column were rare or unseen in training so far.
         num_names: How many names of each column there were so far.
         encoding: How the file that the model was trained on writes letters.
     """
 
-    def __init__(self, model: TableModel) -> None:
-        self.model = model.eval()
+    def __init__(self, model: TableModel, *others: TableModel) -> None:
+        self.models = [m.eval() for m in (model, *others)]
         self.schema = model.schema
         target = self.schema.target
-        self.columns = [column.name for column in self.schema.columns]
+        for other in others:
+            if replace(other.schema.target, center=target.center, scale=target.scale, counts=target.counts) != target:
+                raise ValueError(f"the models differ in their target, '{target.name}', or its classes")
+        self.columns = list(dict.fromkeys(column.name for m in self.models for column in m.schema.columns))
         self.classes: list[Any] = label_values(target.classes, target.label_type)
         self.num_missing: Counter[str] = Counter()
         self.num_unseen: Counter[str] = Counter()
         self.num_names: Counter[str] = Counter()
         self.encoding = "utf-8"
         self._reader = CellReader(self.schema.missing, self.schema.decimal_point)
-        self._encoder = Encoder(self.schema)
+        self._encoders = [Encoder(m.schema) for m in self.models]
 
     @classmethod
     def from_run(cls, run: str | PathLike[str]) -> "Predictor":
         """Loads the best checkpoint of a run.
 
         Args:
-            run: The run's folder, or a checkpoint, or what `train` gave.
+            run: The run's folder, or a checkpoint, or what `train` gave; or the folder of a cross-validation, for the
+                mean of its folds.
 
         Raises:
             ValueError: If there is no checkpoint, or it is damaged.
         """
-        model, checkpoint = load_best(Path(run))
+        models, (checkpoint, *_) = zip(*(load_best(one) for one in find_runs(Path(run))), strict=True)
         with content_of(run):
-            predictor = cls(model)
+            predictor = cls(*models)
             if config := checkpoint.get("config"):
                 predictor.encoding = config["data"]["init_args"].get("encoding", predictor.encoding)
         return predictor
@@ -111,19 +118,24 @@ class Predictor:
             warn: Whether to warn of a column of which the model knows no name.
         """
         reader = replace(self._reader, locate=lambda row: f"row {first_row + row + 1}")
-        raw = reader.raw(table, self.schema)
-        counts = self._count(raw)
+        raws = [reader.raw(table, model.schema) for model in self.models]
+        counts = self._count(raws[0])
         for name in unknown(*counts) if warn else ():
             warnings.warn(f"the model knows none of the names in column '{name}'", stacklevel=3)
-        x = self._encoder(torch.from_numpy(raw))
-        return np.asarray(predict_encoded(self.model, x, reader.locate).numpy())
+        outputs = [
+            predict_encoded(model, encoder(torch.from_numpy(raw)), reader.locate).numpy()
+            for model, encoder, raw in zip(self.models, self._encoders, raws, strict=True)
+        ]
+        return np.asarray(np.mean(outputs, axis=0))
 
     def _count(self, raw: NDArray[np.float64]) -> tuple[Counter[str], Counter[str]]:
         """Adds rows to what was counted; gives their own names, and those that the model does not know."""
-        names = [i for i, column in enumerate(self.schema.columns) if isinstance(column, Category)]
-        missing = Counter(dict(zip(self.columns, np.isnan(raw).sum(0).tolist(), strict=True)))
-        found = Counter({self.columns[i]: len(raw) - missing[self.columns[i]] for i in names})
-        unseen = Counter({self.columns[i]: int((raw[:, i] == -1).sum()) for i in names})
+        columns = self.schema.columns
+        names = {column.name: raw[:, i] for i, column in enumerate(columns) if isinstance(column, Category)}
+        empty = np.isnan(raw).sum(0).tolist()
+        missing = Counter({column.name: count for column, count in zip(columns, empty, strict=True)})
+        found = Counter({name: len(raw) - missing[name] for name in names})
+        unseen = Counter({name: int((codes == -1).sum()) for name, codes in names.items()})
         with _COUNTING:
             self.num_missing.update(missing)
             self.num_names.update(found)
