@@ -187,7 +187,8 @@ def shown(path: Path) -> str:
 
 def silence() -> None:
     """Keeps Lightning's advertisements, and warnings that don't apply here, off the console."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for part in ("fabric", "pytorch"):
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     for message in (
         r".*isinstance\(treespec, LeafSpec\)",  # Lightning calls what torch has deprecated
         r"The '\w+' does not have many workers",  # batches are cut from tensors, by one process

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -469,12 +471,17 @@ def make_trainer(
     settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
     settings["profiler"] = settings["profiler"] or (NoProfiler() if config["lean"] else None)
     settings["enable_model_summary"] = bool(settings["enable_model_summary"])
+    settings |= {"callbacks": everyone, "default_root_dir": folder}
     try:
-        trainer = Trainer(**{**settings, "callbacks": everyone, "default_root_dir": folder})
+        trainer = Trainer(**settings)
+        if trainer.world_size > 1:
+            if find_spec(f"{__package__}.devices") is None:
+                raise UsageError("a run trains on one device: leave devices and num_nodes at 1")
+            ranks = import_module(f"{__package__}.devices.ranks").strategy(settings["strategy"])
+            own = {"strategy": ranks, "use_distributed_sampler": not isinstance(data, TableData)}
+            trainer = Trainer(**settings | own)
     except (ValueError, MisconfigurationException) as error:
         raise UsageError(f"trainer: {error}") from error
-    if trainer.world_size > 1:  # each process would make a run of its own
-        raise UsageError("trainer: a run trains on one device: leave devices and num_nodes at 1")
     return trainer
 
 

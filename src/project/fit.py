@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ if __name__ == "__main__":  # threads that wait are not to spin, which torch ask
 import torch
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from project.baselines import baseline_scores
@@ -28,7 +30,6 @@ from project.config import Config, combine, make_data, make_model, make_trainer,
 from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
-from project.engine.trust import content_of, refuse_strangers
 from project.errors import Stopped, UsageError, printable
 from project.models import TableModel
 from project.models.load import load_checkpoint
@@ -43,6 +44,7 @@ from project.report import (
 )
 from project.run_folder import alone, create_folder, find_checkpoint, load_best, read_report, write_config
 from project.schema import Schema
+from project.trust import content_of, refuse_strangers
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -61,6 +63,8 @@ def _main(args: Sequence[str]) -> int:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
 
+    if rank_zero_only.rank:  # type: ignore[attr-defined]  # set when Lightning is imported
+        return int(import_module(f"{__package__}.devices").join(config, resume))
     run = prepare(config, resume)
     try:
         with alone(run.folder):

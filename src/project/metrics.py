@@ -70,10 +70,9 @@ def class_metrics(log_probabilities: Tensor, y: Tensor) -> dict[str, float]:
         class occurs; ``log_loss`` in nats; ``calibration_error``, the expected gap between the confidence in the
         predicted class and its accuracy, in 15 bins (Guo et al. 2017, arXiv:1706.04599).
     """
-    metrics = _of_classes(log_probabilities.shape[1])
     log_probabilities = log_probabilities.double()
-    metrics.update(log_probabilities.exp(), y.long(), log_probabilities=log_probabilities)
-    return {name: float(score) for name, score in defined(metrics.compute()).items()}
+    metrics = _of_classes(log_probabilities.shape[1])
+    return _scores(metrics, log_probabilities.exp(), y.long(), log_probabilities=log_probabilities)
 
 
 def number_metrics(predictions: Tensor, y: Tensor, scale: float = 1.0) -> dict[str, float]:
@@ -87,8 +86,14 @@ def number_metrics(predictions: Tensor, y: Tensor, scale: float = 1.0) -> dict[s
     Returns:
         ``mae`` and ``rmse`` in the target's unit; ``r2``, left out unless there are two different true numbers.
     """
-    metrics = _of_numbers(scale)
-    metrics.update(predictions.double(), y.double())
+    return _scores(_of_numbers(scale), predictions.double(), y.double())
+
+
+def _scores(metrics: "Scores", *rows: Tensor, **others: Tensor) -> dict[str, float]:
+    for part in metrics.modules():
+        if isinstance(part, Metric):
+            part.distributed_available_fn = lambda: False  # these are all rows, in each of several processes
+    metrics.update(*rows, **others)
     return {name: float(score) for name, score in defined(metrics.compute()).items()}
 
 

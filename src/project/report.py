@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
@@ -155,6 +156,7 @@ def remarks(trainer: Trainer, model: LightningModule) -> list[str]:
     return found
 
 
+@rank_zero_only
 def finish_curves(trainer: Trainer, lowest: float | None, config: Config | None) -> None:
     """Adds to TensorBoard what is known at the end of a run, and closes its file.
 

@@ -14,10 +14,10 @@ from filelock import FileLock, Timeout
 
 from project.config import ROOT, Config
 from project.engine.checkpoints import write_whole
-from project.engine.trust import content_of
 from project.errors import UsageError
 from project.models import TableModel
 from project.models.load import load_checkpoint, restore_model
+from project.trust import content_of
 
 
 def create_folder(config: Config) -> Path:

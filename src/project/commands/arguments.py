@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from project.cli import Request, help_text, read_flags
 from project.config import Config, Layer, combine, make_data
 from project.data import TableData
-from project.engine.trust import content_of, refuse_strangers
 from project.errors import UsageError, nearest
 from project.run_folder import read_report
+from project.trust import content_of, refuse_strangers
 
 
 class CommandParser(argparse.ArgumentParser):

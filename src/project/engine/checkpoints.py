@@ -76,6 +76,10 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         raise OSError(f"{path} cannot be written: {error.strerror}") from error
 
 
+ASKED = 10
+"""Steps after which several processes ask each other whether to stop."""
+
+
 class Resumable(Callback):
     """Keeps ``last.ckpt``, from which a run goes on to the same bits, and stops the run when asked to.
 
@@ -153,7 +157,8 @@ class Resumable(Callback):
         batches = 1 + (batch_idx if trainer.check_val_every_n_epoch else trainer.fit_loop.total_batch_idx)
         validates = trainer.val_check_batch is not None and batches % trainer.val_check_batch == 0
         ends = trainer.is_last_batch or self._step == trainer.max_steps
-        if (self._due or self._signal is not None) and not validates and not ends:
+        asks = trainer.world_size == 1 or self._step % ASKED == 0
+        if (self._due or (asks and self._stops(trainer))) and not validates and not ends:
             self._due = False
             self._save(trainer)
 
@@ -166,8 +171,12 @@ class Resumable(Callback):
         for logger in trainer.loggers:
             logger.save()  # the curves must reach as far as the checkpoint
         trainer.save_checkpoint(self.path)
-        if self._signal is not None:
-            raise Stopped(self._signal)
+        if self._stops(trainer):
+            raise Stopped(self._signal or signal.SIGTERM)
+
+    def _stops(self, trainer: Trainer) -> bool:
+        """Whether to stop: of several processes all, if one is asked to."""
+        return bool(trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Adds the configuration and the random state."""

@@ -99,7 +99,7 @@ class _LeanModule(LightningModule):
         if (
             self._current_fx_name == "training_step"
             and connector._first_loop_iter is False
-            and options.keys() == {"on_step", "on_epoch", "batch_size"}
+            and options.keys() - {"sync_dist"} == {"on_step", "on_epoch", "batch_size"}
             and not options["on_step"]
             and isinstance(value, Tensor)
             and value.ndim == 0

@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 
 
@@ -58,6 +59,7 @@ class RunBar(ProgressBar):
 class RunLogger(TensorBoardLogger):
     """TensorBoard's logger, with a single event file that stays open and without a ``hparams.yaml``."""
 
+    @rank_zero_only
     def add_chart(self) -> None:
         """Puts training and validation loss into one chart of the custom-scalars page."""
         name_file(self.experiment)

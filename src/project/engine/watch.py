@@ -72,7 +72,7 @@ class LossWatch(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reads the last losses of an epoch that `max_steps` cut short, and logs how long it took."""
         self._read(trainer, pl_module)
-        pl_module.log("epoch_seconds", time.perf_counter() - self._epoch_start)
+        pl_module.log("epoch_seconds", time.perf_counter() - self._epoch_start, sync_dist=True)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops a run whose validation loss is not finite."""
@@ -101,7 +101,8 @@ class LossWatch(Callback):
         unread, self._unread = self._unread, []
         if not unread:
             return
-        for (step, _), loss in zip(unread, torch.stack([loss for _, loss in unread]).flatten().tolist(), strict=True):
+        losses = trainer.strategy.reduce(torch.stack([loss for _, loss in unread]).flatten())  # of several processes
+        for (step, _), loss in zip(unread, losses.tolist(), strict=True):
             loss *= trainer.accumulate_grad_batches  # by which Lightning has divided it
             if self._first is None:
                 self._first = loss

@@ -110,31 +110,33 @@ class TableModel(LightningModule):
         """Computes and logs the loss of a batch."""
         x, y = batch
         loss = self.loss(self(x), y)
-        self.log("loss/train", loss, on_step=False, on_epoch=True, batch_size=len(y))
+        self.log("loss/train", loss, on_step=False, on_epoch=True, batch_size=len(y), sync_dist=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Logs the loss of a batch, and adds it to the metrics."""
         x, y = batch
         outputs = self(x)
-        self.log("loss/val", self.loss(outputs, y), batch_size=len(y))
+        self.log("loss/val", self.loss(outputs, y), batch_size=len(y), sync_dist=True)
         self.val_metrics.update(**scored(outputs, y, self.schema.target))
 
     def on_validation_epoch_end(self) -> None:
         """Logs the metrics of all validation rows."""
-        self.log_dict(defined(self.val_metrics.compute()))
+        self.log_dict(defined(self.val_metrics.compute()), sync_dist=True)
         self.val_metrics.reset()
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Logs the loss of a batch, and adds it to the metrics."""
         x, y = batch
         outputs = self(x)
-        self.log("loss/test", self.loss(outputs, y), batch_size=len(y))
+        self.log("loss/test", self.loss(outputs, y), batch_size=len(y), sync_dist=True)
         self.test_metrics.update(**scored(outputs, y, self.schema.target))
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of all test rows."""
-        self.log_dict(defined(self.test_metrics.compute()))  # they stay, until the next `setup`, to be looked at
+        self.log_dict(
+            defined(self.test_metrics.compute()), sync_dist=True
+        )  # they stay, until the next `setup`, to be looked at
 
     def predict_step(self, batch: tuple[Tensor, Tensor] | Tensor, batch_idx: int) -> Tensor:
         """Predicts a batch of encoded rows, with targets beside them or without; see `predictions`."""

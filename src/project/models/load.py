@@ -5,8 +5,8 @@ from typing import Any
 
 from project.classes import find_class
 from project.engine.checkpoints import read_whole
-from project.engine.trust import content_of, refuse_strangers
 from project.models.base import FORMAT, TableModel
+from project.trust import content_of, refuse_strangers
 
 
 def load_checkpoint(path: str | Path, plain: bool = True) -> dict[str, Any]:

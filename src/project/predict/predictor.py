@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from project.commands.arguments import find_runs
 from project.encoder import Encoder
-from project.engine.trust import content_of
 from project.models import TableModel
 from project.models.base import predict_encoded
 from project.predict.thresholds import check_threshold, choose_classes
@@ -24,6 +23,7 @@ from project.schema import Category
 from project.table.cells import CellReader
 from project.table.files import as_table
 from project.table.roles import label_values
+from project.trust import content_of
 
 _COUNTING = Lock()  # an attribute could not be pickled
 
