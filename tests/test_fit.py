@@ -375,7 +375,6 @@ def test_a_loss_that_is_no_number_is_never_saved(tmp_path: Path, capsys: pytest.
         (["--optimizer", "LBFGS", "--data.batch_size", "full"], ["LBFGS", "--model.dropout 0"]),
         (["--checkpoint_every", "0"], ["checkpoint_every", "0"]),
         (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], ["CyclicLR", "max_lr"]),
-        (["--trainer.devices", "2"], ["one device"]),
         (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], ["val_fraction", "test_fraction"]),
         (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
         (["--model.init", "xavier"], ["xavier", "xavier_"]),

@@ -32,6 +32,7 @@ import re
 import shlex
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from project.classes import class_names, features, find_class
@@ -153,6 +155,7 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
         are raised with their traceback.
     """
     silence()
+    parent = os.getppid()
     atexit.register(gc.freeze)  # else Python ends by looking through all of torch for cycles, which takes it a second
     try:
         return command(sys.argv[1:] if args is None else args)
@@ -162,7 +165,11 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
     except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
         if sys.flags.dev_mode:
             raise
+        if rank_zero_only.rank and _has_lost(parent):  # type: ignore[attr-defined]  # set by Lightning
+            return 1
         message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())  # of cells, too
+        if re.search(r"gloo|NCCL", message):  # with which the processes of a run on several devices talk
+            message = f"another process of the run has ended ({message[:100]} ...)"
         print(f"error: {printable(message)}", file=sys.stderr)
         if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
             print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
@@ -172,6 +179,14 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
             return int(code)
         print("stopped", file=sys.stderr)
         return 143 if isinstance(stop, SIGTERMException) else 130
+
+
+def _has_lost(parent: int) -> bool:
+    """Whether the process has gone that started this one for another device: it has met the same, and told it."""
+    for _ in range(30):
+        if os.getppid() == parent:
+            time.sleep(0.1)
+    return os.getppid() != parent
 
 
 def next_command(module: str, path: Path) -> str:

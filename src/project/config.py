@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 from collections.abc import Sequence
 from copy import deepcopy
@@ -474,10 +475,15 @@ def make_trainer(
     settings |= {"callbacks": everyone, "default_root_dir": folder}
     try:
         trainer = Trainer(**settings)
+        started = int(os.environ.get("WORLD_SIZE", 1))  # by torchrun
+        if started > trainer.world_size:
+            raise UsageError(
+                f"{started} processes were started, and devices make {trainer.world_size}: set trainer.devices"
+            )
         if trainer.world_size > 1:
-            if find_spec(f"{__package__}.devices") is None:
+            if find_spec(f"{__package__}.ddp") is None:
                 raise UsageError("a run trains on one device: leave devices and num_nodes at 1")
-            ranks = import_module(f"{__package__}.devices.ranks").strategy(settings["strategy"])
+            ranks = import_module(f"{__package__}.ddp.ranks").strategy(settings["strategy"])
             own = {"strategy": ranks, "use_distributed_sampler": not isinstance(data, TableData)}
             trainer = Trainer(**settings | own)
     except (ValueError, MisconfigurationException) as error:

@@ -64,7 +64,7 @@ def _main(args: Sequence[str]) -> int:
         return 0
 
     if rank_zero_only.rank:  # type: ignore[attr-defined]  # set when Lightning is imported
-        return int(import_module(f"{__package__}.devices").join(config, resume))
+        return int(import_module(f"{__package__}.ddp.ranks").join(config, resume))
     run = prepare(config, resume)
     try:
         with alone(run.folder):
@@ -179,6 +179,8 @@ def fit(
             write_config(folder, config)
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
+        if resume is not None:
+            trainer.precision_plugin.convert_module(model)  # or its weights would be rounded to 32 bits on their way
         trainer.fit(model, data, ckpt_path=resume, weights_only=plain)
     except Stopped:
         raise
@@ -298,6 +300,8 @@ def _load(folder: Path, config: Config, name: str) -> dict[str, Any]:
 
 
 def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+    if path in ("trainer.devices", "trainer.num_nodes"):  # how many of them changes no batch
+        return []
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
         return [line for key in keys for line in _differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))]

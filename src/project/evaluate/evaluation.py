@@ -150,8 +150,8 @@ def _evaluate_mean(
 def test_scores(config: Config, model: TableModel, rows: Split) -> dict[str, float]:
     """The metrics of a model, on the device and in the precision of its run."""
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    settings = {name: config["trainer"][name] for name in ("accelerator", "devices", "precision")}
-    trainer = Trainer(**{**settings, **quiet})
+    settings = {name: config["trainer"][name] for name in ("accelerator", "precision")}
+    trainer = Trainer(**{**settings, **quiet}, devices=1)
     (scores,) = trainer.test(model, BatchLoader(*rows, EVALUATION_BATCH_SIZE), verbose=False)
     return {name.removesuffix("/test"): value for name, value in scores.items()}
 

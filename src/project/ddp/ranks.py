@@ -7,7 +7,7 @@ each process draws for itself, and batch norm, whose statistics are those of a p
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +21,7 @@ from torch.utils.data import Sampler
 from project.config import Config
 from project.data import BatchLoader
 from project.data.loader import EVALUATION_BATCH_SIZE, Batches
-from project.errors import Diverged, Stopped, UsageError
+from project.errors import Stopped, UsageError
 from project.fit import fit, prepare
 
 OF_EACH = ("random_state", "epoch_sums")
@@ -129,15 +129,23 @@ class Ranks(DDPStrategy):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
         """Saves a checkpoint, with what differs from process to process."""
-        checkpoint["ranks"] = [None] * self.world_size
-        distributed.all_gather_object(checkpoint["ranks"], {name: checkpoint.get(name) for name in OF_EACH})
+        own: list[Any] = [{}] * self.world_size
+        distributed.all_gather_object(own, {name: checkpoint[name] for name in OF_EACH if name in checkpoint})
+        if all(own):
+            parts = [part["epoch_sums"] for part in own]
+            sums = {key: tuple(sum(part[key][i].cpu() for part in parts) for i in (0, 1)) for key in parts[0]}
+            checkpoint |= {"ranks": own, "epoch_sums": sums}
         super().save_checkpoint(checkpoint, filepath, storage_options)
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         """Reads a checkpoint; what differs between processes is this one's, if there are as many as there were."""
-        checkpoint = super().load_checkpoint(checkpoint_path, weights_only)
+        checkpoint: dict[str, Any] = super().load_checkpoint(checkpoint_path, weights_only)
         ranks = checkpoint.pop("ranks", [])
-        return checkpoint | (ranks[self.global_rank] if len(ranks) == self.world_size else {})
+        if len(ranks) == self.world_size:
+            checkpoint |= ranks[self.global_rank]
+        elif self.global_rank:  # the first process has the sums of all
+            checkpoint["epoch_sums"] = {}
+        return checkpoint
 
 
 def strategy(chosen: object) -> Ranks:
@@ -156,6 +164,7 @@ def strategy(chosen: object) -> Ranks:
         raise UsageError(
             f"several devices are for python -m {command}, which each of their processes runs: set devices to 1"
         )
+    os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # or Lightning shares all processors out
     # Metrics are reduced on the CPU, on which NCCL does not work.
     return Ranks(process_group_backend="cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
@@ -168,12 +177,10 @@ def join(config: Config, resume: Path | None) -> int:
         resume: The folder of the stopped run to go on with, or None for a new run.
 
     Raises:
-        OSError: If a file cannot be read, which may be so on this machine alone.
+        Exception: As `fit`.
     """
     with TemporaryDirectory() as nowhere, Path(os.devnull).open("w") as nothing, redirect_stdout(nothing):
-        try:
-            data, model, trainer, _, checkpoint = prepare(config, resume, Path(nowhere))
+        data, model, trainer, _, checkpoint = prepare(config, resume, Path(nowhere))
+        with suppress(Stopped):  # the first process says so
             fit(data, model, trainer, None, checkpoint, baselines=False, config=config)
-        except (Stopped, Diverged, ValueError, RuntimeError):
-            pass  # the first process has met it, too, or has ended
     return 0

@@ -1,0 +1,1 @@
+"""Training on several devices, with the numbers of one."""

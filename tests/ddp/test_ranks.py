@@ -1,0 +1,217 @@
+"""Several processes train to the weights of one, and end together."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from at_a_rank import Fail, Stop
+from curves import read_curve
+from torch import Tensor
+
+import project
+from project.fit import main
+
+NET = ["--model.hidden_sizes", "[16,16]", "--model.dropout", "0", "--model.input_dropout", "0"]
+SHORT = [*NET, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "7"]
+DOUBLE = ["--trainer.precision", "64-true"]
+COMMAND = [sys.executable, "-m", "project.fit"]
+
+
+def start(logs: Path, *args: str, command: list[str] = COMMAND) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a process of its own."""
+    folders = [str(Path(project.__file__).parents[1]), str(Path(__file__).parent)]
+    own = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT")}
+    own |= {"PYTHONPATH": os.pathsep.join(folders), "OMP_NUM_THREADS": "1"}
+    args = args if "--resume" in args else (*args, "--trainer.default_root_dir", str(logs))
+    return subprocess.run([*command, *args], env=own, capture_output=True, text=True, timeout=100, check=False)
+
+
+def run(logs: Path, *args: str, command: list[str] = COMMAND) -> Path:
+    """Runs the command, and returns the run's folder."""
+    done = start(logs, *args, command=command)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout.count("Training") == done.stdout.count("The run is in") == 1
+    (folder,) = logs.glob("*/*")
+    return folder
+
+
+def at_a_rank(callback: type, **arguments: int) -> list[str]:
+    spec = {"class_path": f"at_a_rank.{callback.__name__}", "init_args": arguments}
+    return ["--trainer.callbacks", json.dumps([spec])]
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    return state
+
+
+def report(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return content
+
+
+def assert_same(one: Path, other: Path, tolerance: float) -> None:
+    """The same weights, scores and curves, within a tolerance."""
+    for name, value in weights(one).items():
+        torch.testing.assert_close(weights(other)[name], value, rtol=0, atol=tolerance)
+    scores, others = (report(folder)["metrics"] for folder in (one, other))
+    assert others == pytest.approx(scores, abs=max(tolerance, 1e-6))  # logged in single precision
+    for tag in ("loss/train", "loss/val"):
+        curve = read_curve(one, tag)
+        assert [step for step, _ in read_curve(other, tag)] == [step for step, _ in curve]
+        assert [y for _, y in read_curve(other, tag)] == pytest.approx([y for _, y in curve], abs=max(tolerance, 1e-6))
+
+
+def test_two_processes_train_to_the_weights_of_one(tmp_path: Path) -> None:
+    """Parts of 9 and 8 rows, and of 3 and 2 at the end of an epoch."""
+    args = ["--data", "BreastCancer", "--data.batch_size", "17", *SHORT, *DOUBLE, "--model.class_weights", "[1.0,3.0]"]
+    assert 398 % 17 == 7
+    alone = run(tmp_path / "1", *args)
+    several = run(tmp_path / "2", *args, "--trainer.devices", "2")
+    assert_same(alone, several, 1e-12)
+    assert report(several)["baselines"] == report(alone)["baselines"]
+    assert sorted(path.name for path in several.parent.iterdir()) == [several.name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        # 105 rows end with 2, which three processes share.
+        ("--data", "Iris", "--data.batch_size", "103", "--trainer.max_epochs", "10"),
+        (
+            "--data",
+            "Iris",
+            "--data.shuffle",
+            "false",
+            "--data.batch_size",
+            "20",
+            "--trainer.accumulate_grad_batches",
+            "4",
+        ),
+        ("--data", "BreastCancer", "--data.batch_size", "18", "--lean", "false", "--trainer.gradient_clip_val", "0.1"),
+        ("--data", "Diabetes", "--data.batch_size", "17", "--trainer.log_every_n_steps", "7"),
+        ("--data", "Wine", "--data.batch_size", "9", "--model", "TabM", "--model.dropout", "0"),
+    ],
+)
+def test_so_do_three(options: tuple[str, ...], tmp_path: Path) -> None:
+    own = SHORT if "TabM" not in options else SHORT[len(NET) :]
+    args = [*own, *DOUBLE, *options]
+    alone = run(tmp_path / "1", *args)
+    several = run(tmp_path / "3", *args, "--trainer.devices", "3", "--trainer.strategy", "ddp")
+    assert_same(alone, several, 1e-12)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_same_run(tmp_path: Path) -> None:
+    args = ["--data", "Wine", *SHORT, *DOUBLE, "--trainer.devices", "2"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "project.fit"]
+    first, second = run(tmp_path / "1", *args), run(tmp_path / "2", *args, command=torchrun)
+    assert_same(first, second, 0.0)
+    one = start(tmp_path / "3", "--data", "Wine", *SHORT, command=torchrun)
+    assert one.returncode != 0
+    assert one.stderr.count("error: trainer: 2 processes were started, and devices make 1: set trainer.devices\n") == 1
+    assert not list((tmp_path / "3").glob("*/*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [0, 1])
+def test_processes_stop_together_and_go_on_to_the_same_bits(asked: int, tmp_path: Path) -> None:
+    """Also with dropout, which each process draws for itself; one of them alone is asked to stop."""
+    args = ["--data", "BreastCancer", "--data.batch_size", "18", *SHORT[len(NET) :], "--trainer.devices", "2"]
+    whole = run(tmp_path / "whole", *args, *at_a_rank(Stop, rank=0, step=10**6))
+    stopped = start(tmp_path / "stopped", *args, *at_a_rank(Stop, rank=asked, step=33))
+    (folder,) = (tmp_path / "stopped").glob("*/*")
+    assert stopped.returncode == 143
+    assert re.fullmatch(rf"stopped by SIGTERM; go on with: \S* -m project.fit --resume {folder}\n", stopped.stderr)
+    saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 40  # they ask each other every ten steps
+    resumed = start(tmp_path, "--import", "at_a_rank", "--resume", str(folder))
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert_same(whole, folder, 0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 3])
+def test_another_number_of_processes_goes_on_with_the_same_batches(devices: int, tmp_path: Path) -> None:
+    """Without dropout the numbers are the same, too: only the sums of gradients are in another order."""
+    args = ["--data", "BreastCancer", "--data.batch_size", "18", *SHORT, *DOUBLE, "--trainer.devices", "2"]
+    whole = run(tmp_path / "whole", *args, *at_a_rank(Stop, rank=0, step=10**6))
+    assert start(tmp_path / "stopped", *args, *at_a_rank(Stop, rank=0, step=33)).returncode == 143
+    (folder,) = (tmp_path / "stopped").glob("*/*")
+    place = ["--import", "at_a_rank", "--resume", str(folder)]
+    resumed = start(tmp_path, *place, "--trainer.devices", str(devices))
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert_same(whole, folder, 1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_of_one_process_ends_all(rank: int, tmp_path: Path) -> None:
+    """The first process may say that another one has ended, before or after that one says why."""
+    args = ["--data", "Iris", *SHORT, "--trainer.devices", "2", *at_a_rank(Fail, rank=rank)]
+    done = start(tmp_path, *args)
+    assert done.returncode != 0
+    assert done.stderr.count(f"error: rank {rank} has no more rows\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--data.batch_size", "1"], "a batch of 1 rows cannot be shared by 2 devices: choose another data.batch_size"),
+        (["--optimizer", "LBFGS", "--data.batch_size", "full"], "LBFGS compares losses of whole batches"),
+        (["--model.batch_norm", "true", "--data.batch_size", "3"], "batch norm needs two rows a device"),
+        (["--optimizer", "SGD", "--optimizer.lr", "1e9"], "the loss diverged"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+@pytest.mark.slow
+def test_an_error_is_told_once(args: list[str], words: str, tmp_path: Path) -> None:
+    done = start(tmp_path, "--data", "Iris", *SHORT, "--trainer.devices", "2", *args)
+    assert done.returncode in (1, 2)
+    assert re.fullmatch("error: .*\n", done.stderr), done.stderr
+    assert words in done.stderr
+
+
+def test_other_places_and_strategies_are_refused(tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the command is a function that Python calls, which no other process would do."""
+    args = ["--data", "Iris", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
+    args += ["--trainer.default_root_dir", str(tmp_path)]
+    refused(main, args, "several devices are for python -m project.fit")
+    refused(
+        main, [*args, "--trainer.strategy", "ddp_spawn"], "trainer.strategy on several devices is ddp, not ddp_spawn"
+    )
+    assert not list(tmp_path.glob("*/*"))
+
+
+@pytest.mark.slow
+def test_a_rank_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+    """A process that is killed ends the others within some seconds."""
+    command = [*COMMAND, "--data", "Digits", "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
+    command += [
+        "--trainer.max_epochs",
+        "10000",
+        "--trainer.default_root_dir",
+        str(tmp_path),
+        "--trainer.callbacks",
+        "null",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/*/checkpoints/last.ckpt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
+    os.kill(int(children.split()[0]), signal.SIGKILL)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "Traceback" not in err
