@@ -48,29 +48,22 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
     x, y, test_y = train.x.numpy(), train.y.numpy(), test.y
     pieces = np.split(test.x.numpy(), range(PIECE, len(test.x), PIECE))
     prepared, (boosting, rounds) = _preparation(schema), _boosting(schema)
-    if target.kind == "number":
-        regressors = {
-            "mean": DummyRegressor(),
-            f"ridge regression{seen}": make_pipeline(*prepared, Ridge()),
-            f"gradient boosting{seen}{rounds}": boosting,
-        }
-        scores = {}
-        for name, model in regressors.items():
-            model.fit(x, y)
-            numbers = torch.from_numpy(np.concatenate([model.predict(piece) for piece in pieces]))
-            scores[name] = number_metrics(numbers, test_y, target.scale)
-        return scores
+    classes = bool(target.classes)
+    models: dict[str, Any] = {"majority class": DummyClassifier()} if classes else {"mean": DummyRegressor()}
+    if not classes or len(set(y.tolist())) > 1:  # there is something to tell apart
+        linear = LogisticRegression(max_iter=1000) if classes else Ridge()
+        models[f"{'logistic' if classes else 'ridge'} regression{seen}"] = make_pipeline(*prepared, linear)
+        models[f"gradient boosting{seen}{rounds}"] = boosting
     scores = {}
-    classifiers = {"majority class": DummyClassifier(strategy="prior")}
-    if len(set(y.tolist())) > 1:  # there is something to tell apart
-        classifiers[f"logistic regression{seen}"] = make_pipeline(*prepared, LogisticRegression(max_iter=1000))
-        classifiers[f"gradient boosting{seen}{rounds}"] = boosting
-    num_classes = len(target.classes)
-    for name, model in classifiers.items():
+    for name, model in models.items():
         model.fit(x, y)
+        predict = model.predict_proba if classes else model.predict
+        predicted = np.concatenate([predict(piece) for piece in pieces])
+        if not classes:
+            scores[name] = number_metrics(torch.from_numpy(predicted), test_y, target.scale)
+            continue
         # A class without a training row has no column in the model's answer.
-        probabilities = np.full((len(test_y), num_classes), 1e-15)
-        predicted = np.concatenate([model.predict_proba(piece) for piece in pieces])
+        probabilities = np.full((len(test_y), len(target.classes)), 1e-15)
         probabilities[:, model.classes_.astype(int)] = predicted.clip(1e-15)
         scores[name] = class_metrics(torch.from_numpy(np.log(probabilities)).float(), test_y)
     return scores

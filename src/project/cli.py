@@ -183,9 +183,7 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
 
 def _has_lost(parent: int) -> bool:
     """Whether the process has gone that started this one for another device: it has met the same, and told it."""
-    for _ in range(30):
-        if os.getppid() == parent:
-            time.sleep(0.1)
+    time.sleep(3 if os.getppid() == parent else 0)
     return os.getppid() != parent
 
 

@@ -39,8 +39,6 @@ ROOT = Path(__file__).parents[2]
 
 COMMAND_LINE = "command line"
 """The source of flags, in messages."""
-PLACE = ("name", "experiment", "trainer.default_root_dir")
-"""Settings that say where a run stands, not what it does."""
 
 IN_MEMORY = "rows-in-memory.{}.parquet"
 """The file that stands for a table in memory, of a setting; whoever needs its rows again writes them there."""
@@ -475,15 +473,10 @@ def make_trainer(
     settings |= {"callbacks": everyone, "default_root_dir": folder}
     try:
         trainer = Trainer(**settings)
-        started = int(os.environ.get("WORLD_SIZE", 1))  # by torchrun
-        if started > trainer.world_size:
-            raise UsageError(
-                f"{started} processes were started, and devices make {trainer.world_size}: set trainer.devices"
-            )
-        if trainer.world_size > 1:
+        if max(trainer.world_size, int(os.environ.get("WORLD_SIZE", 1))) > 1:
             if find_spec(f"{__package__}.ddp") is None:
                 raise UsageError("a run trains on one device: leave devices and num_nodes at 1")
-            ranks = import_module(f"{__package__}.ddp.ranks").strategy(settings["strategy"])
+            ranks = import_module(f"{__package__}.ddp.ranks").strategy(trainer, settings["strategy"])
             own = {"strategy": ranks, "use_distributed_sampler": not isinstance(data, TableData)}
             trainer = Trainer(**settings | own)
     except (ValueError, MisconfigurationException) as error:

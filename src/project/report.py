@@ -118,10 +118,8 @@ def how_it_went(trainer: Trainer) -> dict[str, Any]:
     chosen, best = None, None
     for kept in [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)][-1:]:
         if kept.best_model_score is not None:
-            chosen, best = (
-                f"{'lowest' if kept.mode == 'min' else 'highest'} {kept.monitor}",
-                float(kept.best_model_score),
-            )
+            chosen = f"{'lowest' if kept.mode == 'min' else 'highest'} {kept.monitor}"
+            best = float(kept.best_model_score)
     ended = "a callback stopped it"
     for name, count in (("max_steps", trainer.global_step), ("max_epochs", trainer.current_epoch)):
         if getattr(trainer, name) == count:

@@ -168,10 +168,9 @@ def test_a_run_that_fails_is_a_row_and_not_the_end(
     assert "failed" in capsys.readouterr().out
 
 
-def test_checkpoints_are_kept_only_if_asked_for(compare: Compare) -> None:
+def test_checkpoints_are_not_kept(compare: Compare) -> None:
     args = (*SMALL, "--optimizers", "Adam", "--rates", "none", "--seeds", "1")
     assert not list(compare(*args).rglob("*.ckpt"))
-    assert len(list(compare(*args, "--keep-checkpoints").rglob("best.ckpt"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -380,14 +380,6 @@ def test_names_of_classes_do_not_spoil_the_pictures(classes: list[str]) -> None:
         figure.savefig(BytesIO())
 
 
-def test_a_run_can_draw_its_confusion_matrix(fit: Callable[..., Path]) -> None:
-    folder = fit(
-        "--data", "Iris", "--trainer.max_epochs", "1", "--trainer.callbacks", "[project.evaluate.ConfusionMatrix]"
-    )
-    events = EventAccumulator(str(folder)).Reload()
-    assert events.Tags()["images"] == ["confusion/test"]
-
-
 def test_what_is_no_run_is_refused(refused: Callable[..., None], tmp_path: Path) -> None:
     for args, word in (([], "RUN"), (["a", "b"], "b"), (["nowhere"], "nowhere"), ([tmp_path], "best.ckpt")):
         refused(main, args, word)

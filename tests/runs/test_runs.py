@@ -1,13 +1,10 @@
-"""The table of all runs, and how two of them differ."""
+"""The table of all runs."""
 
-import csv
-import io
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,20 +105,6 @@ def test_table_shows_each_run_with_the_newest_last(logs, show):
     assert cross_validation[9].endswith(" s")
 
 
-def test_csv_has_the_reports_numbers_and_times(logs, show):
-    rows = list(csv.DictReader(io.StringIO(show(logs, "--csv"))))
-    assert list(rows[0]) == HEADER
-    assert [f"{row['experiment']}/{row['run']}" for row in rows] == list(AGES)
-    for row in rows[:-1]:
-        folder = logs / row["experiment"] / row["run"]
-        said = report(folder)
-        assert float(row["score"]) == said["metrics"][row["metric"]]
-        assert float(row["val_loss"]) == said["val_loss"]
-        written = (folder / "report.json").stat().st_mtime
-        assert datetime.fromisoformat(row["age"]).timestamp() == pytest.approx(written, abs=1)
-    assert float(rows[-1]["score"]) == 0.875
-
-
 def test_folds_and_comparisons_are_shown_on_demand(logs, show):
     assert "Left out as parts of a cross-validation, comparison or tuning: 3 (see --all)" in show(logs)
     printed = show(logs, "--all")
@@ -171,13 +154,6 @@ def test_filtered(logs, show, conditions, expected):
     assert (f"No run has {' and '.join(conditions)}" in printed) == (not expected)
 
 
-def test_where_nothing_matches_csv_is_still_csv(logs, capsys):
-    assert main([str(logs), "--csv", "--where", "data=nothing"]) == 0
-    out, err = capsys.readouterr()
-    assert out == ",".join(HEADER) + "\n"
-    assert "No run has data=nothing" in err
-
-
 @pytest.fixture
 def unfinished(logs: Path, tmp_path: Path) -> Path:
     """A run that was stopped and last wrote something five minutes ago."""
@@ -194,52 +170,6 @@ def test_an_unfinished_run_says_so(unfinished, show):
     logs = unfinished.parents[1]
     row = ["iris", "stopped", "Iris", "FeedForward", "Adam", "0.01", "", "unfinished", "", "5 min"]
     assert cells(show(logs)) == cells(show(logs, "--where", "metric=unfinished")) == [row]
-
-
-def test_differences_with_an_unfinished_run(unfinished, logs, show):
-    printed = show("--diff", logs / "iris/adam", unfinished)
-    assert "The settings are the same." in printed
-    assert ["accuracy", f"{report(logs / 'iris/adam')['metrics']['accuracy']:.4f}", "", ""] in cells(printed)
-
-
-def test_differences_of_settings_and_scores(logs, show):
-    a, b = "iris/adam", str(logs / "iris/sgd")
-    printed = show(logs, "--diff", a, b)
-    assert cells(printed, "┃") == [["setting", a, b], ["score", a, b, "B - A"]]
-    rows = {row[0]: row[1:] for row in cells(printed)}
-    known = {
-        "optimizer": ["torch.optim.Adam", "torch.optim.SGD"],
-        "optimizer.lr": ["0.01", "0.1"],
-        "optimizer.momentum": ["", "0.9"],
-        "optimizer.betas": ["[0.9, 0.999]", ""],
-        "data.val_fraction": ["0.1", "0.2"],
-    }
-    assert {name: rows[name] for name in known} == known
-    old, new = report(logs / "iris/adam"), report(logs / "iris/sgd")
-    scores = {name: (old["metrics"][name], new["metrics"][name]) for name in old["metrics"] if name != "loss"}
-    scores["val_loss"] = (old["val_loss"], new["val_loss"])
-    for name, (x, y) in scores.items():
-        assert rows[name] == [f"{x:.4f}", f"{y:.4f}", f"{y - x:+.4f}"]
-
-
-def test_differences_within_callbacks_and_between_models(logs, tmp_path, show):
-    def change(config: dict[str, Any]) -> None:
-        config["trainer"]["callbacks"][0]["init_args"]["patience"] = 77
-        config["model"] = {"class_path": "mine.FeedForward", "init_args": {}}
-        config["scheduler"] = None
-
-    b = copy(logs / "iris/adam", tmp_path / "b", change)
-    rows = {row[0]: row[1:] for row in cells(show(logs, "--diff", "iris/adam", b)) if len(row) == 3}
-    assert rows["trainer.callbacks[0].patience"] == ["15", "77"]
-    assert rows["model"] == ["project.models.FeedForward", "mine.FeedForward"]
-    assert rows["scheduler"] == ["torch.optim.lr_scheduler.ReduceLROnPlateau", "None"]
-
-
-def test_runs_that_differ_in_their_places_only(logs, tmp_path, show):
-    b = copy(logs / "iris/adam", tmp_path / "b", lambda c: c.update(name="again", experiment="other"))
-    printed = show(logs, "--diff", "iris/adam", b)
-    assert "The settings are the same." in printed
-    assert {row[3] for row in cells(printed)} == {"+0.0000"}
 
 
 @pytest.mark.parametrize(
@@ -264,8 +194,6 @@ def test_a_file_that_cannot_be_read_costs_its_row_only(logs, tmp_path, capsys, f
     assert names(out) == ["good"]
     (line,) = err.splitlines()
     assert line.startswith(f"{bad} cannot be read: ")
-    assert main([str(tmp_path), "--diff", "iris/good", "iris/bad"]) == 1
-    assert str(bad) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -275,9 +203,6 @@ def test_a_file_that_cannot_be_read_costs_its_row_only(logs, tmp_path, capsys, f
         (["--sort", "-optimiser"], "there is no column 'optimiser'; did you mean optimizer?"),
         (["--where", "dat=Iris"], "there is no column 'dat'; did you mean data?"),
         (["--where", "Iris"], "--where takes COLUMN=TEXT or COLUMN~TEXT, not 'Iris'"),
-        (["--diff", "iris/nothing", "iris/adam"], "iris/nothing is no run's folder"),
-        (["--diff", "iris/adam", "iris/sgd", "--csv"], "--diff shows two runs: leave out"),
-        (["--diff", "iris/adam"], "--diff: expected 2 arguments"),
         (["lgos"], "there is no folder lgos"),
     ],
 )

@@ -49,7 +49,6 @@ def _main(args: Sequence[str]) -> int:
     add("--name", metavar="NAME", help="the comparison's folder in logs/compare [data and model]")
     add("--resume", metavar="FOLDER", help="go on with a comparison that was stopped: only what is missing is done")
     add("--jobs", metavar="N", type=int, default=cpu_count(), help="runs at once, with a thread each [all cores]")
-    add("--keep-checkpoints", action="store_true", help="keep the checkpoints of all runs; they are deleted otherwise")
     options, request = parser.parse_run(args)
     if request.print_config:
         raise UsageError("--print_config shows a single run: see the configuration with project.fit")
@@ -64,10 +63,9 @@ def _main(args: Sequence[str]) -> int:
         comparison = Comparison(folder, settings, entries)
         print(f"Comparing {words}")
         try:
-            comparison.make_runs(options.jobs, options.keep_checkpoints)
+            comparison.make_runs(options.jobs)
         except BaseException:
-            kept = " --keep-checkpoints" if options.keep_checkpoints else ""
-            print(f"go on with: {next_command('project.compare --resume', folder)}{kept}", file=sys.stderr)
+            print(f"go on with: {next_command('project.compare --resume', folder)}", file=sys.stderr)
             raise
         from project.compare.report import write_report  # here, for it imports matplotlib
 
@@ -90,7 +88,7 @@ def _read(options: Namespace, request: Request) -> tuple[Settings, list[Entry]]:
     if not path.is_file():
         raise UsageError(f"{options.resume} is no comparison's folder: it has no {PLAN}")
     if flags or options.name or any(layer.content for layer in request.layers):
-        raise UsageError("a comparison goes on as it began: beside --resume only --jobs and the like can be given")
+        raise UsageError("a comparison goes on as it began: beside --resume only --jobs can be given")
     return read_settings([read_layer(path)], {})
 
 

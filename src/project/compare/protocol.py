@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from project.commands.output import written_whole
+from project.commands.output import write_csv, written_whole
 from project.compare.settings import Entry, Settings
 from project.config import Config
 from project.many.jobs import run_all
@@ -99,14 +99,13 @@ class Comparison:
         """The runs by which an entry is compared: those at the chosen rate, or as given; none if no rate would do."""
         return self.runs_of(entry, "final", best_rate(self.search(entry)))
 
-    def make_runs(self, jobs: int, keep_checkpoints: bool) -> None:
+    def make_runs(self, jobs: int) -> None:
         """Makes all runs that are missing; ``runs.csv`` has each of them as soon as it ends.
 
         Args:
             jobs: Runs at the same time; the losses do not depend on it.
-            keep_checkpoints: Whether the runs keep their checkpoints.
         """
-        call = partial(_make_run, self.folder, keep_checkpoints, time.time())
+        call = partial(_make_run, self.folder, time.time())
         with tqdm(unit="run", initial=len(self.runs), disable=None, leave=False) as bar:
             while missing := self._missing("tuning") or self._missing("final"):
                 bar.total = len(self.runs) + len(missing)
@@ -146,10 +145,8 @@ def best_rate(losses: Mapping[float, float | None]) -> float | None:
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes a CSV file, whole; None becomes an empty cell."""
     names = dict.fromkeys(name for row in rows for name in row)
-    with written_whole(path, force=True) as new, new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(names), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with written_whole(path, force=True) as new:
+        write_csv(new, names, ([row.get(name) for name in names] for row in rows))
 
 
 def _read_runs(path: Path) -> list[Run]:
@@ -160,8 +157,8 @@ def _read_runs(path: Path) -> list[Run]:
     return [{name: TYPES.get(name, float)(cell) if cell else None for name, cell in row.items()} for row in rows]
 
 
-def _make_run(folder: Path, keep_checkpoints: bool, token: float, begun: Run, config: Config) -> Run:
-    outcome = run_one(folder / begun["folder"], config, token, keep_checkpoints)
+def _make_run(folder: Path, token: float, begun: Run, config: Config) -> Run:
+    outcome = run_one(folder / begun["folder"], config, token)
     if outcome["status"] == "done":
         curves = read_curves(folder / begun["folder"])
         losses = (curves.get("loss/val") or curves["loss/train"]).values

@@ -1,6 +1,5 @@
 """The folds: which rows each of them tests, the run of one, and the predictions of all tested rows."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from project.commands.arguments import make_table
+from project.commands.output import write_csv
 from project.config import Config
 from project.errors import Diverged, UsageError
 from project.fit import fit, prepare
@@ -119,7 +119,6 @@ def write_predictions(
             known = [classes[y], classes[int(np.argmax(predicted))], *predicted] if classes else [y, predicted]
             rows.append([row, fold.repeat, fold.number, *known])
     rows.sort(key=lambda row: (row[1], row[0]))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["row", "repeat", "fold", "target", "prediction", *(f"probability_{c}" for c in classes or ())])
-        writer.writerows(rows)
+    write_csv(
+        path, ["row", "repeat", "fold", "target", "prediction", *(f"probability_{c}" for c in classes or ())], rows
+    )

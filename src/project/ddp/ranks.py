@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 from torch.utils.data import Sampler
 
 from project.config import Config
@@ -99,9 +99,6 @@ class Ranks(DDPStrategy):
         if batches.batch_size < num_ranks:
             words = f"a batch of {batches.batch_size} rows cannot be shared by {num_ranks} devices"
             raise UsageError(f"{words}: choose another data.batch_size")
-        norms = any(isinstance(part, nn.BatchNorm1d) for part in self.lightning_module.modules())
-        if norms and min(batches.sizes) < 2 * num_ranks:
-            raise UsageError(f"batch norm needs two rows a device, and a batch has {min(batches.sizes)}")
         self._sizes = batches.sizes
         order = Share(dataloader.sampler, batches, rank, num_ranks)
         return BatchLoader(x, y, batches.batch_size, dataset=batches, sampler=order)
@@ -148,15 +145,19 @@ class Ranks(DDPStrategy):
         return checkpoint
 
 
-def strategy(chosen: object) -> Ranks:
+def strategy(trainer: Trainer, chosen: object) -> Ranks:
     """The strategy of a run on several devices.
 
     Args:
+        trainer: A trainer with the settings of the run.
         chosen: ``trainer.strategy`` as it was set.
 
     Raises:
         UsageError: If it is another one, or the processes cannot run the same command.
     """
+    if (started := int(os.environ.get("WORLD_SIZE", 1))) > trainer.world_size:  # by torchrun
+        words = f"{started} processes were started, and devices make {trainer.world_size}"
+        raise UsageError(f"{words}: set trainer.devices")
     if chosen not in ("auto", "ddp"):
         raise UsageError(f"trainer.strategy on several devices is ddp, not {chosen}")
     spec, command = getattr(sys.modules["__main__"], "__spec__", None), f"{__name__.partition('.')[0]}.fit"

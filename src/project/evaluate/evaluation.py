@@ -126,14 +126,13 @@ def _evaluate_mean(
     run: str | Path, folds: list[Path], data: str | Path | None, threshold: float | str | None
 ) -> Evaluation:
     """Tests the mean of several models, see `evaluate`; each reads the file with what its own rows taught."""
-    if data is None:
-        words = "its report.json has the scores of each fold; name a file with --data"
-        raise ValueError(f"{run} is a cross-validation, whose folds are tested on rows of each other: {words}")
-    if threshold == BEST_F1:
-        raise ValueError(f"--threshold {BEST_F1} needs validation rows, and those of {run} are of its folds: name it")
-    tested = [evaluate(fold, data, baselines=False) for fold in folds]
+    if data is None or threshold == BEST_F1:
+        words = (
+            f"a file is named with --data, and {BEST_F1} is for a single run; its report.json has each fold's scores"
+        )
+        raise ValueError(f"{run} is a cross-validation, which keeps no rows from all of its folds: {words}")
+    tested = [evaluate(fold, data, threshold, baselines=False) for fold in folds]
     first, target = tested[0], tested[0].model.schema.target
-    check_threshold(threshold, target)
     predictions = np.mean([one.predictions for one in tested], axis=0)
     y = torch.from_numpy(first.y)
     if target.classes:
@@ -141,10 +140,9 @@ def _evaluate_mean(
     else:
         predicted, true = ((torch.as_tensor(v) - target.center) / target.scale for v in (predictions, y))
         metrics = number_metrics(predicted, true, target.scale)
-    if threshold is not None:
-        threshold = float(threshold)
-        metrics |= threshold_metrics(choose_classes(predictions, threshold), first.y)
-    return replace(first, metrics=metrics, predictions=predictions, threshold=threshold)
+    if first.threshold is not None:
+        metrics |= threshold_metrics(choose_classes(predictions, first.threshold), first.y)
+    return replace(first, metrics=metrics, predictions=predictions)
 
 
 def test_scores(config: Config, model: TableModel, rows: Split) -> dict[str, float]:

@@ -4,13 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
-
-from project.data import TableData
-from project.models import TableModel
-from project.models.base import predict_encoded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,22 +80,3 @@ def confusion_figure(classes: Sequence[str], y: NDArray[Any], predicted: NDArray
 def _plain(names: Sequence[str]) -> list[str]:
     """Names without meaning for matplotlib, to which dollars enclose mathematics, and not too long for a picture."""
     return [(name if len(name) <= 30 else f"{name[:29]}…").replace("$", r"\$") for name in names]
-
-
-class ConfusionMatrix(Callback):
-    """Draws the confusion matrix after a run's test, into TensorBoard as ``confusion/test``.
-
-    It is to be named in a configuration: ``--trainer.callbacks project.evaluate.ConfusionMatrix``.
-    """
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Predicts the test rows and draws."""
-        data = trainer.datamodule  # type: ignore[attr-defined]  # set elsewhere
-        if not (isinstance(pl_module, TableModel) and isinstance(data, TableData)):
-            return
-        if not (data.schema.target.classes and isinstance(trainer.logger, TensorBoardLogger)):
-            return
-        x, y = data.splits["test"]
-        predicted = predict_encoded(pl_module, x).argmax(1)
-        figure = confusion_figure(data.schema.target.classes, y.numpy(), predicted.numpy())
-        trainer.logger.experiment.add_figure("confusion/test", figure, trainer.global_step)

@@ -46,16 +46,13 @@ def _read(section: str, token: float) -> TableData:  # noqa: ARG001  # a part of
     return data
 
 
-def run_one(
-    path: Path, config: Config, token: float, keep_checkpoints: bool = False, callbacks: Sequence[Callback] = ()
-) -> dict[str, Any]:
+def run_one(path: Path, config: Config, token: float, callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
     """Trains and tests, and leaves a run's folder; a loss that diverges and an error become part of the outcome.
 
     Args:
         path: The run's folder; what is there already is replaced.
         config: Its configuration.
         token: See `load_data`.
-        keep_checkpoints: Whether the checkpoints stay.
         callbacks: What watches the run besides the configuration's own callbacks.
 
     Returns:
@@ -94,8 +91,7 @@ def run_one(
             write_report(path / "report.json", {"run": path.name, **outcome, **NOTHING})
             finish_curves(trainer, None, config)
         outcome["seconds"] = time.perf_counter() - start
-    if not keep_checkpoints:
-        shutil.rmtree(path / "checkpoints", ignore_errors=True)
+    shutil.rmtree(path / "checkpoints", ignore_errors=True)
     return outcome
 
 

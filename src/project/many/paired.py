@@ -16,11 +16,6 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    @property
-    def holds_zero(self) -> bool:
-        """Whether the difference may as well be none."""
-        return self.low <= 0 <= self.high
-
 
 def bootstrap_interval(differences: Sequence[float], confidence: float = 0.95) -> Interval | None:
     """The percentile bootstrap's interval for a mean difference (Efron 1979).

@@ -1,22 +1,18 @@
-"""Shows the runs under LOGS, the newest last, or in what two of them differ.
+"""Shows the runs under LOGS, the newest last.
 
 There are settings, the lowest validation loss, the test score (accuracy, or RMSE where the target is a number), and how
 long ago the run ended. A run without a report is unfinished; its age counts from its last change. A cross-validation is
 one row, with the means of its folds. --where COLUMN=TEXT shows only runs with this text in a column, as it is shown
 there; with COLUMN~TEXT, within it; all of several conditions hold.
 
-Examples:
-  python -m project.runs --where data=Iris --where run~adam --sort val_loss
-  python -m project.runs --diff iris/first iris/second
+Example: python -m project.runs --where data=Iris --where run~adam --sort val_loss
 """
 
-import csv
 import json
 import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +21,6 @@ from rich.table import Table
 
 from project.cli import run_command, shown
 from project.commands.arguments import CommandParser
-from project.config import PLACE, flatten
 from project.errors import UsageError, nearest
 from project.report import print_table
 from project.run_folder import default_logs
@@ -47,8 +42,6 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("--sort", metavar="COLUMN", default="-age", help="a column; -COLUMN: high to low [-age]")
     parser.add_argument("--where", metavar="COLUMN=TEXT", action="append", default=[], help="show such runs only")
     parser.add_argument("--all", action="store_true", help="folds and the runs of comparisons and tunings, too")
-    parser.add_argument("--csv", action="store_true", help="write comma-separated values, with times instead of ages")
-    parser.add_argument("--diff", metavar=("A", "B"), nargs=2, help="two runs' folders, from here or from LOGS")
     if "--sort" in args[:-1]:  # in one piece, or argparse takes -val_loss for a flag
         i = args.index("--sort")
         args = [*args[:i], f"--sort={args[i + 1]}", *args[i + 2 :]]
@@ -56,29 +49,21 @@ def _main(args: Sequence[str]) -> int:
     if options.logs is not None and not options.logs.is_dir():
         raise UsageError(f"there is no folder {options.logs}")
     logs = options.logs or default_logs()
-    if options.diff:
-        if options.sort != "-age" or options.where or options.all or options.csv:
-            raise UsageError("--diff shows two runs: leave out --sort, --where, --all and --csv")
-        _print_differences(logs, *options.diff)
-        return 0
-
     conditions = [_condition(text) for text in options.where]
     column = _known(options.sort.removeprefix("-"))
     runs, num_hidden = _find_runs(logs, options.all)
     rows = _sorted([run for run in runs if all(holds(run) for holds in conditions)], column, options.sort[0] == "-")
-    if options.csv:
-        writer = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, "age": row["time"]} for row in rows)
-    elif rows:
-        _print_table(COLUMNS, [[_cell(row, name) for name in COLUMNS] for row in rows])
-    notes = sys.stderr if options.csv else sys.stdout
+    if rows:
+        table = Table(*COLUMNS)
+        for row in rows:
+            table.add_row(*(_cell(row, name) for name in COLUMNS))
+        print_table(table)
     if runs and not rows:
-        print(f"No run has {' and '.join(options.where)}", file=notes)
+        print(f"No run has {' and '.join(options.where)}")
     if num_hidden:
-        print(f"Left out as parts of a cross-validation, comparison or tuning: {num_hidden} (see --all)", file=notes)
+        print(f"Left out as parts of a cross-validation, comparison or tuning: {num_hidden} (see --all)")
     elif not runs:
-        print(f"There are no runs under {shown(logs)} yet; make one with: python -m project.fit", file=notes)
+        print(f"There are no runs under {shown(logs)} yet; make one with: python -m project.fit")
     return 0
 
 
@@ -99,7 +84,7 @@ def _read(folder: Path, logs: Path) -> dict[str, Any]:
     """Reads a run.
 
     Returns:
-        `COLUMNS` (``age`` in seconds), the ISO ``time``, and ``folder``, ``config``, ``scores`` and ``is_mean``.
+        `COLUMNS` (``age`` in seconds), ``folder`` and ``is_mean``.
 
     Raises:
         ValueError: If its files are not as ``project.fit`` writes them.
@@ -132,10 +117,7 @@ def _read(folder: Path, logs: Path) -> dict[str, Any]:
         "metric": report.get("status", metric) if finished else "unfinished",
         "score": scores.get(metric or ""),
         "age": max(0.0, time.time() - ended),
-        "time": datetime.fromtimestamp(ended).astimezone().isoformat(timespec="seconds"),
         "folder": folder,
-        "config": config,
-        "scores": scores,
         "is_mean": is_mean,
     }
 
@@ -169,40 +151,6 @@ def _cell(row: dict[str, Any], column: str) -> str:
         units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
         return next(f"{int(value / size)} {unit}" for size, unit in units if value >= size or size == 1)
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _digits(score: float | None, sign: str = "") -> str:
-    return "" if score is None else f"{score:{sign}.{4 if abs(score) < 1000 else 1}f}"
-
-
-def _print_differences(logs: Path, *names: str) -> None:
-    """Prints the settings in which two runs differ, and their scores side by side."""
-    runs = [_read(folder, folder.parent) for folder in (_folder(name, logs) for name in names)]
-    a, b = ({name: str(value) for name, value in flatten(run["config"]).items()} for run in runs)
-    rows = [[key, a.get(key, ""), b.get(key, "")] for key in {**a, **b} if key not in PLACE]
-    if rows := [row for row in rows if row[1] != row[2]]:
-        _print_table(("setting", *names), rows)
-    else:
-        print("The settings are the same.")
-    x, y = (run["scores"] for run in runs)
-    if keys := {**x, **y}:
-        change = {key: y[key] - x[key] for key in keys if key in x and key in y}
-        rows = [[key, _digits(x.get(key)), _digits(y.get(key)), _digits(change.get(key), "+")] for key in keys]
-        _print_table(("score", *names, "B - A"), rows)
-
-
-def _folder(name: str, logs: Path) -> Path:
-    for folder in (Path(name), logs / name):
-        if (folder / "config.yaml").exists():
-            return folder
-    raise UsageError(f"{name} is no run's folder: there is no config.yaml in it, seen from here or from {shown(logs)}")
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*row)
-    print_table(table)
 
 
 if __name__ == "__main__":

@@ -307,11 +307,8 @@ def parse_dates(text: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArra
         zone = zones.pop() if len(zones) == 1 else "UTC"
         shifts = pa.array([midnight.timestamp() for midnight in midnights], pa.float64())
         shift = _floats(shifts.take(pc.index_in(pc.struct_field(found, "zone"), value_set=names)))
-    later = (
-        pa.array(np.round(1e6 * (3600 * hours + 60 * minutes + seconds + shift)), from_pandas=True)
-        .cast(pa.int64())
-        .cast(pa.duration("us"))
-    )
+    later = pa.array(np.round(1e6 * (3600 * hours + 60 * minutes + seconds + shift)), from_pandas=True)
+    later = later.cast(pa.int64()).cast(pa.duration("us"))
     return pc.add(pc.if_else(real, dates, None), later), zone
 
 

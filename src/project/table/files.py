@@ -6,7 +6,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -240,11 +240,9 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
 
 
 def _is_utf8(sample: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
-    except UnicodeDecodeError:
-        return False
-    return True
+    with suppress(UnicodeDecodeError):
+        return bool(codecs.getincrementaldecoder("utf-8")().decode(sample))
+    return False
 
 
 def _refuse_title(text: str, quote: str, path: Path) -> None:

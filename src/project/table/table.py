@@ -31,10 +31,7 @@ from project.table.on_disk import BlockOrder, column_on_disk, gather, is_large, 
 from project.table.splits import draw_groups, fold_groups
 
 CHUNK = 2**13
-"""Rows that are encoded together: few enough to stay in the processor's cache."""
-
-FILTERED = 2**16
-"""Rows that are looked through together, for those without a target."""
+"""Rows that are looked at together: few enough to stay in the processor's cache."""
 
 Names = str | Sequence[str] | None
 
@@ -260,8 +257,8 @@ class Table(TableData):
         note = f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}"
         if len(rows) == len(table):
             return table, rows + 1, []
-        starts = range(0, len(table), FILTERED)
-        parts = (table.slice(start, FILTERED).filter(present.slice(start, FILTERED)) for start in starts)
+        starts = range(0, len(table), CHUNK)
+        parts = (table.slice(start, CHUNK).filter(present.slice(start, CHUNK)) for start in starts)
         return gather(table.schema, parts, bool(self.on_disk)), rows + 1, [note]
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:

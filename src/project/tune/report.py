@@ -1,6 +1,5 @@
 """What a tuning says at the end: all its trials, and the best found beside the untuned run on fresh seeds."""
 
-import csv
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization.matplotlib import plot_optimization_history, plot_param_importances
 
+from project.commands.output import write_csv
 from project.many.paired import bootstrap_interval, differs, spread
 from project.report import print_scores, write_report
 
@@ -49,14 +49,13 @@ def report(study: optuna.Study, trials: Sequence[FrozenTrial], best: Reports, de
 def write_trials(path: Path, trials: Sequence[FrozenTrial]) -> None:
     """Writes a CSV file with a row for each trial, and a column for each of the ranges."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["trial", "outcome", "loss", "seconds", "losses", "message", *names])
-        for trial in trials:
-            loss = trial.value if trial.state is TrialState.COMPLETE else None
-            seconds = trial.duration.total_seconds() if trial.duration else None
-            facts = [trial.user_attrs.get(name) for name in ("losses", "message")]
-            writer.writerow([trial.number, outcome(trial), loss, seconds, *facts, *map(trial.params.get, names)])
+    rows = []
+    for trial in trials:
+        loss = trial.value if trial.state is TrialState.COMPLETE else None
+        seconds = trial.duration.total_seconds() if trial.duration else None
+        facts = [trial.user_attrs.get(name) for name in ("losses", "message")]
+        rows.append([trial.number, outcome(trial), loss, seconds, *facts, *map(trial.params.get, names)])
+    write_csv(path, ["trial", "outcome", "loss", "seconds", "losses", "message", *names], rows)
 
 
 def outcome(trial: FrozenTrial) -> str:
@@ -97,11 +96,9 @@ def conclusion(best: Reports, default: Reports) -> tuple[dict[str, float] | None
     if interval is None:
         return None, "One fresh seed cannot show whether tuning gained anything: raise tune.fresh_seeds."
     words = f"Tuning gained nothing that {len(best)} fresh seeds can show"
-    if differs(differences) and not interval.holds_zero:
+    if differs(differences) and not interval.low <= 0 <= interval.high:
         words = "Tuning gained" if interval.mean < 0 else "Tuning gained nothing"
     rows = "test" if "loss" in best[0]["metrics"] else "validation"
     mean, low, high = (f"{value:+.4g}" for value in interval)
-    return (
-        interval._asdict(),
-        f"{words}: on the {rows} rows the loss changes by {mean} (95 % interval {low} to {high}).",
-    )
+    words += f": on the {rows} rows the loss changes by {mean} (95 % interval {low} to {high})."
+    return interval._asdict(), words

@@ -17,13 +17,15 @@ from optuna.trial import BaseTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
-from project.config import PLACE, Config, flatten
+from project.config import Config, flatten
 from project.errors import UsageError
 from project.many.jobs import run_all
 from project.many.one_of_many import run_one
 from project.tune.report import report, write_trials
 from project.tune.search import configure, fill, suggest
 
+PLACE = ("name", "experiment", "trainer.default_root_dir", "data.path")
+"""Settings that say where things stand, not what a trial does."""
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 """The states of trials that count; one that was interrupted is drawn anew."""
 
@@ -127,7 +129,7 @@ def begin(tuning: Tuning) -> optuna.Study:
     """
     study = open_study(tuning)
     settings = flatten({**tuning.config, "tune": {"seeds": tuning.seeds, "search": tuning.search}})
-    settings = {name: value for name, value in settings.items() if name not in (*PLACE, "data.path")}
+    settings = {name: value for name, value in settings.items() if name not in PLACE}
     made_for = study.user_attrs.get("settings", {} if study.get_trials() else settings)
     for name in [name for name in {**settings, **made_for} if settings.get(name) != made_for.get(name)]:
         raise UsageError(f"the study '{study.study_name}' was made for another {name}: another --name makes a new one")
