@@ -77,7 +77,7 @@ def test_an_own_model_takes_a_table(fit: Fit, capsys: pytest.CaptureFixture[str]
         ([*OWN, "--model.rat", "0.1"], ["'model.rat'", "did you mean rate?"]),
         (["--model", "own_classes.TableLine", "--model.schema", "{}"], ["model.schema"]),
         (["--optimizer", "null"], ["optimizer must name a class", "FeedForward"]),
-        ([*OWN, "--trainer.devices", "2", "--trainer.accelerator", "cpu"], ["one device"]),
+        ([*OWN, "--trainer.devices", "2", "--trainer.accelerator", "cpu"], ["devices"]),
         (["--trainer.logger", "CSVLoger"], ["trainer.logger", "CSVLoger", "CSVLogger"]),
         (["--batch_size", "3"], ["--data.batch_size"]),
         (["--hidden_sizes", "3"], ["--model.hidden_sizes"]),

@@ -65,16 +65,6 @@ def test_fit_command(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(list(tmp_path.rglob("report.json"))) == (re.search("help|print_config", command) is None)
 
 
-@pytest.mark.parametrize("session", [block for block in blocks(TEXT, "") if block.startswith("$ ")])
-def test_session(
-    session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(ROOT)
-    command, _, expected = session.partition("\n")
-    assert main([*shlex.split(command)[4:], "--trainer.default_root_dir", str(tmp_path)]) > 0
-    assert "".join(capsys.readouterr()) == expected
-
-
 def test_no_command_is_left_out() -> None:
     assert set(WITH_A_SECTION) <= {*FEATURES, "fork", "bench"}
     with_command = {name for name in FEATURES if importlib.util.find_spec(f"project.{name}.__main__")}
@@ -106,7 +96,7 @@ def follow(feature: str, seen: dict[str, None]) -> None:
     for command in commands(section_of(feature)):
         words = shlex.split(command)
         module, args = ("project." + words[1], words[2:]) if words[0] == "make" else (words[2], words[3:])
-        quick = flags if module == f"project.{feature}" else []
+        quick = flags if module in (f"project.{feature}", "project.fit") else []
         place = importlib.util.find_spec(module)
         assert place is not None
         found = importlib.import_module(f"{module}.__main__" if place.submodule_search_locations else module)

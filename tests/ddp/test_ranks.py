@@ -22,6 +22,7 @@ from project.fit import main
 NET = ["--model.hidden_sizes", "[16,16]", "--model.dropout", "0", "--model.input_dropout", "0"]
 SHORT = [*NET, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "7"]
 DOUBLE = ["--trainer.precision", "64-true"]
+PRESET = Path(__file__).parents[2] / "configs" / "presets" / "ddp.yaml"
 COMMAND = [sys.executable, "-m", "project.fit"]
 
 
@@ -75,7 +76,7 @@ def test_two_processes_train_to_the_weights_of_one(tmp_path: Path) -> None:
     args = ["--data", "BreastCancer", "--data.batch_size", "17", *SHORT, *DOUBLE, "--model.class_weights", "[1.0,3.0]"]
     assert 398 % 17 == 7
     alone = run(tmp_path / "1", *args)
-    several = run(tmp_path / "2", *args, "--trainer.devices", "2")
+    several = run(tmp_path / "2", *args, "--config", str(PRESET))
     assert_same(alone, several, 1e-12)
     assert report(several)["baselines"] == report(alone)["baselines"]
     assert sorted(path.name for path in several.parent.iterdir()) == [several.name]
