@@ -93,10 +93,12 @@ def follow(feature: str, seen: dict[str, None]) -> None:
     seen[feature] = None
     file = ROOT / "tests" / feature / QUICK
     flags = shlex.split(file.read_text(encoding="utf-8")) if file.exists() else []
+    is_command = importlib.util.find_spec(f"project.{feature}.__main__") is not None
+    own = f"project.{feature}" if is_command else "project.fit"
     for command in commands(section_of(feature)):
         words = shlex.split(command)
         module, args = ("project." + words[1], words[2:]) if words[0] == "make" else (words[2], words[3:])
-        quick = flags if module in (f"project.{feature}", "project.fit") else []
+        quick = flags if module == own else []
         place = importlib.util.find_spec(module)
         assert place is not None
         found = importlib.import_module(f"{module}.__main__" if place.submodule_search_locations else module)

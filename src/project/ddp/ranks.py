@@ -113,15 +113,14 @@ class Ranks(DDPStrategy):
         """The loss of this process's part of a batch, times its share in the batch's."""
         if self._sizes is None:
             return super().training_step(*args, **kwargs)
-        (x, _), batch_idx = args[:2]
-        size = self._sizes[batch_idx]
+        size = self._sizes[args[1]]
         num_rows = len(range(self.global_rank, size, self.world_size))
-        if not num_rows:  # all processes must take part in the mean of gradients
-            module: Any = self.lightning_module
-            module.no_loss = lambda x: module(x).sum() * 0
-            with self.precision_plugin.train_step_context():
-                return self._forward_redirection(self.model, module, "no_loss", x)  # type: ignore[arg-type]
+        module: Any = self.lightning_module
+        log = module.log
+        if not num_rows:  # its row does not count, nor what is logged of it; but all processes take the same steps
+            module.log = lambda *args, **options: log(*args, **options | {"batch_size": 0})
         output, share = super().training_step(*args, **kwargs), num_rows * self.world_size / size
+        vars(module).pop("log", None)
         return {**output, "loss": output["loss"] * share} if isinstance(output, Mapping) else output * share
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
