@@ -90,7 +90,6 @@ def test_a_baseline_that_saw_a_part_of_the_rows_says_so(fit: Fit, monkeypatch: p
 
 def test_boosting_has_fewer_rounds_for_many_classes_and_says_so(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_TREES", 30)
-    monkeypatch.setattr(baselines, "PIECE", 7)  # rows that are predicted together change nothing
     found = json.loads((fit("--data", "Iris", *SHORT) / "report.json").read_text())["baselines"]
     x, y = load_iris(return_X_y=True)
     rest, test = train_test_split(np.arange(150), test_size=30, random_state=0, stratify=y)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from project.data import Split, TableData
 from project.metrics import class_metrics, number_metrics
@@ -13,12 +14,12 @@ MAX_ROWS = 100_000
 """Training rows that the baselines look at; more would take them longer than the net."""
 
 
+MAX_CELLS = 10_000_000
+"""So many numbers in those rows, at most."""
 MAX_NAMES = 255
 """Different names that scikit-learn's booster takes in a column; more are numbers to it."""
 MAX_TREES = 1000
 """About so many trees a booster may grow, one a round for each of several classes; but it has ten rounds at least."""
-PIECE = 100_000
-"""Rows that are predicted together: a linear model's preparation takes several times their memory."""
 
 
 def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dict[str, float]]:
@@ -41,12 +42,12 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
     train, schema = data.splits["train"], data.schema
     target, test = schema.target, test or data.splits["test"]
     seen = ""
-    if len(train.x) > MAX_ROWS:
-        seen = f" on {MAX_ROWS:,} rows"
-        few = torch.from_numpy(np.random.default_rng(0).permutation(len(train.x))[:MAX_ROWS])
+    if len(train.x) > (most := min(MAX_ROWS, MAX_CELLS // train.x.shape[1])):
+        seen = f" on {most:,} rows"
+        few = torch.from_numpy(np.random.default_rng(0).permutation(len(train.x))[:most])
         train = Split(train.x[few], train.y[few])
     x, y, test_y = train.x.numpy(), train.y.numpy(), test.y
-    pieces = np.split(test.x.numpy(), range(PIECE, len(test.x), PIECE))
+    pieces = np.split(test.x.numpy(), range(MAX_ROWS, len(test.x), MAX_ROWS))  # preparing all takes much memory
     prepared, (boosting, rounds) = _preparation(schema), _boosting(schema)
     classes = bool(target.classes)
     models: dict[str, Any] = {"majority class": DummyClassifier()} if classes else {"mean": DummyRegressor()}
@@ -56,7 +57,8 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
         models[f"gradient boosting{seen}{rounds}"] = boosting
     scores = {}
     for name, model in models.items():
-        model.fit(x, y)
+        with threadpool_limits(torch.get_num_threads(), "openmp"):  # others are slow where the net's are few
+            model.fit(x, y)
         predict = model.predict_proba if classes else model.predict
         predicted = np.concatenate([predict(piece) for piece in pieces])
         if not classes:
@@ -79,7 +81,8 @@ def _boosting(schema: Schema) -> tuple[Any, str]:
     rounds = max(10, min(100, MAX_TREES // schema.target.num_outputs))
     kind = HistGradientBoostingRegressor if schema.target.kind == "number" else HistGradientBoostingClassifier
     words = f" in {rounds} rounds" if rounds < 100 else ""
-    return kind(max_iter=rounds, categorical_features=names, random_state=0), words
+    # To stop early would take rows away, and fails where a class has a single one.
+    return kind(max_iter=rounds, categorical_features=names, early_stopping=False, random_state=0), words
 
 
 def _preparation(schema: Schema) -> list[Any]:

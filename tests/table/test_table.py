@@ -237,3 +237,14 @@ def test_boosting_takes_names_as_names(tmp_path: Path) -> None:
     table = Table(tmp_path / "names.csv", "y")
     table.setup()
     assert baseline_scores(table)["gradient boosting"]["accuracy"] > 0.99
+
+
+def test_boosting_takes_a_class_of_one_row(tmp_path: Path) -> None:
+    """In as many rows as make scikit-learn stop early by itself, for which it draws rows of each class."""
+    rng = np.random.default_rng(0)
+    lines = [f"{x:.3f},{'up' if x > 0 else 'down'},{'test' if x > 1 else 'train'}" for x in rng.normal(size=12_500)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y,split", *lines, "9,once,train"]))
+    table = Table(tmp_path / "t.csv", "y", split_column="split", val_fraction=0)
+    table.setup()
+    assert table.schema.target.counts[1] == 1
+    assert baseline_scores(table)["gradient boosting"]["accuracy"] == 1
