@@ -14,10 +14,11 @@ from small_tuning import trials
 from small_tuning import tune as tune_into
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from project.config import combine, flatten, read_layer
+from project.config import Layer, combine, flatten, read_layer
 from project.many.paired import bootstrap_interval
 from project.tune.__main__ import main
 from project.tune.report import conclusion
+from project.tune.search import check
 
 Tune = Callable[..., Path]
 SEARCH = {
@@ -266,3 +267,17 @@ def test_the_shipped_plan_is_the_default_run() -> None:
     tuned, usual = flatten(combine([content])), flatten(combine([]))
     assert {name for name in tuned if tuned[name] != usual.get(name)} == {"data.val_fraction"}
     assert tuned.keys() == usual.keys()
+
+
+def test_a_shipped_search_is_of_the_run_that_it_is_named_for() -> None:
+    configs = Path(__file__).parents[2] / "configs"
+    wine = {"path": str(configs / "data" / "wine.csv"), "target": "class"}
+    named = Layer({"data": {"init_args": wine}}, "command line")
+    for path in [configs / "tune.yaml", *configs.glob("tune_*.yaml")]:
+        layer = read_layer(path)
+        search = layer.content.pop("tune")["search"]
+        own = [named] if path.name != "tune.yaml" else []
+        assert "optimizer" in search
+        assert [name for name in check(combine([layer, *own]), search) if name.endswith("weight_decay")]
+        if own:
+            assert layer.content == read_layer(configs / path.name.removeprefix("tune_")).content
