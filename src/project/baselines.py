@@ -76,8 +76,8 @@ def _boosting(schema: Schema) -> tuple[Any, str]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     start = schema.num_encoded - len(schema.categories)
-    few = [len(category.values) < MAX_NAMES for category in schema.categories]  # rare and missing ones are negative
-    names = [False] * start + few
+    # Rare and missing names have negative codes, which are missing ones to it.
+    names = [False] * start + [len(category.values) < MAX_NAMES for category in schema.categories]
     rounds = max(10, min(100, MAX_TREES // schema.target.num_outputs))
     kind = HistGradientBoostingRegressor if schema.target.kind == "number" else HistGradientBoostingClassifier
     words = f" in {rounds} rounds" if rounds < 100 else ""

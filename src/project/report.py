@@ -31,15 +31,11 @@ class Spread(TypedDict):
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes a report with the versions and the commit under which it was made, and returns that."""
-    content = {**report, "versions": versions(), "git_commit": _git_commit()}
+    """Writes a report, with the commit and the versions on which its figures depend, and returns that."""
+    versions = {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
+    content = {**report, "versions": versions, "git_commit": _git_commit()}
     write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
     return content
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of what a run's figures depend on."""
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
 def _git_commit() -> str | None:

@@ -14,6 +14,7 @@ import onnxruntime
 import pyarrow as pa
 import pytest
 import torch
+from folds import make_folds
 
 from project.encoder import Encoder
 from project.export.__main__ import main
@@ -325,3 +326,20 @@ def test_help_tells_what_the_file_takes(capsys: pytest.CaptureFixture[str]) -> N
     told = capsys.readouterr().out
     for word in ("RUN", "--force", "--format", "float64", "1970-01-01", "probabilities"):
         assert word in told
+
+
+def test_the_mean_of_folds_is_one_file(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "table.csv")
+    folder = make_folds(tmp_path, *table_args(table, "spent", "--data.drop", "plan,churned,grade"), num_folds=2)
+    new = {name: cells for name, cells in NEW.items() if name != "plan"}
+    mean = np.mean([predicted(folder / f"fold-{i}", new) for i in (1, 2)], axis=0)
+    np.testing.assert_allclose(load_onnx(export(folder))(arrays(new)), mean, rtol=1e-7)
+
+
+def test_folds_that_know_other_names_are_no_file(tmp_path: Path, refused: Callable[..., None]) -> None:
+    rows = [f"{i % 23},{'abc'[i % 3]}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["town,y", *rows]))
+    args = ["--data", "Table", "--data.path", str(tmp_path / "t.csv"), "--data.target", "y"]
+    folder = make_folds(tmp_path, *args, "--data.categorical", "town")
+    refused(main, [folder, "-o", tmp_path / "m.onnx"], "its folds know different columns or names", status=1)
+    assert not (tmp_path / "m.onnx").exists()

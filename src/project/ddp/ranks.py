@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, distributed
 from torch.utils.data import Sampler
@@ -89,10 +89,9 @@ class Ranks(DDPStrategy):
         if not isinstance(dataloader, BatchLoader):
             return dataloader
         rank, num_ranks = self.global_rank, self.world_size
-        x, y, batches = dataloader.x, dataloader.y, dataloader.dataset
-        assert isinstance(batches, Batches)
-        assert self.lightning_module is not None
-        if not self.lightning_module.trainer.training:
+        x, y = dataloader.x, dataloader.y
+        batches, module = cast(Batches, dataloader.dataset), cast(LightningModule, self.lightning_module)
+        if not module.trainer.training:
             if len(x) < num_ranks:
                 raise UsageError(f"{len(x)} rows to validate or test on cannot be shared by {num_ranks} devices")
             return BatchLoader(x[rank::num_ranks], y[rank::num_ranks], EVALUATION_BATCH_SIZE)

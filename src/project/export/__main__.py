@@ -1,4 +1,4 @@
-"""Writes the best checkpoint of a run as one file that runs without this package.
+"""Writes the best checkpoint of a run, or the mean of those of all folds, as one file that runs without this package.
 
 It takes raw values and gives probabilities, for a batch of any size. Filling, scaling and encoding are in the file. It
 is checked against the checkpoint before it is written.
@@ -45,8 +45,6 @@ Predictions = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """What gives probabilities or numbers for rows as `Encoder` takes them."""
 TOLERANCE = 1e-5
 """How far an exported model may be from the checkpoint."""
-NUM_MADE_ROWS = 256
-"""Rows made up to check with."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -88,12 +86,13 @@ def export(
             gives something else than the checkpoint.
         OSError: If the file exists or cannot be written.
     """
-    if len(folds := find_runs(run)) > 1:
-        raise ValueError(f"{run} is a cross-validation, and a file holds one model: name a fold, such as {folds[0]}")
-    model, checkpoint = load_best(run)
+    models, (checkpoint, *_) = zip(*map(load_best, find_runs(run)), strict=True)
+    schema = models[0].schema
+    if any(describe(model.schema) != describe(schema) for model in models):
+        raise ValueError(f"{run} cannot be one file, for its folds know different columns or names: name one of them")
     source = Path(run, "checkpoints") if Path(run).is_dir() else Path(run)
     with written_whole(path, force, source) as temporary:
-        pipeline, schema = Pipeline(model), model.schema
+        pipeline = Pipeline(*models)
         program = trace(pipeline)
         if file_format == "onnx":
             for name in ("onnx", "onnxscript", "onnxruntime"):
@@ -123,9 +122,8 @@ def _check(pipeline: Pipeline, exported: Predictions, checkpoint: dict[str, Any]
     unit = "in probability" if schema.target.classes else "relative to the target's scale"
     report = f"The largest difference from the checkpoint, {unit}, is {difference:.1g}, on {checked}"
     if not difference <= TOLERANCE:
-        unscaled = all(number.scale == 1 for number in schema.numbers)
-        hint = "; numbers that are not scaled are rounded more: train with --data.scale true" if unscaled else ""
-        raise ValueError(f"nothing is written: {report[0].lower()}{report[1:]}; at most {TOLERANCE:g} is allowed{hint}")
+        words = f"at most {TOLERANCE:g} is allowed; numbers that are scaled (--data.scale true) are rounded less"
+        raise ValueError(f"nothing is written: {report[0].lower()}{report[1:]}; {words}")
     return report
 
 
@@ -144,7 +142,7 @@ def read_test_rows(config: Config | None, schema: Schema) -> NDArray[np.float64]
     return data.raw(data.read(), schema)[data.rows["test"]]
 
 
-def make_rows(schema: Schema, num_rows: int = NUM_MADE_ROWS) -> NDArray[np.float64]:
+def make_rows(schema: Schema, num_rows: int = 256) -> NDArray[np.float64]:
     """Random rows as `Encoder` takes them, ``(rows, columns)``, with unseen names and a tenth of values missing."""
     rng = np.random.default_rng(0)
     rows = np.empty((num_rows, len(schema.columns)))

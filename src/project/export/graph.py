@@ -24,13 +24,14 @@ class Pipeline(nn.Module):
     """Encoder, model, and the way from its outputs to probabilities or to numbers in the target's own unit.
 
     Args:
-        model: A trained model.
+        models: A trained model; or several that take the same columns, of whose answers it gives the mean.
     """
 
-    def __init__(self, model: TableModel) -> None:
+    def __init__(self, *models: TableModel) -> None:
         super().__init__()
-        self.schema = model.schema
-        self.encoder, self.model = Encoder(self.schema), model
+        self.schema, self.targets = models[0].schema, [model.schema.target for model in models]
+        self.encoders = nn.ModuleList(Encoder(model.schema) for model in models)
+        self.models = nn.ModuleList(models)
         self.eval().requires_grad_(False)
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -42,7 +43,9 @@ class Pipeline(nn.Module):
         Returns:
             Probabilities, ``(batch, classes)``, or numbers, ``(batch,)``; float64.
         """
-        return predictions(self.model(self.encoder(rows)).double(), self.schema.target)
+        parts = zip(self.models, self.encoders, self.targets, strict=True)
+        found = [predictions(model(encoder(rows)).double(), target) for model, encoder, target in parts]
+        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
 
 
 def trace(pipeline: Pipeline) -> ExportedProgram:
@@ -199,4 +202,4 @@ def _refusal(pipeline: Pipeline, tool: str, error: BaseException) -> ValueError:
     while error.__cause__ is not None:
         error = error.__cause__
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return ValueError(f"{type(pipeline.model).__name__} cannot be exported with {tool}: {reason}")
+    return ValueError(f"{type(pipeline.models[0]).__name__} cannot be exported with {tool}: {reason}")
