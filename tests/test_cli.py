@@ -1,5 +1,6 @@
 """Bad command lines and files end with status 2 and a few lines that help; help is made from the docstrings."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,7 @@ def test_help_does_not_offer_what_cannot_be_used(capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert "SparseAdam" not in out
     assert "LambdaLR" not in out
+
+
+def test_a_name_is_not_taken_for_trouble_between_processes(tmp_path: Path, refused: Callable[..., None]) -> None:
+    refused(main, ["--config", tmp_path / "gloomy.yaml"], "there is no file", "gloomy.yaml")

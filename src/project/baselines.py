@@ -12,8 +12,6 @@ from project.schema import Schema
 
 MAX_ROWS = 100_000
 """Training rows that the baselines look at; more would take them longer than the net."""
-
-
 MAX_CELLS = 10_000_000
 """So many numbers in those rows, at most."""
 MAX_NAMES = 255

@@ -78,3 +78,10 @@ def test_folds_of_other_classes_are_refused(tmp_path: Path, refused: Callable[..
     (folder / "report.json").write_text(json.dumps(report))
     args = [folder, tmp_path / "logs" / "rows.csv", "-o", tmp_path / "out.csv"]
     refused(main, args, f"{folder}", "the models differ in their target, 'sold', or its classes", status=1)
+
+
+@pytest.mark.parametrize("folds", [[{}], [1], 1])
+def test_a_report_that_names_no_folds_is_named(folds: object, tmp_path: Path, refused: Callable[..., None]) -> None:
+    (tmp_path / "report.json").write_text(json.dumps({"folds": folds}))
+    args = [tmp_path, tmp_path / "new.csv", "-o", tmp_path / "out.csv"]
+    refused(main, args, f"{tmp_path / 'report.json'} does not hold what it should", status=1)

@@ -61,11 +61,16 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def find_runs(run: str | Path) -> list[Path]:
-    """The runs of a cross-validation's folds, from its folder; of anything else, itself."""
+    """The runs of a cross-validation's folds, from its folder; of anything else, itself.
+
+    Raises:
+        ValueError: If its report does not say which they are.
+    """
     run = Path(run)
     of_its_own = not run.is_dir() or (run / "checkpoints").is_dir()
     report = None if of_its_own else read_report(run)
-    return [run / fold["run"] for fold in (report or {}).get("folds", [])] or [run]
+    with content_of(run / "report.json"):
+        return [run / fold["run"] for fold in (report or {}).get("folds", [])] or [run]
 
 
 def make_table(config: Config) -> TableData:

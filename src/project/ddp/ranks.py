@@ -56,7 +56,7 @@ class Share(Sampler[Tensor]):
         for rows in self.order:
             if isinstance(rows, int):
                 start = rows * self.batches.batch_size
-                rows = torch.arange(start, start + self.batches.sizes[rows])
+                rows = torch.arange(start, start + self.batches.sizes[rows], device=self.batches.x.device)
             own = rows[self.rank :: self.num_ranks]
             yield own if len(own) else rows[:1]  # a row that does not count, for no loss is the mean of none
 
@@ -76,7 +76,7 @@ class Ranks(DDPStrategy):
         """Sets up training; each process draws its own dropout.
 
         Raises:
-            UsageError: If the optimizer or the model needs whole batches.
+            UsageError: If the optimizer needs whole batches.
         """
         super().setup(trainer)
         if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in self.optimizers):

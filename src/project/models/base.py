@@ -134,9 +134,8 @@ class TableModel(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of all test rows."""
-        self.log_dict(
-            defined(self.test_metrics.compute()), sync_dist=True
-        )  # they stay, until the next `setup`, to be looked at
+        # They stay, until the next `setup`, to be looked at.
+        self.log_dict(defined(self.test_metrics.compute()), sync_dist=True)
 
     def predict_step(self, batch: tuple[Tensor, Tensor] | Tensor, batch_idx: int) -> Tensor:
         """Predicts a batch of encoded rows, with targets beside them or without; see `predictions`."""
