@@ -143,7 +143,7 @@ def test_a_stopped_process_goes_on_in_its_own_folder(
         assert f"--resume {folder}" in err
         assert err.count("\n") == 1
     assert not (folder / "report.json").exists()
-    assert main(["--resume", str(folder)]) == 0
+    assert resume(folder) == 0
     assert capsys.readouterr().err == ""
     assert (folder / "report.json").exists()
 
