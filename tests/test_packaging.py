@@ -25,7 +25,8 @@ REQUIREMENTS = [
     for line in [
         *PYPROJECT["build-system"]["requires"],
         *METADATA["dependencies"],
-        *(line for extra in METADATA["optional-dependencies"].values() for line in extra),
+        # `make` does not install what others are measured with.
+        *(line for name, extra in METADATA["optional-dependencies"].items() if name != "bench" for line in extra),
     ]
     if (requirement := Requirement(line)).name != METADATA["name"]
 ]

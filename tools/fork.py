@@ -30,7 +30,7 @@ NOT_BY_DEFAULT = ("examples", "compare")
 """Features that a fork has only if they are named."""
 
 TOOLS = ("tools", "fork", "bench")
-"""What no fork has: folders of the first name, and the sections of README.md about the others."""
+"""What no fork has: folders of the first name, and of the others the sections of README.md and the extras."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -212,7 +212,7 @@ def _write(folder: Path, name: str, files: Sequence[Path], left_out: set[str]) -
         if file == Path("README.md"):
             text = re.sub("^# .*", f"# {name}", text)
         if file == Path("pyproject.toml"):
-            text = re.sub(r'(?m)^version = ".*"$', 'version = "0.1.0"', without_features(text, left_out))
+            text = re.sub(r'(?m)^version = ".*"$', 'version = "0.1.0"', without_features(text, {*left_out, *TOOLS}))
         if text:
             target.write_bytes(_renamed(text, name).encode())
     needed = needed_packages((folder / "pyproject.toml").read_text(encoding="utf-8"))

@@ -168,9 +168,8 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | N
         if rank_zero_only.rank and _has_lost(parent):  # type: ignore[attr-defined]  # set by Lightning
             return 1
         message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())  # of cells, too
-        if isinstance(error, RuntimeError) and re.search(
-            r"gloo|NCCL", message
-        ):  # with which the processes of a run on several devices talk
+        # Which let the processes of a run on several devices talk.
+        if isinstance(error, RuntimeError) and re.search(r"gloo|NCCL", message):
             message = f"another process of the run has ended ({message[:100]} ...)"
         print(f"error: {printable(message)}", file=sys.stderr)
         if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):

@@ -73,7 +73,7 @@ def find_checkpoint(run: str | Path, names: tuple[str, ...]) -> Path:
 def load_best(
     run: str | Path, names: tuple[str, ...] = ("best.ckpt", "last.ckpt")
 ) -> tuple[TableModel, dict[str, Any]]:
-    """The model of a run's best checkpoint, as from `load_model`, and that checkpoint.
+    """The model of a run's best checkpoint, on the CPU and ready to predict, and that checkpoint.
 
     Args:
         run: The run's folder, or a checkpoint.

@@ -197,13 +197,15 @@ def test_the_target_is_a_median_that_half_of_the_runs_reach(make: Make) -> None:
 
 
 def test_ties_and_what_is_behind(make: Make) -> None:
-    """Differences of the same size are behind, those of both signs a tie, those with one of the other sign
-    unclear: such an interval's tail has 5 draws with that one at least 4 times, which are 0.7 %."""
+    """Student's t of the differences is 0.4 for the tie, 4.2 for the unclear one, and 26.5 for the one behind.
+
+    With four degrees of freedom 95 % want 2.8, and a sixth of 5 % for each of six pairs wants 4.8.
+    """
     base = np.array([0.30, 0.31, 0.32, 0.33, 0.34])
     curves = {
         "best": constant(*base),
         "tie": constant(*np.add(base, [0.02, -0.03, 0.021, 0.02, -0.01])),
-        "unclear": constant(*np.add(base, [-0.015, 0.03, 0.03, 0.03, 0.03])),
+        "unclear": constant(*np.add(base, [0.01, 0.03, 0.05, 0.02, 0.04])),
         "behind": constant(*np.add(base, [0.1, 0.11, 0.1, 0.12, 0.1])),
     }
     rows = rows_of(make(curves))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from project import train
-from project.models.load import load_model
+from project.run_folder import load_best
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_flipped_bit_is_noticed_or_changes_nothing(checkpoint: Path, tmp_path: Path) -> None:
-    content, whole = checkpoint.read_bytes(), load_model(checkpoint)
+    content, whole = checkpoint.read_bytes(), load_best(checkpoint)[0]
     path, refused = tmp_path / "flipped.ckpt", 0
     for bit in np.random.default_rng(0).integers(8 * len(content), size=200).tolist():
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
         try:
-            model = load_model(path)
+            model = load_best(path)[0]
         except ValueError:
             refused += 1
             continue
@@ -42,7 +42,7 @@ def test_a_cut_file_is_named(part: float, checkpoint: Path, tmp_path: Path) -> N
     content = checkpoint.read_bytes()
     (path := tmp_path / "cut.ckpt").write_bytes(content[: int(part * len(content))])
     with pytest.raises(ValueError, match=r"cut\.ckpt is not a checkpoint of this package, or is damaged"):
-        load_model(path)
+        load_best(path)[0]
 
 
 CONTENTS: dict[str, tuple[tuple[Any, ...], Any]] = {
@@ -72,5 +72,5 @@ def test_wrong_content_is_one_sentence(place: tuple[Any, ...], value: Any, check
     inner[place[-1]] = value
     torch.save(content, path := tmp_path / "wrong.ckpt")
     with pytest.raises(ValueError, match=r"wrong\.ckpt does not hold what it should: ") as error:
-        load_model(path)
+        load_best(path)[0]
     assert "\n" not in str(error.value)

@@ -19,8 +19,9 @@ from folds import make_folds
 from project.encoder import Encoder
 from project.export.__main__ import main
 from project.fit import main as fit_main
-from project.models import LogisticRegression, load_model
+from project.models import LogisticRegression
 from project.models.base import predict_encoded
+from project.run_folder import load_best
 from project.table.cells import CellReader
 
 Fit = Callable[..., Path]
@@ -111,7 +112,7 @@ def load_torch(path: Path) -> Callable[..., Any]:
 
 def predicted(run: Path, columns: dict[str, list[Any]]) -> Any:
     """What the checkpoint's own model says of rows."""
-    model = load_model(run / "checkpoints" / "best.ckpt")
+    model = load_best(run / "checkpoints" / "best.ckpt")[0]
     table = pa.table({name: pa.array(cells, from_pandas=True) for name, cells in columns.items()})
     rows = CellReader(model.schema.missing).raw(table, model.schema)
     return predict_encoded(model, Encoder(model.schema)(torch.from_numpy(rows))).numpy()
@@ -134,7 +135,7 @@ def test_both_formats_give_what_the_checkpoint_gives(
     told, noise = capsys.readouterr()
     assert noise == ""
     assert told.count("on 24 test rows and") == 2  # a fifth of all rows, by the default
-    columns = load_model(run / "checkpoints" / "best.ckpt").schema.columns
+    columns = load_best(run / "checkpoints" / "best.ckpt")[0].schema.columns
     assert [(c.rare, c.missing) for c in columns if c.name in NAMES] == [(True, True), (False, True)]
     once = predicted(run, NEW)
     # A number of a million whose deviation is 10 must keep more digits than 32 bits hold.

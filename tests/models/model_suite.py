@@ -13,7 +13,8 @@ from torch import Tensor
 
 from project.data import BatchLoader
 from project.encoder import Encoder
-from project.models import TableModel, load_model
+from project.models import TableModel
+from project.run_folder import load_best
 from project.schema import Category, Column, Number, Schema, Target
 
 NUMBERS = tuple(Number(f"x{i}", center=0.5 * i, scale=2.0, fill=0.5 * i) for i in range(16))
@@ -111,7 +112,7 @@ class ModelSuite:
     def test_a_checkpoint_brings_the_model_back(self, kind, tmp_path: Path):
         model, run = self.train(kind)
         run.save_checkpoint(tmp_path / "model.ckpt")
-        loaded = load_model(tmp_path / "model.ckpt")
+        loaded = load_best(tmp_path / "model.ckpt")[0]
         assert type(loaded) is self.model
         x, _ = make_batch(model.schema, 50)
         assert torch.equal(loaded(x), model(x))

@@ -9,7 +9,8 @@ import torch
 from sklearn.metrics import log_loss
 
 from project.fit import main
-from project.models import load_model, predict_encoded
+from project.models import predict_encoded
+from project.run_folder import load_best
 from project.table import Table
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ def test_the_averaged_weights_are_tested_and_kept(fit: Callable[..., Path]) -> N
     data = Table(WINE, "class")
     data.setup()
     x, y = data.splits["test"]
-    model = load_model(folder / "checkpoints" / "best.ckpt")
+    model = load_best(folder / "checkpoints" / "best.ckpt")[0]
     assert log_loss(y, predict_encoded(model, x)) == pytest.approx(reported, rel=1e-6)
     checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     model.load_state_dict(checkpoint["current_model_state"])  # those of the last step alone
@@ -41,5 +42,5 @@ def test_columns_can_have_brackets_in_their_names(fit: Callable[..., Path], tmp_
     (tmp_path / "t.csv").write_text("[red],{0},x\n" + rows)
     flags = ["--data", "Table", "--data.path", str(tmp_path / "t.csv"), "--trainer.max_epochs", "1"]
     folder = fit(*flags, "--data.target", "[red]", "--data.drop", "['{0}']")
-    schema = load_model(folder / "checkpoints" / "best.ckpt").schema
+    schema = load_best(folder / "checkpoints" / "best.ckpt")[0].schema
     assert (schema.target.name, [column.name for column in schema.columns]) == ("[red]", ["x"])

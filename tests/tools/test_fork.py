@@ -221,7 +221,7 @@ def refused(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> 
         *[([name], "Python's own") for name in ("class", "match", "list")],
         *[([name], "standard library") for name in ("json", "antigravity")],
         *[([name], "installed") for name in ("torch", "scikit_learn", "project")],
-        *[([name], "the template has") for name in ("tests", "np", "table")],
+        *[([name], "the template has") for name in ("configs", "np", "table")],
         (["class", "new"], "Python's own"),
         (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
     ],

@@ -15,7 +15,7 @@ from small_tuning import tune as tune_into
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project.config import Layer, combine, flatten, read_layer
-from project.many.paired import bootstrap_interval
+from project.many.paired import mean_interval
 from project.tune.__main__ import main
 from project.tune.report import conclusion
 from project.tune.search import check
@@ -245,7 +245,7 @@ def test_words_say_what_the_seeds_show(best: Any, default: Any, words: str) -> N
 
 def test_differences_are_taken_seed_by_seed() -> None:
     difference, words = conclusion(fresh(A, LESS), fresh(A, A))
-    assert difference == bootstrap_interval([a - b for a, b in zip(LESS, A, strict=True)])._asdict()
+    assert difference == mean_interval([a - b for a, b in zip(LESS, A, strict=True)])._asdict()
     assert statistics.mean(LESS) - statistics.mean(A) == pytest.approx(difference["mean"])
     assert all(f"{end:+.4g}" in words for end in difference.values())
 

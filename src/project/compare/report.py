@@ -18,8 +18,8 @@ from project.compare.summary import Row, summarize
 from project.runs.curves import read_curves
 
 WORDS = (
-    "Behind by: 95 % of the bootstrap's mean differences from the best, seed by seed. Tie: they hold zero. Behind: a "
-    "paired t-test, as strict as all pairs together demand, says so too. Unclear: it does not; take more seeds.",
+    "Behind by: the mean difference from the best, seed by seed, as a 95 % interval (Student's). Tie: it holds zero. "
+    "Behind: nor does one that is wide enough for all pairs together. Unclear: that one does; take more seeds.",
     "A run's {loss_name} is the lowest mean of four in a row. Rates are searched by it on the rows that measure it, so "
     "it flatters; the test score does not.",
     "All this holds for these data, this model and this length of training alone; seconds are those of this machine "

@@ -16,7 +16,7 @@ from project.errors import UsageError, nearest
 
 PLAN = "compare.yaml"
 """The file in a comparison's folder with all that it was asked to do."""
-ENTRY = ("label", "class_path", "init_args", "scheduler")
+ENTRY = ("label", "class_path", "init_args", "scheduler", "callbacks")
 """What an entry may hold."""
 
 
@@ -25,7 +25,8 @@ class Settings:
     """How the optimizers are compared.
 
     Args:
-        optimizers: What to compare: names of classes, files, or ``{label, class_path, init_args, scheduler}``.
+        optimizers: What to compare: names of classes, files, or ``{label, class_path, init_args, scheduler,
+            callbacks}``; the callbacks, such as one that averages weights, replace the trainer's.
         seeds: Fresh seeds with which each optimizer is trained at its chosen rate, and at its default one.
         rates: ``auto`` searches half decades around each optimizer's usual rate, a list just these rates;
             ``none`` takes every optimizer as it is given.
@@ -136,6 +137,8 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
     label = Path(path).stem if path.endswith((".yaml", ".yml")) else path.rpartition(".")[2]
     label = str(spec.pop("label", label))
     content = {"scheduler": spec.pop("scheduler")} if "scheduler" in spec else {}
+    if "callbacks" in spec:
+        content["trainer"] = {"callbacks": spec.pop("callbacks")}
     content["optimizer"] = spec if "init_args" in spec else path
     if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-_" or label.endswith((".csv", ".html", ".yaml")):
         raise UsageError(f"{source.source}: label '{label}' names a folder: no slash, no dot first, no file's name")
@@ -157,7 +160,11 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
 def write_plan(folder: Path, settings: Settings, entries: Sequence[Entry]) -> None:
     """Writes ``compare.yaml``, with which a comparison goes on or is repeated."""
     config = {key: entries[0].config[key] for key in entries[0].config if key not in ("optimizer", "scheduler", "name")}
-    optimizers = [{"label": e.label, **e.config["optimizer"], "scheduler": e.config["scheduler"]} for e in entries]
+    optimizers = [
+        {"label": entry.label, **entry.config["optimizer"], "scheduler": entry.config["scheduler"]}
+        | {"callbacks": entry.config["trainer"]["callbacks"]}
+        for entry in entries
+    ]
     plan = {"compare": {**vars(settings), "optimizers": optimizers}, **config}
     again = f"# Repeat this comparison with: python -m project.compare --config {PLAN}\n"
     (folder / PLAN).write_text(again + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from project.compare.protocol import Comparison, Run, best_rate
 from project.compare.settings import Entry
-from project.many.paired import bootstrap_interval, differs
+from project.many.paired import differs, mean_interval
 from project.runs.curves import Curve
 
 Curves = Mapping[str, Curve]
@@ -95,7 +95,7 @@ def _difference(row: Row, runs: Sequence[Run], best: Sequence[Run], rows: Sequen
     """The difference from the best one, seed by seed, and what it says."""
     has_loss = row["loss_median"] is not None
     differences = [a["loss"] - b["loss"] for a, b in zip(runs, best, strict=True)] if has_loss else []
-    interval = bootstrap_interval(differences)
+    interval = mean_interval(differences)
     if not has_loss:
         verdict = "failed" if row["failed"] else "diverged"
     elif row is rows[0]:

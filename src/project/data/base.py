@@ -231,9 +231,8 @@ class TableData(LightningDataModule):
         x, y = split = self.splits[name]
         if self.trainer is None:
             return split
-        if self.trainer.world_size > 1 and not hasattr(
-            self.trainer.strategy, "cuts_batches"
-        ):  # each would get all rows
+        # Without a strategy that cuts batches each of several devices would get all rows.
+        if self.trainer.world_size > 1 and not hasattr(self.trainer.strategy, "cuts_batches"):
             raise ValueError("the data modules feed one device: set trainer.devices to 1")
         device = self.trainer.strategy.root_device
         if device.type == "cuda" and 2 * x.nbytes > torch.cuda.mem_get_info(device)[0]:

@@ -3,15 +3,6 @@
 from project.models.base import TableModel, predict_encoded
 from project.models.feed_forward import FeedForward
 from project.models.linear import LinearRegression, LogisticRegression
-from project.models.load import load_model
 from project.models.tabm import TabM
 
-__all__ = [
-    "FeedForward",
-    "LinearRegression",
-    "LogisticRegression",
-    "TabM",
-    "TableModel",
-    "load_model",
-    "predict_encoded",
-]
+__all__ = ["FeedForward", "LinearRegression", "LogisticRegression", "TabM", "TableModel", "predict_encoded"]

@@ -159,6 +159,27 @@ class TableModel(LightningModule):
             name = type(optimizer).__name__
             raise ValueError(f"{name} wants all training rows in every step: set --data.batch_size full")
 
+    def on_train_epoch_start(self) -> None:
+        """Lets the optimizer train; those of Schedule-Free learn with other weights than they answer with."""
+        self._set_optimizer("train")
+
+    def on_validation_epoch_start(self) -> None:
+        """Gives the model the weights to validate."""
+        self._set_optimizer("eval")
+
+    def on_validation_end(self) -> None:
+        """Lets the optimizer go on, once the best weights are saved."""
+        self._set_optimizer("train")
+
+    def on_train_epoch_end(self) -> None:
+        """Gives the model the weights to keep."""
+        self._set_optimizer("eval")
+
+    def _set_optimizer(self, mode: Literal["train", "eval"]) -> None:
+        """Calls what Schedule-Free optimizers have (Defazio et al. 2024, arXiv:2405.15682), and no others."""
+        for optimizer in self.trainer.optimizers:
+            getattr(optimizer, mode, lambda: None)()
+
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Weighs an epoch's last step, and logs the gradient's length, if asked to.
 
@@ -204,7 +225,7 @@ class TableModel(LightningModule):
         return [layer.weight for layer in layers if min(layer.weight.shape) > 1]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what `load_model` needs: the model's class, and the version of the format."""
+        """Adds what `restore_model` needs: the model's class, and the version of the format."""
         checkpoint["model_class"] = self._class_path
         checkpoint["format"] = FORMAT
 

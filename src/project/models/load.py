@@ -33,19 +33,6 @@ def load_checkpoint(path: str | Path, plain: bool = True) -> dict[str, Any]:
     return checkpoint
 
 
-def load_model(path: str | Path) -> TableModel:
-    """Loads a model of any class from a checkpoint, onto the CPU and ready to predict.
-
-    Args:
-        path: A ``.ckpt`` file that a trainer wrote.
-
-    Raises:
-        ValueError: If the file is no checkpoint of this package, or names a class from elsewhere.
-        OSError: If it cannot be read.
-    """
-    return restore_model(load_checkpoint(path), path)
-
-
 def restore_model(checkpoint: dict[str, Any], path: str | Path) -> TableModel:
     """The model that a checkpoint holds, ready to predict.
 

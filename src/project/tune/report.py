@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization.matplotlib import plot_optimization_history, plot_param_importances
 
 from project.commands.output import write_csv
-from project.many.paired import bootstrap_interval, differs, spread
+from project.many.paired import differs, mean_interval, spread
 from project.report import print_scores, write_report
 
 Reports = list[dict[str, Any]]
@@ -92,11 +92,11 @@ def conclusion(best: Reports, default: Reports) -> tuple[dict[str, float] | None
             return None, f"Tuning gained {words} broke in {len(broken)} of {len(best)} fresh runs: {broken[0]}"
     losses = [[run["metrics"].get("loss", run["loss"]) for run in reports] for reports in (best, default)]
     differences = [ours - theirs for ours, theirs in zip(*losses, strict=True)]
-    interval = bootstrap_interval(differences)
+    interval = mean_interval(differences)
     if interval is None:
         return None, "One fresh seed cannot show whether tuning gained anything: raise tune.fresh_seeds."
     words = f"Tuning gained nothing that {len(best)} fresh seeds can show"
-    if differs(differences) and not interval.low <= 0 <= interval.high:
+    if differs(differences):
         words = "Tuning gained" if interval.mean < 0 else "Tuning gained nothing"
     rows = "test" if "loss" in best[0]["metrics"] else "validation"
     mean, low, high = (f"{value:+.4g}" for value in interval)

@@ -17,6 +17,8 @@ It takes about six minutes, and far longer on a busy machine, where the threads 
   compare    `make compare` on two processes, once it has started, against the training of its runs, shared out
   overhead   what a run of it takes beyond its training, files and report included
   predict    predicting that file into another with the default net; 200,000 rows a second are 5 s
+
+``quality``, by itself, compares how good the models are: see ``python -m tests.tools.benchmarks quality --help``.
 """
 
 import argparse
@@ -37,7 +39,7 @@ from rich.table import Table
 
 from project.cli import silence
 from project.data import BatchLoader
-from tests.tools.benchmarks import many, tables
+from tests.tools.benchmarks import many, quality, tables
 from tests.tools.benchmarks.contestants import ours, stock_lightning, stock_loader, tutorial
 
 THREADS = torch.get_num_threads()
@@ -143,6 +145,8 @@ def processor() -> str:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["quality"]:
+        return quality.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
         "python -m tests.tools.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

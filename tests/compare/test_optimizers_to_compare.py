@@ -1,0 +1,76 @@
+"""Optimizers that only a comparison's extra brings: Schedule-Free, and averaged weights as an entry."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from schedulefree import AdamWScheduleFree
+from test_resume import SMALL, assert_same_run, callback, resume
+
+from project import load_run
+from project.compare.__main__ import main as compare
+from project.data import Iris
+from project.fit import main
+from project.models import FeedForward
+
+BY_NAME = ("--optimizer", "schedulefree.AdamWScheduleFree", "--optimizer.lr", "0.02", "--optimizer.warmup_steps", "5")
+
+
+@pytest.mark.parametrize("val_fraction", [0.1, 0.0])
+def test_schedule_free_ends_with_the_weights_of_a_plain_loop(val_fraction: float, fit: Callable[..., Path]) -> None:
+    flags = ("--data", "Iris", "--model.dropout", "0", "--model.input_dropout", "0", "--scheduler", "null")
+    folder = fit(*flags, *BY_NAME, "--data.val_fraction", str(val_fraction), "--trainer.max_epochs", "4")
+    data = Iris(val_fraction=val_fraction)
+    data.setup()
+    torch.manual_seed(0)
+    model = FeedForward(data.schema, (128,), "SiLU")
+    optimizer = AdamWScheduleFree(model.parameters(), lr=0.02, warmup_steps=5)
+    losses, weights = [], []
+    loader = data.train_dataloader()
+    for epoch in range(4):
+        optimizer.train()
+        loader.sampler.set_epoch(epoch)
+        for x, y in loader:
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        optimizer.eval()
+        x, y = data.splits["val"]
+        losses.append(torch.nn.functional.cross_entropy(model(x), y).item() if len(x) else -epoch)
+        weights.append([p.detach().clone() for p in model.parameters()])
+    best = weights[min(range(4), key=losses.__getitem__)]
+    torch.testing.assert_close(list(load_run(folder).model.parameters()), best, rtol=0, atol=1e-5)
+
+
+def test_a_schedule_free_run_goes_on_to_the_same_bits(tmp_path: Path, fit: Callable[..., Path]) -> None:
+    whole = fit(*SMALL, *BY_NAME, *callback(0))
+    for batch in (4, 8):
+        logs = tmp_path / str(batch)
+        assert main([*SMALL, *BY_NAME, *callback(batch), "--trainer.default_root_dir", str(logs)]) == 143
+        (run,) = logs.glob("*/*")
+        assert resume(run) == 0
+        assert_same_run(whole, run)
+
+
+def test_an_entry_s_callbacks_are_its_own_and_are_kept(tmp_path: Path, fit: Callable[..., Path]) -> None:
+    average = {"class_path": "EMAWeightAveraging", "init_args": {"decay": 0.5}}
+    optimizers = ["Adam", {"label": "averaged", "class_path": "Adam", "callbacks": [average]}]
+    settings = {"data": "Iris", "model": "LogisticRegression", "trainer": {"max_epochs": 2}}
+    file = tmp_path / "compare.json.yaml"
+    file.write_text(json.dumps({"compare": {"optimizers": optimizers, "seeds": 1, "rates": "none"}, **settings}))
+    logs = tmp_path / "logs"
+    assert compare(["--config", str(file), "--jobs", "1", "--trainer.default_root_dir", str(logs)]) == 0
+    (folder,) = logs.glob("compare/*")
+    losses = {}
+    for label in ("Adam", "averaged"):
+        (path,) = folder.rglob(f"{label}*/**/report.json")
+        losses[label] = json.loads(path.read_text())["val_loss"]
+    flags = ("--data", "Iris", "--model", "LogisticRegression", "--trainer.max_epochs", "2", "--scheduler", "null")
+    for label, callbacks in (("Adam", "null"), ("averaged", json.dumps([average]))):
+        folder_of_one = fit(*flags, "--optimizer", "Adam", "--trainer.callbacks", callbacks)
+        assert json.loads((folder_of_one / "report.json").read_text())["val_loss"] == losses[label]
+    assert losses["Adam"] != losses["averaged"]
+    plan = (folder / "compare.yaml").read_text()
+    assert plan.count("EMAWeightAveraging") == 1
