@@ -67,6 +67,12 @@ def test_a_wrong_kind_of_target_is_explained_with_a_model_that_fits(model_class,
         model_class(make_schema(kind))
 
 
+@pytest.mark.parametrize(("kind", "probabilities"), [("number", []), ("binary", [0.15, 0.2])])
+def test_dropout_is_for_classes_unless_it_is_set(kind, probabilities):
+    net = FeedForward(make_schema(kind), hidden_sizes=[8], dropout="auto", input_dropout="auto")
+    assert [part.p for part in net.modules() if isinstance(part, torch.nn.Dropout)] == probabilities
+
+
 def test_hidden_sizes_make_the_layers():
     assert sizes(FeedForward(make_schema("multiclass"), hidden_sizes=(256, 8, 40))) == [
         (16, 256),

@@ -337,10 +337,10 @@ def test_a_full_disk_leaves_the_old_file(output: str, runs: Runs, tmp_path: Path
     """Here a limit on the size of files; also when it only shows as the last bytes are written."""
     path, out = write(tmp_path / "new.csv", make_rows(500)), tmp_path / output
     out.write_text("precious")
-    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    run, usual = runs("churned"), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, usual[1]))
     try:
-        refuse([runs("churned"), path, "-o", out, "--force"], [f"error: {out} cannot be written: File too large\n"])
+        refuse([run, path, "-o", out, "--force"], [f"error: {out} cannot be written: File too large\n"])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 

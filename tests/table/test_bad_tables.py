@@ -110,7 +110,7 @@ FILES = {
     "a title above semicolons": ("Umsatz\n" + csv().replace(",", ";"), ["t.csv, line 1", "'Umsatz'", "4 columns"]),
     "two columns of one name but for a space": (csv("a,b,a ,y"), ["t.csv", "two columns named 'a'"]),
     "two columns of one name": (csv("a,b,a,y"), ["t.csv", "two columns named 'a'"]),
-    "two columns without a name": (csv('"",b,"",y'), ["t.csv", "two columns named ''"]),
+    "two columns without a name": (csv('"",b,"",y'), ["t.csv", "two columns without a name"]),
     "carriage returns alone": (csv().replace("\n", "\r").encode(), ["t.csv", "carriage returns", "line feeds"]),
     "name with a line break": (csv('"a\nx",b,c,y'), ["t.csv", "'a\\nx'", "line break"]),
 }

@@ -194,6 +194,12 @@ def test_more_whole_numbers_than_classes_seldom_have_are_told(tmp_path: Path) ->
     assert note == "target 'y': 30 whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
 
 
+def test_classes_that_differ_by_capital_letters_alone_are_told(tmp_path: Path) -> None:
+    table = read(tmp_path, ["yes", "Yes", "no"])
+    assert target(table).classes == ("Yes", "no", "yes")
+    assert table.notes == ["target 'y': some classes differ by capital letters alone"]
+
+
 def test_a_class_may_be_called_none(tmp_path: Path) -> None:
     assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
 

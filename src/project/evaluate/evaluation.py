@@ -127,9 +127,7 @@ def _evaluate_mean(
 ) -> Evaluation:
     """Tests the mean of several models, see `evaluate`; each reads the file with what its own rows taught."""
     if data is None or threshold == BEST_F1:
-        words = (
-            f"a file is named with --data, and {BEST_F1} is for a single run; its report.json has each fold's scores"
-        )
+        words = f"a file is named with --data, and {BEST_F1} is for a single run; report.json has each fold's scores"
         raise ValueError(f"{run} is a cross-validation, which keeps no rows from all of its folds: {words}")
     tested = [evaluate(fold, data, threshold, baselines=False) for fold in folds]
     first, target = tested[0], tested[0].model.schema.target

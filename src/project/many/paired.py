@@ -43,8 +43,7 @@ def differs(differences: Sequence[float], num_settings: int = 2) -> bool:
         num_settings: Of how many settings the two are, if they were chosen by their results: the interval is then as
             wide as all their pairs together demand (Bonferroni), which keeps false claims among equal ones below 5 %.
     """
-    pairs = max(1, num_settings * (num_settings - 1) // 2)
-    interval = mean_interval(differences, 1 - 0.05 / pairs)
+    interval = mean_interval(differences, 1 - 0.05 / max(1, num_settings * (num_settings - 1) // 2))
     return interval is not None and not interval.low <= 0 <= interval.high
 
 

@@ -24,7 +24,8 @@ class FeedForward(TableModel):
         schema: The table's columns and target.
         hidden_sizes: Units of each hidden layer.
         activation: A class of ``torch.nn``: ``ReLU``, ``Tanh``, ``SiLU``, ``LeakyReLU``, ``ELU``, ``Identity``, ...
-        dropout: Probability with which a hidden unit is dropped in training.
+        dropout: Probability with which a hidden unit is dropped in training; ``auto`` is 0.2 for classes, and 0 for a
+            number.
         input_dropout: Probability with which a number or name of a row is dropped in training; ``auto`` is 0.15 for
             classes on up to 1,000 training rows, less in proportion on more, and 0 for a number.
         batch_norm: Whether to normalise over the batch before each activation.
@@ -44,7 +45,7 @@ class FeedForward(TableModel):
         schema: Schema | dict[str, Any],
         hidden_sizes: Sequence[int] = (64, 64),
         activation: str = "ReLU",
-        dropout: float = 0.0,
+        dropout: float | Literal["auto"] = 0.0,
         input_dropout: float | Literal["auto"] = 0.0,
         batch_norm: bool = False,
         init: str | None = None,
@@ -54,9 +55,11 @@ class FeedForward(TableModel):
         super().__init__(schema, **options)
         if min(hidden_sizes, default=1) < 1:
             raise ValueError(f"hidden_sizes must all be 1 or more, not {list(hidden_sizes)}")
+        if dropout == "auto":
+            dropout = 0.2 if self.schema.target.classes else 0.0
         if input_dropout == "auto":
-            input_dropout = 0.15 * min(1.0, 1000 / max(1, sum(self.schema.target.counts)))
-            input_dropout *= self.schema.target.kind != "number"
+            few = min(1.0, 1000 / max(1, sum(self.schema.target.counts)))
+            input_dropout = 0.15 * few if self.schema.target.classes else 0.0
         sizes = [*hidden_sizes, self.schema.target.num_outputs]
         layers = [make_input_layer(self.schema, sizes[0], dropout=input_dropout)]
         for hidden_size, next_size in pairwise(sizes):

@@ -50,8 +50,7 @@ class TabM(TableModel):
         if min(num_members, embedding_size, len(hidden_sizes), *hidden_sizes) < 1:
             raise ValueError("num_members, embedding_size and the hidden_sizes, at least one, must be 1 or more")
         if dropout == "auto":
-            num_rows = sum(self.schema.target.counts)
-            dropout = 0.3 if 0 < num_rows <= FEW_ROWS else 0.1
+            dropout = 0.3 if 0 < sum(self.schema.target.counts) <= FEW_ROWS else 0.1
         self.numbers = Numbers(self.schema, embedding_size)
         num_columns = self.numbers.num_columns + len(self.schema.categories)
         if self.schema.categories:

@@ -19,11 +19,12 @@ MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NaT", "NULL", 
 """Texts that mean that a value is missing."""
 ISO = "%Y-%m-%d"
 DAYS = (ISO, "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%Y/%m/%d")
-OTHER_DAYS = ("%m-%d-%Y", "%d-%m-%Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %Y")
+OTHER_DAYS = ("%m-%d-%Y", "%d-%m-%Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y")
 NOON, ZONE = " %I:%M %p", " %z"
 DATE_FORMATS = [day + noon + zone for day in (*DAYS, *OTHER_DAYS) for noon in ("", NOON) for zone in ("", ZONE)]
 """How dates are written, month before day where both would do; the time may be left out, unless it has a zone."""
-DATE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[^\W\d]{3,9})[-/. ]\d{1,4}(?!\d).*")
+WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?"
+DATE = re.compile(WEEKDAY + r"(\d{1,4}[-/. ](\d{1,2}|[^\W\d]{3,9})|[^\W\d]{3,9} \d\d?,?)[-/. ]\d{1,4}(?!\d).*")
 """Text that is a date, or was meant to be one."""
 NUMBER = r"^[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:inf(inity)?|nan))$"
 BOOLEANS = pa.array(["false", "true"])
@@ -43,8 +44,9 @@ EXPONENT = r"^-?\d(\.\d+)?e[-+]\d+$"
 """How Arrow writes numbers of many digits; 1E5 may be a code."""
 THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 """A number with commas between its thousands."""
-QUANTITY = re.compile(r"[$€£]?\s*[-+]?\d[\d.,' ]*?\s*([^\d\s.,'+\-/:()]{1,8}|,\d+)?")
-"""A number, perhaps with a unit or a decimal comma."""
+SIGN = r"\s*[-+\u2212]?\s*"
+QUANTITY = re.compile(rf"[(~≈<>≤≥]?{SIGN}[$€£¥]?{SIGN}\d[\d.,'\s]*?\s*([-)]|[^\d\s.,'+\-/:()]{{1,8}}|,\d+)?")
+"""A number, perhaps with a unit or a decimal comma, or as a book-keeper or a laboratory writes it."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 DAY = 86_400_000_000
 """Microseconds."""
@@ -283,7 +285,7 @@ def parse_dates(text: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArra
     if NOON in date_format:
         hour, noon = r"0?[1-9]|1[0-2]", r" ?(?P<noon>[AaPp])\.?[Mm]\.?"
     end = r" ?(?P<zone>Z|UTC|GMT|[-+](?:[01]\d|2[0-3])(?::?[0-5]\d)?))" if zoned else ")?"
-    date = r"(?P<date>(?P<first>\w+)[-/. ](?P<second>\w+)[-/. ](?P<third>\w+))"
+    date = rf"{WEEKDAY}(?P<date>(?P<first>\w+)[-/. ](?P<second>\w+)(?:[-/. ]|, )(?P<third>\w+))"
     clock = rf"(?:T| +)(?P<hours>{hour}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:\.\d*)?))?"
     found = pc.extract_regex(text, f"^{date}(?:{clock}{noon}{end}$")
     dates = pc.strptime(pc.struct_field(found, "date"), format=day, unit="us", error_is_null=True)

@@ -13,14 +13,11 @@ import torch
 from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
-from project.table.cells import BOOLEANS, DATE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
+from project.table.cells import BOOLEANS, DATE, SIGN, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
 from project.table.findings import Finding
 
 ALL_DIFFER = "almost every row has a name of its own"
-LOOKS_LIKE = {
-    "dates": DATE,
-    "numbers": re.compile(r"[-+(\u2212]?\s*[$€£¥]?\s*[-+\u2212]?\d[\d.,'\s]*\)?\s*[%$€£¥]?"),
-}
+LOOKS_LIKE = {"dates": DATE, "numbers": re.compile(rf"[(~≈<>≤≥]?{SIGN}[$€£¥]?{SIGN}\d[\d.,'\s]*[-)]?\s*[%$€£¥]?")}
 """Text that is neither, for it is not written so, but was meant to be."""
 _KEY = r"id|idx|index|key|uuid|guid|nr|no|num|number"
 _OWNER = r"account|client|customer|employee|invoice|member|order|passenger|patient|person|student|user"
@@ -101,21 +98,16 @@ class ColumnLearner:
         if numeric or is_number(cells.type) or boolean:
             return self._number(name, self.reader.numbers(name, cells), boolean)
         # The quick way, which most columns go; of names the first rows tell.
-        if (
-            is_text(cells.type)
-            and not self.reader.typed
-            and self._all_numbers(cells[:1000])
-            and (numbers := self._all_numbers(cells))
-        ):
+        untyped = is_text(cells.type) and not self.reader.typed
+        if untyped and self._all_numbers(cells[:1000]) and (numbers := self._all_numbers(cells)):
             return self._number(name, self.reader.numbers(name, numbers))
         names = self.reader.names(name, cells)
         present = pc.unique(names.take(pa.array(self.rows))).dictionary_decode().drop_null()
         if not len(present):
             return self._category(name, names)
         if name not in self.numeric and self.reader.are_codes(present):
-            return self._category(
-                name, names, f"digits in text, taken as names; --data.numeric {name} takes them as numbers"
-            )
+            told = f"digits in text, taken as names; --data.numeric {name} takes them as numbers"
+            return self._category(name, names, told)
         if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none
             return self._number(name, self.reader.numbers(name, cells))
         if pc.all(pc.is_in(pc.utf8_lower(present), value_set=BOOLEANS)).as_py():
@@ -144,11 +136,15 @@ class ColumnLearner:
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
         if dense and name not in self.numeric:
             finding = finding._replace(warning=MAY_NUMBER.format(name))
+        month, day = training // 100 % 100, training % 100
+        dates = whole and training.min() > 1900_00_00 and month.max() <= 12 and day.max() <= 31
+        if dates:
+            finding = finding._replace(warning="looks like dates: write them as 2024-01-31")
         return Learned(
             finding,
             learn_number(name, training, self.scale, boolean, ordered),
             values,
-            identifies=whole and (counts or IDENTIFIER.search(name) is not None),
+            identifies=whole and not dates and (counts or IDENTIFIER.search(name) is not None),
         )
 
     def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, zone: str, warning: str = "") -> Learned:

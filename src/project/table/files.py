@@ -166,7 +166,10 @@ def _existing(path: str | Path) -> Path:
 def _check_names(names: list[str], path: Path) -> None:
     for name, count in Counter(names).items():
         if count > 1:
-            raise ValueError(f"{path} has two columns named '{name}': rename one")
+            words = (
+                f"named '{name}': rename one" if name else "without a name: name them, or take a title above them out"
+            )
+            raise ValueError(f"{path} has two columns {words}")
         if "\n" in name or "\r" in name:
             raise ValueError(f"{path}: the column name {name!r} has a line break: rename it")
 

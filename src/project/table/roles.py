@@ -65,7 +65,8 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         distinct = names.to_pylist()
     distinct.sort()
     if len(distinct) == 1:
-        raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}': there is nothing to learn")
+        words = "there is nothing to learn; NA, None and the like mean that a value is missing (see --data.missing)"
+        raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}': {words}")
     integers = values is not None and bool((values == np.floor(values)).all())
     codes_of_text = is_text(column.type) and reader.are_codes(names)
     whole = integers and (codes_of_text or len(distinct) <= MAX_WHOLE_CLASSES)
@@ -77,6 +78,8 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     warning = ""
     if task == "auto" and whole and len(distinct) > 2:
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
+    if len({label.casefold() for label in distinct}) < len(distinct):
+        warning = "some classes differ by capital letters alone"
     label_type = "string" if is_text(column.type) and reader.typed else _label_type(names.to_pylist(), column.type)
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
     y = codes(reader.names(name, column), classes).astype(np.int64)
