@@ -9,7 +9,7 @@ from set_up import set_up
 from sklearn.preprocessing import StandardScaler
 
 from project.data import BreastCancer, Digits, Iris, RawTable, TableData, Wine
-from project.data.splits import split_rows
+from project.data.splits import MANY_ROWS, split_rows
 
 SPLITS = ("train", "val", "test")
 
@@ -209,6 +209,20 @@ def test_a_data_module_can_be_printed():
     assert str(data) == "BreastCancer (not read yet)"
     data.setup()
     assert str(data) == "BreastCancer (398 train, 57 val, 114 test)"
+
+
+@pytest.mark.slow
+def test_of_very_many_rows_each_class_has_its_share_too() -> None:
+    """Here of classes that lie in one piece each, with 3, 7 and 90 of a hundred rows."""
+    num_rows = MANY_ROWS + 100
+    rows, classes = np.arange(num_rows), np.repeat([0, 1, 2], [300_003, 700_007, num_rows - 1_000_010])
+    splits = split_rows(rows, {"val": 0.1, "test": 0.2}, 0, classes)
+    assert np.array_equal(np.sort(np.concatenate(list(splits.values()))), rows)
+    for split, share in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
+        expected = share * np.bincount(classes)
+        assert np.abs(np.bincount(classes[splits[split]]) - expected).max() <= 2
+        middle = classes[splits[split]] == 2  # drawn from the beginning, the middle and the end of a class alike
+        assert np.median(splits[split][middle]) / num_rows == pytest.approx(0.55, abs=0.01)
 
 
 def test_more_classes_than_rows_of_a_split_are_drawn_from_evenly() -> None:

@@ -43,7 +43,7 @@ class CommandParser(argparse.ArgumentParser):
         for name, value in vars(options).items():
             if value == "":
                 raise UsageError(f"--{name.replace('_', '-')} needs a value")
-        if getattr(options, "jobs", None) is not None and options.jobs < 1:
+        if getattr(options, "jobs", 1) < 1:
             raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
         request = read_flags(others, [*self._option_string_actions])
         if request.help is not None:

@@ -11,6 +11,8 @@ Rows = NDArray[np.int64]
 Draw = Callable[[Rows, int], tuple[Rows, Rows]]
 """Takes so many rows from some: gives the rest, and those taken."""
 SPLITS = ("train", "val", "test")
+MANY_ROWS = 10_000_000
+"""Of more rows than this scikit-learn makes lists, of 80 bytes a row."""
 
 
 def split_rows(
@@ -59,8 +61,8 @@ def draw_rows(rows: Rows, size: int, seed: int, classes: NDArray[Any] | None) ->
     from sklearn.model_selection import train_test_split  # slow to import, so not before it is needed
 
     stratify = None if classes is None else classes[rows]
-    if stratify is not None and size < len(np.unique(stratify)) <= len(rows) - size:
-        return _draw_sparsely(rows, size, seed, stratify)
+    if stratify is not None and (len(rows) > MANY_ROWS or size < len(np.unique(stratify)) <= len(rows) - size):
+        return _draw_shares(rows, size, seed, stratify)
     try:
         rest, drawn = train_test_split(rows, test_size=size, random_state=seed, stratify=stratify)
     except ValueError as error:
@@ -71,12 +73,13 @@ def draw_rows(rows: Rows, size: int, seed: int, classes: NDArray[Any] | None) ->
     return rest, drawn
 
 
-def _draw_sparsely(rows: Rows, size: int, seed: int, classes: NDArray[Any]) -> tuple[Rows, Rows]:
-    """Draws fewer rows than there are classes, as evenly from all of them as can be."""
-    order = np.random.default_rng(seed).permutation(len(rows))
-    order = order[np.argsort(classes[order], kind="stable")]
-    drawn = order[np.linspace(0, len(rows) - 1, size).round().astype(int)]
-    return np.delete(rows, drawn), rows[np.sort(drawn)]
+def _draw_shares(rows: Rows, size: int, seed: int, classes: NDArray[Any]) -> tuple[Rows, Rows]:
+    """Draws of each class its share but for a row, also where that is less than one."""
+    rng, drawn = np.random.default_rng(seed), np.zeros(len(rows), dtype=bool)
+    ends = np.round(np.cumsum(np.bincount(classes)) * (size / len(rows))).astype(int)
+    for label, share in enumerate(np.diff(ends, prepend=0)):
+        drawn[rng.permutation(np.flatnonzero(classes == label))[:share]] = True
+    return rows[~drawn], rows[drawn]
 
 
 def fold_rows(

@@ -46,14 +46,8 @@ class Blobs(TableData):
         """Draws the points."""
         from sklearn.datasets import make_blobs
 
-        x, y = make_blobs(
-            n_samples=self.num_samples,
-            centers=self.num_classes,
-            n_features=self.num_features,
-            cluster_std=self.cluster_std,
-            random_state=self.seed,
-        )
-        return _table(x, y)
+        clouds = {"centers": self.num_classes, "cluster_std": self.cluster_std, "random_state": self.seed}
+        return _table(*make_blobs(self.num_samples, self.num_features, **clouds))
 
 
 class Moons(TableData):

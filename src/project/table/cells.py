@@ -130,7 +130,7 @@ class CellReader:
         values = _floats(numbers)
         for text in self.missing:
             values = np.where(values == _floats(self.parse_numbers(pa.array([text]))), np.nan, values)
-        large = pa.array(np.abs(values) > FLOAT32_MAX)
+        large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
         self.refuse(name, pa.array(values), large, "{} is not finite, or too large for 32-bit numbers")
         return values
 

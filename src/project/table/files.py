@@ -166,9 +166,7 @@ def _existing(path: str | Path) -> Path:
 def _check_names(names: list[str], path: Path) -> None:
     for name, count in Counter(names).items():
         if count > 1:
-            words = (
-                f"named '{name}': rename one" if name else "without a name: name them, or take a title above them out"
-            )
+            words = f"named '{name}': rename one" if name else "without a name: name them, or take out a title above"
             raise ValueError(f"{path} has two columns {words}")
         if "\n" in name or "\r" in name:
             raise ValueError(f"{path}: the column name {name!r} has a line break: rename it")

@@ -65,8 +65,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         distinct = names.to_pylist()
     distinct.sort()
     if len(distinct) == 1:
-        words = "there is nothing to learn; NA, None and the like mean that a value is missing (see --data.missing)"
-        raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}': {words}")
+        raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}' (NA and None mean a missing one)")
     integers = values is not None and bool((values == np.floor(values)).all())
     codes_of_text = is_text(column.type) and reader.are_codes(names)
     whole = integers and (codes_of_text or len(distinct) <= MAX_WHOLE_CLASSES)

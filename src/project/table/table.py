@@ -180,6 +180,8 @@ class Table(TableData):
         """
         if self.on_disk is None:
             self.on_disk = any(is_large(path) for path in (self.path, *self.paths.values()) if path not in self.frames)
+        if self.on_disk:
+            pa.set_memory_pool(pa.system_memory_pool())  # which gives back at once what is free
         table, numbers, self.notes = self._read_file(self.path)
         if table.num_columns > self.max_columns:
             limit = f"--data.max_columns {table.num_columns}"
@@ -219,9 +221,9 @@ class Table(TableData):
             self.notes.append(f"data.time: '{self.time}' is no feature (--data.numeric {self.time} makes it one)")
         self.named["drop"] = [name for name in table.column_names if name in unseen]
         x = table.drop_columns([self.target, *self.named["drop"]])
-        cells, names = Cells(x, reader), x.column_names
+        cells, names, counted = Cells(x, reader), x.column_names, None if isinstance(numbers, range) else numbers
         return FileTable(
-            cells, y, names, self.target, classes, numbers, groups, order, fixed, kind=kind, label_type=label_type
+            cells, y, names, self.target, classes, counted, groups, order, fixed, kind=kind, label_type=label_type
         )
 
     def read_test(self, path: Path | Frame, schema: Schema) -> tuple[Split, list[str]]:
@@ -236,7 +238,7 @@ class Table(TableData):
         x = self.encode(FileTable(Cells(table, reader), y, table.column_names), schema)
         return Split(x, encode_target(y, schema.target)), notes
 
-    def _read_file(self, path: Path) -> tuple[pa.Table, Rows, list[str]]:
+    def _read_file(self, path: Path) -> tuple[pa.Table, range | Rows, list[str]]:
         """The rows of a file that have a target, their numbers, counted from 1, and a note of the others."""
         if path in self.frames:
             table = as_table(self.frames[path])
@@ -249,14 +251,14 @@ class Table(TableData):
         if not is_simple(column.type):
             raise ValueError(f"the target '{self.target}' holds {column.type}: it must hold names or numbers")
         present = self.reader.text(column).is_valid()
+        if pc.all(present).as_py():
+            return table, range(1, len(table) + 1), []
         rows = np.flatnonzero(present.to_numpy())
         if not len(rows):
             raise ValueError(f"{path} has no row with a target: the target '{self.target}' is empty in every row")
         texts = pc.unique(column.filter(pc.invert(present)).cast(pa.string())).drop_null().to_pylist()
         cells = f" (cells {', '.join(repr(text) for text in sorted(texts) if text)})" if any(texts) else ""
         note = f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}"
-        if len(rows) == len(table):
-            return table, rows + 1, []
         starts = range(0, len(table), CHUNK)
         parts = (table.slice(start, CHUNK).filter(present.slice(start, CHUNK)) for start in starts)
         return gather(table.schema, parts, bool(self.on_disk)), rows + 1, [note]
