@@ -158,9 +158,13 @@ class Schema:
 
         Raises:
             TypeError: If a value is not of its type.
+            ValueError: If there is no such kind of column, or the target has not as many classes as it should.
         """
         columns = tuple(_column(**column) for column in values["columns"])
         schema: Schema = _built(cls, {**values, "columns": columns, "target": _built(Target, values["target"])})
+        kind, count = schema.target.kind, len(schema.target.classes)
+        if (kind == "number") != (count == 0) or (kind == "binary") > (count == 2):
+            raise ValueError(f"a target that is {kind} cannot have {count} classes")
         return schema
 
 

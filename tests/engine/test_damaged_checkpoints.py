@@ -10,6 +10,7 @@ import torch
 
 from project import train
 from project.run_folder import load_best
+from project.schema import Schema
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +75,12 @@ def test_wrong_content_is_one_sentence(place: tuple[Any, ...], value: Any, check
     with pytest.raises(ValueError, match=r"wrong\.ckpt does not hold what it should: ") as error:
         load_best(path)[0]
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("binary", ["no"]), ("binary", []), ("number", ["no", "yes"])])
+def test_a_target_has_the_classes_of_its_kind(kind: str, classes: list[str]) -> None:
+    """The weights of one output fit all of these."""
+    target = {"name": "y", "kind": kind, "classes": classes, "center": 0.0, "scale": 1.0, "counts": []}
+    values = {"columns": [], "target": target | {"label_type": "string"}, "missing": [], "decimal_point": "."}
+    with pytest.raises(ValueError, match=f"a target that is {kind} cannot have {len(classes)} classes"):
+        Schema.from_dict(values)
