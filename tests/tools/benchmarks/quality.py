@@ -127,12 +127,14 @@ class Task:
 def net(task: Task, config: str, folds: int = 0) -> float:
     """This package, with a file of settings, once or as the mean of its folds."""
     trainer = {"default_root_dir": str(task.folder), "enable_progress_bar": False}
-    layer = Layer({"trainer": trainer, "experiment": "quality"}, COMMAND_LINE)
+    data: dict[str, Any] = {"init_args": dict(task.files)}
+    if config == "fit.yaml":  # which has other data; to name the class again would undo the settings of table.yaml
+        data["class_path"] = "Table"
+    layer = Layer({"trainer": trainer, "experiment": "quality", "data": data}, COMMAND_LINE)
     if not folds:
-        data = {"class_path": "Table", "init_args": task.files | task.tested}
-        report = train(CONFIGS / config, quiet=True, **layer.content, data=data).report
+        layer.content["data"]["init_args"] |= task.tested
+        report = train(CONFIGS / config, quiet=True, **layer.content).report
         return report["metrics"]["rmse" if task.is_number else "log_loss"]
-    layer.content["data"] = {"class_path": "Table", "init_args": task.files}
     with contextlib.redirect_stdout(io.StringIO()):
         folder = cross_validate(combine([read_layer(CONFIGS / config), layer]), folds)
     rows, predictor = pd.read_csv(task.tested["test_path"]), Predictor.from_run(folder)
