@@ -28,7 +28,7 @@ def content_of(file: object) -> Iterator[None]:
 def refuse_strangers(content: Any, file: object, key: object = "") -> None:
     """Refuses classes that nobody has vouched for: to import a module is to run it.
 
-    Those of this package, torch, Lightning and schedulefree are known, and those of modules that are imported already.
+    Those of this package, torch and Lightning are known, and those of modules that are imported already.
 
     Args:
         content: What a checkpoint or a run's configuration holds.
@@ -45,7 +45,7 @@ def refuse_strangers(content: Any, file: object, key: object = "") -> None:
         module, root = content.rpartition(".")[0], content.partition(".")[0]
         known = module in sys.modules and root not in sys.stdlib_module_names
         known |= key == "trainer" and not (all(map(str.isidentifier, content.split("."))) and find_spec(root))
-        if not known and root not in (PACKAGE, "torch", "lightning", "schedulefree"):
+        if not known and root not in (PACKAGE, "torch", "lightning"):
             raise UsageError(
                 f"{file} names {content}, a class from elsewhere: if you trust it, say --import {module}, "
                 f"or import {module} in Python"
