@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from quiet import trainer
 from schedulefree import AdamWScheduleFree
 from test_resume import SMALL, assert_same_run, callback, resume
 
@@ -52,6 +53,17 @@ def test_a_schedule_free_run_goes_on_to_the_same_bits(tmp_path: Path, fit: Calla
         (run,) = logs.glob("*/*")
         assert resume(run) == 0
         assert_same_run(whole, run)
+
+
+def test_a_later_validation_leaves_the_weights_as_they_are() -> None:
+    data = Iris()
+    data.setup()
+    model = FeedForward(data.schema, optimizer={"class_path": "schedulefree.AdamWScheduleFree", "init_args": {}})
+    plain = trainer(max_epochs=1)
+    plain.fit(model, data)
+    weights = [p.detach().clone() for p in model.parameters()]
+    plain.validate(model, data, verbose=False)
+    assert all(map(torch.equal, model.parameters(), weights))
 
 
 def test_an_entry_s_callbacks_are_its_own_and_are_kept(tmp_path: Path, fit: Callable[..., Path]) -> None:

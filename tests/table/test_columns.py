@@ -249,6 +249,10 @@ def test_what_was_meant_as_a_number_or_a_date_is_never_left_out_silently(form: s
     assert "identifier" not in outcome(12)
 
 
+def test_round_millions_are_no_dates(tmp_path: Path) -> None:
+    assert find(read(tmp_path, [str(20_000_000 + 10_000 * i) for i in (5, 1, 9, 3, 7)])).warning == ""
+
+
 def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
     """The training rows, the first ones, would do with the month before the day."""
     table = read(tmp_path, [*(f"{i:02}/01/2024" for i in range(1, 12)), "31/12/2024"], test_fraction=0.25)

@@ -155,9 +155,9 @@ class TableData(LightningDataModule):
                     "the data have changed since the run was trained: its test rows are no longer the same"
                 )
             self.schema = known
-            x, target = self.encode(table, self.schema), self.schema.target
-            for name, rows in self.rows.items():
-                self.splits[name] = Split(self.take(x, rows), encode_target(table.y[rows], target))
+            y, target = table.y, self.schema.target
+            x = self.encode(table, self.schema)
+            self.splits = {n: Split(self.take(x, r), encode_target(y[r], target)) for n, r in self.rows.items()}
         if self.trainer is not None and not len(self.splits["val"].x):
             self.trainer.limit_val_batches = 0  # an empty loader would make it warn
 

@@ -177,7 +177,7 @@ class TableModel(LightningModule):
 
     def _set_optimizer(self, mode: Literal["train", "eval"]) -> None:
         """Calls what Schedule-Free optimizers have (Defazio et al. 2024, arXiv:2405.15682), and no others."""
-        for optimizer in self.trainer.optimizers:
+        for optimizer in self.trainer.optimizers if self.trainer.state.fn == "fit" else []:
             getattr(optimizer, mode, lambda: None)()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:

@@ -136,7 +136,8 @@ class ColumnLearner:
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
         if dense and name not in self.numeric:
             finding = finding._replace(warning=MAY_NUMBER.format(name))
-        dates = whole and training.min() > 1900_00_00 and (training // 100 % 100).max() <= 12  # such as 20240131
+        dates = whole and training.min() > 1900_00_00 and training.max() < 2200_00_00  # such as 20240131
+        dates = dates and bool(np.isin(training // 100 % 100, np.arange(1, 13)).all())
         if dates:
             finding = finding._replace(warning="looks like dates: write them as 2024-01-31")
         return Learned(
