@@ -1,6 +1,7 @@
 """A stopped run goes on to the same bits and one unbroken curve."""
 
 import json
+import random
 import re
 import shutil
 import signal
@@ -10,13 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from curves import all_curves
 from filelock import FileLock
 from weights import assert_same_weights
 
-from project.engine.checkpoints import AtomicCheckpointIO
+from project.engine.checkpoints import AtomicCheckpointIO, random_state, set_random_state
 from project.fit import main
 
 # Seven batches an epoch.
@@ -232,3 +234,14 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert torch.load(path, weights_only=True) == {"step": 1}
     with pytest.raises(OSError, match="cannot be written"):
         io.save_checkpoint({"step": 2}, path / "below" / "a-file.ckpt")
+
+
+def test_all_random_numbers_are_drawn_again(tmp_path: Path) -> None:
+    def draw() -> list[float]:
+        return [random.random(), np.random.random(), float(torch.rand(()))]  # noqa: NPY002  # as an own class may
+
+    torch.save(random_state(), tmp_path / "state")
+    drawn = draw()
+    assert draw() != drawn
+    set_random_state(torch.load(tmp_path / "state", weights_only=True))
+    assert draw() == drawn

@@ -347,9 +347,11 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
         return value
     spec: Any = _check_class(value, path, layer)
     cls = find_class(spec["class_path"], (), object)
-    own = "save_dir" if issubclass(cls, Logger) else "monitor" if issubclass(cls, EarlyStopping) else None
-    if own in arguments(cls)[1]:
-        spec["init_args"] = {own: OF_THE_RUN} | spec["init_args"]
+    own: Config = {"save_dir": OF_THE_RUN} if issubclass(cls, Logger) else {}
+    if issubclass(cls, EarlyStopping) and "monitor" not in spec["init_args"]:
+        own = {"monitor": OF_THE_RUN, "strict": False}  # a run resumed at the end of its last epoch misses loss/val
+    taken = {name: value for name, value in own.items() if name in arguments(cls)[1]}
+    spec["init_args"] = taken | spec["init_args"]
     return {**spec, "init_args": _complete(cls, spec["init_args"], path)}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from quiet import trainer
 from schedulefree import AdamWScheduleFree
 from test_resume import SMALL, assert_same_run, callback, resume
@@ -53,6 +54,14 @@ def test_a_schedule_free_run_goes_on_to_the_same_bits(tmp_path: Path, fit: Calla
         (run,) = logs.glob("*/*")
         assert resume(run) == 0
         assert_same_run(whole, run)
+
+
+def test_its_weights_are_not_averaged_a_second_time() -> None:
+    data = Iris()
+    data.setup()
+    model = FeedForward(data.schema, optimizer="schedulefree.AdamWScheduleFree")
+    with pytest.raises(ValueError, match="AdamWScheduleFree averages the weights itself: leave EMAWeightAveraging out"):
+        trainer(max_epochs=1, callbacks=[EMAWeightAveraging()]).fit(model, data)
 
 
 def test_a_later_validation_leaves_the_weights_as_they_are() -> None:

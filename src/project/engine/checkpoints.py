@@ -10,6 +10,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import torch
+from lightning.fabric.utilities.seed import _collect_rng_states, _set_rng_states
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
@@ -226,18 +227,16 @@ def _moved(value: Any, old: str, new: str) -> Any:
 
 
 def random_state() -> dict[str, Any]:
-    """The state of PyTorch's random numbers on every device."""
-    return {
-        "cpu": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-    }
+    """The state of PyTorch's random numbers on every device, and of NumPy's and Python's, in plain values."""
+    state = _collect_rng_states()
+    name, keys, *rest = state["numpy"]
+    state["numpy"] = (name, keys.tolist(), *rest)
+    state["mps"] = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    return state
 
 
 def set_random_state(state: dict[str, Any]) -> None:
     """Restores what `random_state` gave, on the devices that are there."""
-    torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available() and state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    _set_rng_states(state)
     if torch.backends.mps.is_available() and state["mps"] is not None:
         torch.mps.set_rng_state(state["mps"])

@@ -12,6 +12,7 @@ from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.classes import class_path
+from project.engine.averaging import average_weights_alone
 from project.metrics import defined, make_metrics, scored
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema, Target
@@ -148,8 +149,9 @@ class TableModel(LightningModule):
         self.test_metrics.reset()
 
     def on_train_start(self) -> None:
-        """Refuses what an optimizer cannot do with: minibatches, or dropout for LBFGS, which evaluates a step anew."""
+        """Refuses what an optimizer cannot do with, such as dropout for LBFGS, which evaluates a step anew."""
         optimizer = self.trainer.optimizers[0]
+        average_weights_alone(self.trainer, optimizer)
         if isinstance(optimizer, LBFGS) and any(isinstance(part, nn.Dropout) and part.p for part in self.modules()):
             raise ValueError(
                 "LBFGS compares losses of the same step, for each of which dropout would drop others: "
