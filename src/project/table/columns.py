@@ -13,11 +13,22 @@ import torch
 from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
-from project.table.cells import BOOLEANS, DATE, SIGN, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
+from project.table.cells import (
+    BOOLEANS,
+    DATE,
+    MEANT_AS_NUMBER,
+    CellReader,
+    Floats,
+    codes,
+    date_forms,
+    is_date,
+    is_number,
+    is_text,
+)
 from project.table.findings import Finding
 
 ALL_DIFFER = "almost every row has a name of its own"
-LOOKS_LIKE = {"dates": DATE, "numbers": re.compile(rf"[(~≈<>≤≥]?{SIGN}[$€£¥]?{SIGN}\d[\d.,'\s]*[-)]?\s*[%$€£¥]?")}
+LOOKS_LIKE = {"dates": DATE, "numbers": MEANT_AS_NUMBER}
 """Text that is neither, for it is not written so, but was meant to be."""
 _KEY = r"id|idx|index|key|uuid|guid|nr|no|num|number"
 _OWNER = r"account|client|customer|employee|invoice|member|order|passenger|patient|person|student|user"
@@ -130,14 +141,17 @@ class ColumnLearner:
     def _number(self, name: str, values: Floats, boolean: bool = False) -> Learned:
         training = values[self.rows]
         ordered = np.sort(training)
-        whole = all((part == np.floor(part)).all() for part in (training[:1000], training))  # and none is missing
+        present = ordered[: np.searchsorted(ordered, np.nan)]
+        whole = len(present) > 0 and all((part == np.floor(part)).all() for part in (present[:1000], present))
         counts = whole and any(np.ptp(training - sign * self.rows) == 0 for sign in (1, -1))  # the rows, up or down
         finding = _finding(name, "boolean" if boolean else "number", ordered)
+        asked = name in self.numeric
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
-        if dense and name not in self.numeric:
+        if dense and not asked:
             finding = finding._replace(warning=MAY_NUMBER.format(name))
-        dates = whole and training.min() > 1900_00_00 and training.max() < 2200_00_00  # such as 20240131
-        dates = dates and bool(np.isin(training // 100 % 100, np.arange(1, 13)).all())
+        dates = whole and not asked and present[0] > 1900_00_00 and present[-1] < 2200_00_00  # such as 20240131
+        for part, largest in ((present // 100 % 100, 12), (present % 100, 31)) if dates else ():
+            dates = dates and part.min() >= 1 and part.max() <= largest
         if dates:
             finding = finding._replace(warning="looks like dates: write them as 2024-01-31")
         return Learned(
@@ -173,7 +187,7 @@ class ColumnLearner:
             Finding(name, "category", missing, len(counts), warning),
             Category(name, values, rare=len(values) < len(counts), missing=missing > 0),
             codes(names, values),
-            identifies=True,
+            identifies=not looks,
         )
 
 
