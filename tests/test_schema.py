@@ -10,7 +10,8 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
-from project.schema import Schema, learn_schema
+from project.data.base import RawTable, TableData
+from project.schema import Schema
 
 RNG = np.random.default_rng(0)
 X = RNG.normal([3.0, -200.0, 0.0], [0.01, 50.0, 1.0], (40, 3))
@@ -19,7 +20,8 @@ NAMES = ["length", "weight", "age"]
 
 
 def learn(x=X, y=Y, classes=None, scale=True) -> Schema:
-    return learn_schema(x, y, [f"x{i}" for i in range(x.shape[1])], "target", classes, scale)
+    table = RawTable(x, y, [f"x{i}" for i in range(x.shape[1])], classes=classes)
+    return TableData(scale=scale).learn(table, np.arange(len(x)))[0]
 
 
 def with_holes() -> np.ndarray:
@@ -89,7 +91,7 @@ def test_classes_are_named_and_not_scaled(classes, kind, num_outputs):
 
 
 def test_columns_keep_their_names_and_order():
-    schema = learn_schema(X, Y, NAMES, "height", None, True)
+    schema, _ = TableData().learn(RawTable(X, Y, NAMES, "height"), np.arange(len(X)))
     assert [c.name for c in schema.columns] == NAMES
     assert (schema.num_encoded, schema.target.name) == (3, "height")
 

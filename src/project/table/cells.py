@@ -52,7 +52,9 @@ _NUMERAL = rf"{_SIGN}[$€£¥]?{_SIGN}(?:\d{{1,3}}(?:[.,'\s]\d{{3}})+|\d+)(?:[.
 QUANTITY = re.compile(rf"(?:\({_NUMERAL}\)|{_NUMERAL})\s?((?!s$|th$)[^\d\s.,'+\-:()/][^\d\s.,'+\-:()]{{0,7}})?")
 """A number, perhaps with a unit, between thousands or before decimals what is no point, or negative in brackets."""
 MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|[~≈<>≤≥]?{_NUMERAL}-?\s?[%$€£¥kKMB]?")
-"""The same as a laboratory may write it, with no other unit: of names it is worth a look."""
+"""The same as a laboratory may write it, with no other unit."""
+LOOKS_LIKE = {"dates": DATE, "numbers": MEANT_AS_NUMBER}
+"""Text that is neither, for it is not written so, but was meant to be."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 DAY = 86_400_000_000
 """Microseconds."""

@@ -13,23 +13,10 @@ import torch
 from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
-from project.table.cells import (
-    BOOLEANS,
-    DATE,
-    MEANT_AS_NUMBER,
-    CellReader,
-    Floats,
-    codes,
-    date_forms,
-    is_date,
-    is_number,
-    is_text,
-)
+from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
 from project.table.findings import Finding
 
 ALL_DIFFER = "almost every row has a name of its own"
-LOOKS_LIKE = {"dates": DATE, "numbers": MEANT_AS_NUMBER}
-"""Text that is neither, for it is not written so, but was meant to be."""
 _KEY = r"id|idx|index|key|uuid|guid|nr|no|num|number"
 _OWNER = r"account|client|customer|employee|invoice|member|order|passenger|patient|person|student|user"
 IDENTIFIER = re.compile(
@@ -144,16 +131,13 @@ class ColumnLearner:
         present = ordered[: np.searchsorted(ordered, np.nan)]
         whole = len(present) > 0 and all((part == np.floor(part)).all() for part in (present[:1000], present))
         counts = whole and any(np.ptp(training - sign * self.rows) == 0 for sign in (1, -1))  # the rows, up or down
-        finding = _finding(name, "boolean" if boolean else "number", ordered)
         asked = name in self.numeric
+        dates = whole and not asked and _are_days(present)
+        warning = "looks like dates: write them as 2024-01-31" if dates else ""
+        finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
-        if dense and not asked:
+        if dense and not asked and not dates:
             finding = finding._replace(warning=MAY_NUMBER.format(name))
-        dates = whole and not asked and present[0] > 1900_00_00 and present[-1] < 2200_00_00  # such as 20240131
-        for part, largest in ((present // 100 % 100, 12), (present % 100, 31)) if dates else ():
-            dates = dates and part.min() >= 1 and part.max() <= largest
-        if dates:
-            finding = finding._replace(warning="looks like dates: write them as 2024-01-31")
         return Learned(
             finding,
             learn_number(name, training, self.scale, boolean, ordered),
@@ -189,6 +173,13 @@ class ColumnLearner:
             codes(names, values),
             identifies=not looks,
         )
+
+
+def _are_days(ordered: Floats) -> bool:
+    """Whether whole numbers say days: 20240131."""
+    month, day = ordered // 100 % 100, ordered % 100
+    years = ordered[0] > 1900_00_00 and ordered[-1] < 2200_00_00
+    return bool(years and month.min() >= 1 and month.max() <= 12 and day.min() >= 1 and day.max() <= 31)
 
 
 def _finding(name: str, kind: str, ordered: Floats, warning: str = "") -> Finding:
