@@ -33,6 +33,7 @@ from project.engine.watch import LossWatch
 from project.errors import UsageError, nearest
 from project.models import TableModel
 from project.optimizers import OPTIMIZER_MODULES, SCHEDULER_MODULES, build_optimizer, describe
+from project.trust import refuse_strangers
 
 ROOT = Path(__file__).parents[2]
 """The repository's folder, with its ``configs`` and ``logs``."""
@@ -79,6 +80,17 @@ def read_layer(path: str | Path) -> Layer:
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
     return Layer(content, str(path), path.parent)
+
+
+def read_saved(path: Path) -> Layer:
+    """Reads what a command has written, for it to go on.
+
+    Raises:
+        UsageError: As `read_layer`, or if the file names a class that nobody has vouched for.
+    """
+    layer = read_layer(path)
+    refuse_strangers(layer.content, path)
+    return layer
 
 
 def flatten(value: Any, name: str = "") -> dict[str, Any]:

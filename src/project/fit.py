@@ -26,7 +26,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from project.baselines import baseline_scores
 from project.classes import find_class
 from project.cli import Request, help_text, next_command, read_flags, run_command, shown
-from project.config import Config, combine, make_data, make_model, make_trainer, read_layer
+from project.config import Config, combine, make_data, make_model, make_trainer, read_saved
 from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
@@ -36,7 +36,7 @@ from project.models.load import load_checkpoint
 from project.report import COMPARED, finish_curves, how_it_went, print_scores, remarks, write_report
 from project.run_folder import alone, create_folder, find_checkpoint, load_best, read_report, write_config
 from project.schema import Schema
-from project.trust import content_of, refuse_strangers
+from project.trust import content_of
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -274,9 +274,7 @@ def _resumed_config(folder: Path, request: Request) -> Config:
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
     if read_report(folder) is not None:
         raise UsageError(f"{folder} is finished; a new run: {again}")
-    own = read_layer(path)
-    refuse_strangers(own.content, path)
-    wanted = combine([own, *request.layers])
+    wanted = combine([read_saved(path), *request.layers])
     saved: Config = _load(folder, wanted, "last.ckpt").get("config", {})
     if changes := _differences(saved, wanted):
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))

@@ -33,14 +33,15 @@ def refuse_strangers(content: Any, file: object, key: object = "") -> None:
     Args:
         content: What a checkpoint or a run's configuration holds.
         file: Its name, for the message.
-        key: What the content is called there. Any text among the trainer's settings may be meant as a class.
+        key: What the content is called there. Any text among the trainer's settings, or
+            the ranges of a class, may be meant as one.
 
     Raises:
         UsageError: If it names another class.
     """
     if isinstance(content, dict | list):
         for name, part in content.items() if isinstance(content, dict) else enumerate(content):
-            refuse_strangers(part, file, key if key == "trainer" else name)
+            refuse_strangers(part, file, key if key in ("trainer", "class_path") else name)
     elif key in ("model_class", "class_path", "trainer") and isinstance(content, str) and "." in content:
         module, root = content.rpartition(".")[0], content.partition(".")[0]
         known = module in sys.modules and root not in sys.stdlib_module_names

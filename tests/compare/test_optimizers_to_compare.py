@@ -60,7 +60,7 @@ def test_its_weights_are_not_averaged_a_second_time() -> None:
     data = Iris()
     data.setup()
     model = FeedForward(data.schema, optimizer="schedulefree.AdamWScheduleFree")
-    with pytest.raises(ValueError, match="AdamWScheduleFree averages the weights itself: leave EMAWeightAveraging out"):
+    with pytest.raises(ValueError, match="AdamWScheduleFree averages weights itself: leave EMAWeightAveraging out"):
         trainer(max_epochs=1, callbacks=[EMAWeightAveraging()]).fit(model, data)
 
 

@@ -19,7 +19,6 @@ def average_weights_alone(trainer: Trainer, optimizer: Optimizer) -> None:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by its connectors
         average = getattr(callback, "_average_model", None)
         if average is not None and hasattr(optimizer, "eval"):
-            words = f"{type(optimizer).__name__} averages the weights itself"
-            raise ValueError(f"{words}: leave {type(callback).__name__} out")
+            raise ValueError(f"{type(optimizer).__name__} averages weights itself: leave {type(callback).__name__} out")
         if average is not None:
             average.use_buffers = False
