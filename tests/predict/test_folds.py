@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from folds import make_folds
 from pyarrow import csv
 
-from project import Predictor, train
+from project import Predictor
 from project.predict.__main__ import main
 
 NUM_FOLDS = 3
@@ -27,29 +28,19 @@ def make_rows() -> pd.DataFrame:
     return frame
 
 
-def cross_validate(logs: Path, target: str, experiment: str, rows: pd.DataFrame) -> Path:
-    """A folder as ``project.cross_validate`` leaves it, as far as prediction needs it."""
-    for fold in range(NUM_FOLDS):
-        data = {"target": target, "num_folds": NUM_FOLDS, "fold": fold, "min_count": 1}
-        data |= {"drop": ["price" if target == "sold" else "sold"], "path": logs / "rows.csv"}
-        logs.mkdir(exist_ok=True)
-        rows.to_csv(logs / "rows.csv", index=False)
-        train(
-            data={"class_path": "Table", "init_args": data},
-            trainer={"max_epochs": 3, "default_root_dir": logs},
-            experiment=experiment,
-            name=f"fold-{fold + 1}",
-            quiet=True,
-        )
-    folds = [{"run": f"fold-{fold + 1}"} for fold in range(NUM_FOLDS)]
-    (logs / experiment / "report.json").write_text(json.dumps({"num_folds": NUM_FOLDS, "folds": folds}))
-    return logs / experiment
+def cross_validate(logs: Path, target: str, rows: pd.DataFrame) -> Path:
+    """The folder of three folds."""
+    logs.mkdir()
+    rows.to_csv(logs / "rows.csv", index=False)
+    args = ["--data", "Table", "--data.path", str(logs / "rows.csv"), "--data.target", target]
+    args += ["--data.drop", "price" if target == "sold" else "sold", "--data.min_count", "1"]
+    return make_folds(logs, *args, num_folds=NUM_FOLDS)
 
 
 @pytest.mark.parametrize("target", ["sold", "price"])
 def test_the_mean_of_the_folds_is_predicted(target: str, tmp_path: Path) -> None:
     rows = make_rows()
-    folder = cross_validate(tmp_path / "logs", target, "cv", rows)
+    folder = cross_validate(tmp_path / "logs", target, rows)
     single = [Predictor.from_run(folder / f"fold-{fold + 1}") for fold in range(NUM_FOLDS)]
     assert len({tuple(predictor.columns) for predictor in single}) > 1  # a fold has left a column out
     assert len({str(predictor.schema.categories) for predictor in single}) > 1
@@ -70,8 +61,8 @@ def test_the_mean_of_the_folds_is_predicted(target: str, tmp_path: Path) -> None
 
 def test_folds_of_other_classes_are_refused(tmp_path: Path, refused: Callable[..., None]) -> None:
     rows = make_rows()
-    folder = cross_validate(tmp_path / "logs", "sold", "cv", rows)
-    other = cross_validate(tmp_path / "others", "sold", "cv", rows.replace("yes", "gone"))
+    folder = cross_validate(tmp_path / "logs", "sold", rows)
+    other = cross_validate(tmp_path / "others", "sold", rows.replace("yes", "gone"))
     (other / "fold-1").rename(folder / "fold-4")
     report = json.loads((folder / "report.json").read_text())
     report["folds"].append({"run": "fold-4"})
