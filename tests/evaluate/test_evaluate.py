@@ -259,11 +259,9 @@ def test_pictures_are_in_the_folder_and_in_tensorboard(data: str, fit: Fit, requ
 
 
 def test_the_curves_of_a_file_bear_its_name(run: Path, tmp_path: Path) -> None:
-    rows = make_rows(60, seed=2)
-    rows.to_csv(tmp_path / "july.csv", index=False)
-    rows.to_csv(tmp_path / "test.csv", index=False)
-    assert main([str(run), "--data", str(tmp_path / "july.csv")]) == 0
-    assert main([str(run), "--data", str(tmp_path / "test.csv")]) == 0
+    for name in ("july.csv", "test.csv"):
+        make_rows(60, seed=2).to_csv(tmp_path / name, index=False)
+        assert main([str(run), "--data", str(tmp_path / name)]) == 0
     assert sorted(path.name for path in (run / "evaluation").iterdir()) == ["july", "test_file"]
     tags = events(run).Tags()
     assert {f"{name}/july" for name in PICTURES["binary"]} <= set(tags["images"])
