@@ -19,6 +19,7 @@ from project.run_folder import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
 
+Capture = pytest.CaptureFixture[str]
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[2]
@@ -122,13 +123,12 @@ def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_
         assert high / low == pytest.approx(10**0.5, rel=0.02)
     medians = [np.median([run["loss"] or math.inf for run in runs_of(folder, stage="tuning", rate=r)]) for r in rates]
     assert int(np.argmin(medians)) == len(rates) - 2  # just one more was tried
-    seeds = {run["seed"] for run in runs_of(folder, stage="tuning")}
-    assert seeds == {0, 1}
+    assert {run["seed"] for run in runs_of(folder, stage="tuning")} == {0, 1}
     assert {run["seed"] for run in runs_of(folder, stage="final")} == {2, 3}
 
 
 def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs_of: RunsOf) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.3,0.03", "--tuning-seeds", "1", "--seeds", "1")
+    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.3,0.03", *ONCE, "--seeds", "1")
     tuning, final = runs_of(folder, stage="tuning"), runs_of(folder, stage="final")
     assert {run["rate"] for run in tuning} == {0.03, 0.3}
     assert {run["steps"] for run in final} == {2 * run["steps"] for run in tuning}
@@ -137,8 +137,8 @@ def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs
 
 
 def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Compare, runs_of: RunsOf) -> None:
-    args = ("--optimizers", "SGD,Adam", "--rates", "0.3", "--tuning-seeds", "1", "--seeds", "1")
-    folder = compare("--data", "Wine", *args, "--trainer.max_epochs", "7")
+    args = ("--optimizers", "SGD,Adam", "--rates", "0.3", *ONCE, "--seeds", "1", "--trainer.max_epochs", "7")
+    folder = compare("--data", "Wine", *args)
     for run in runs_of(folder):
         losses = np.array(read_curves(folder / run["folder"])["loss/val"].values)
         assert len(losses) == (4 if run["stage"] == "tuning" else 7)
@@ -146,31 +146,22 @@ def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Compare, runs_o
         assert run["loss"] == pytest.approx(min(np.mean(window) for window in windows), rel=1e-12)
 
 
-def test_copies_of_an_optimizer_are_tied(compare: Compare, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = {
-        "compare": {"optimizers": [{"label": "one", "class_path": "Adam"}, {"label": "two", "class_path": "Adam"}]}
-    }
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump(config))
+def test_copies_of_an_optimizer_are_tied(compare: Compare, tmp_path: Path, capsys: Capture) -> None:
+    optimizers = [{"label": label, "class_path": "Adam"} for label in ("one", "two")]
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump({"compare": {"optimizers": optimizers}}))
     compare("--config", str(tmp_path / "two.yaml"), *SMALL, "--rates", "none", "--seeds", "2")
     assert "tie" in capsys.readouterr().out
 
 
-def test_a_run_that_fails_is_a_row_and_not_the_end(
-    compare: Compare, runs_of: RunsOf, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = compare(
-        *SMALL, "--optimizers", "LBFGS,Adam", "--rates", "none", "--seeds", "1"
-    )  # LBFGS wants the full batch
+def test_a_run_that_fails_is_a_row_and_not_the_end(compare: Compare, runs_of: RunsOf, capsys: Capture) -> None:
+    """LBFGS wants the full batch."""
+    folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", "--rates", "none", "--seeds", "1")
     failed = runs_of(folder, optimizer="LBFGS")
     assert {run["status"] for run in failed} == {"failed"}
     assert "batch_size full" in failed[0]["message"]
     assert {run["status"] for run in runs_of(folder, optimizer="Adam")} == {"done"}
     assert "failed" in capsys.readouterr().out
-
-
-def test_checkpoints_are_not_kept(compare: Compare) -> None:
-    args = (*SMALL, "--optimizers", "Adam", "--rates", "none", "--seeds", "1")
-    assert not list(compare(*args).rglob("*.ckpt"))
+    assert not list(folder.rglob("*.ckpt"))  # nor those of Adam
 
 
 @pytest.mark.parametrize(
@@ -207,7 +198,7 @@ def test_what_cannot_be_is_one_sentence(args: str, words: str, tmp_path: Path, r
 
 
 def test_data_and_model_give_the_name_and_a_run_that_is_under_way_is_left_alone(
-    compare: Compare, capsys: pytest.CaptureFixture[str]
+    compare: Compare, capsys: Capture
 ) -> None:
     data = ("--data", "Diabetes", "--model", "LinearRegression", "--trainer.max_epochs", "1")
     folder = compare(*data, "--optimizers", "SGD", "--rates", "none", "--seeds", "1")
@@ -217,10 +208,8 @@ def test_data_and_model_give_the_name_and_a_run_that_is_under_way_is_left_alone(
     assert "another process is at work in" in capsys.readouterr().err
 
 
-def test_a_run_that_diverged_says_so_in_the_table_of_runs(
-    compare: Compare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.1,1e30", "--tuning-seeds", "1", "--seeds", "1")
+def test_a_run_that_diverged_says_so_in_the_table_of_runs(compare: Compare, capsys: Capture) -> None:
+    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.1,1e30", *ONCE, "--seeds", "1")
     capsys.readouterr()
     assert runs_main([str(folder.parents[1]), "--all", "--where", "lr=1e+30"]) == 0
     assert "diverged" in capsys.readouterr().out

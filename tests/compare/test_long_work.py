@@ -13,6 +13,7 @@ import pytest
 
 from project.compare.__main__ import main
 
+Capture = pytest.CaptureFixture[str]
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ARGS = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "6", "--seeds", "2")
@@ -22,9 +23,8 @@ ARGS += ("--optimizers", "SGD,Adam", "--rates", "0.1,0.01", "--tuning-seeds", "1
 def start(logs: Path, *args: str) -> tuple["subprocess.Popen[str]", Path]:
     """Starts a comparison in a process group of its own, and waits for its third result."""
     command = [sys.executable, "-m", "project.compare", *ARGS, *args, "--trainer.default_root_dir", str(logs)]
-    process = subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, text=True, stdout=pipe, stderr=pipe, start_new_session=True)
     file = logs / "compare" / "Iris-FeedForward" / "runs.csv"
     deadline = time.monotonic() + 120
     while not file.exists() or file.read_text().count("\n") < 4:
@@ -50,7 +50,7 @@ def losses(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 def test_a_comparison_that_was_stopped_does_what_is_missing(
-    signum: int, whole: Path, runs_of: RunsOf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    signum: int, whole: Path, runs_of: RunsOf, tmp_path: Path, capsys: Capture
 ) -> None:
     process, folder = start(tmp_path / "stopped", "--jobs", "2")
     os.killpg(process.pid, signum)
@@ -70,9 +70,7 @@ def test_a_comparison_that_was_stopped_does_what_is_missing(
     capsys.readouterr()
 
 
-def test_going_on_does_what_is_missing_and_no_more(
-    compare: Compare, runs_of: RunsOf, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_going_on_does_what_is_missing_and_no_more(compare: Compare, runs_of: RunsOf, capsys: Capture) -> None:
     folder = compare(*ARGS, "--optimizers", "SGD", "--trainer.max_epochs", "2")
     table = capsys.readouterr().out
     files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
@@ -85,8 +83,6 @@ def test_going_on_does_what_is_missing_and_no_more(
     assert main(["--resume", str(folder), "--jobs", "1"]) == 0
     assert losses(runs_of(folder)) == losses(whole)
     assert runs_of(folder)[:3] == whole[:3]  # with their seconds
-    capsys.readouterr()
-
     for flags in (("--seeds", "9"), ("--data", "Wine"), ("--name", "other")):
         assert main(["--resume", str(folder), *flags]) == 2
         assert "a comparison goes on as it began" in capsys.readouterr().err

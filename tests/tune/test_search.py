@@ -86,9 +86,7 @@ BAD = {
     "Invalid learning rate: -1": optimizer(low=-1.0, high=0.1),
     "'model.dropot' is not accepted; did you mean dropout?": model(dropot={"low": 0.1, "high": 0.2}),
     "dropout probability has to be between 0 and 1, but got 1.5": model(dropout={"low": 0.1, "high": 1.5}),
-    "model.hidden_sizes cannot be 'wide'; expected a list such as [1, 2]": model(
-        hidden_sizes={"choices": [[8], "wide"]}
-    ),
+    "hidden_sizes cannot be 'wide'; expected a list such as [1, 2]": model(hidden_sizes={"choices": [[8], "wide"]}),
     "model.class_weights decides what loss/val measures": model(class_weights={"choices": [None, "balanced"]}),
     "data.val_fraction decides": {"data": {"init_args": {"val_fraction": {"low": 0.1, "high": 0.2}}}},
     "data decides what loss/val measures": {"data": ["Iris", "Wine"]},
