@@ -17,12 +17,6 @@ TARGET = Target("y", "number")
 DAY = timedelta(days=1)
 
 
-def test_fills_then_centres_then_scales():
-    encoder = Encoder(Schema((Number("a", 10.0, 2.0, 12.0), Number("b")), TARGET))
-    rows = torch.tensor([[10.0, 3.0], [14.0, -3.0], [torch.nan, torch.nan]], dtype=torch.float64)
-    assert encoder(rows).tolist() == [[0.0, 3.0], [2.0, -3.0], [1.0, 0.0]]
-
-
 def test_equals_the_standard_scaler_with_the_median_for_missing_values():
     x = np.random.default_rng(0).normal([5.0, -300.0], [0.1, 70.0], (50, 2))
     x[3, 0] = x[7, 1] = np.nan

@@ -54,12 +54,6 @@ def test_scores_of_classes_equal_those_of_scikit_learn(num_classes, seed):
     assert class_metrics(log_probabilities, y) == pytest.approx(expected, abs=1e-6)
 
 
-def test_targets_of_two_classes_may_be_floats():
-    """As a data module encodes them."""
-    logits, y = draw(2)
-    assert class_metrics(logits.log_softmax(1), y.float()) == class_metrics(logits.log_softmax(1), y)
-
-
 @pytest.mark.parametrize("kind", ["all right", "all wrong"])
 @pytest.mark.parametrize("num_classes", [2, 4])
 def test_extremes(kind, num_classes):
@@ -121,12 +115,6 @@ def test_metrics_stay_where_and_as_they_are(kind):
     state = metrics["accuracy"].confmat if kind == "binary" else metrics["r2"].lowest
     assert (state.dtype, state.device.type) == (torch.float64, "cpu")
     assert model.state_dict() == {}
-
-
-def test_two_columns_are_the_logarithms_of_both_probabilities():
-    p = np.array([0.001, 0.3, 0.5, 0.999])
-    logits = torch.from_numpy(np.log(p / (1 - p)))[:, None]
-    np.testing.assert_allclose(two_columns(logits), np.log(np.column_stack([1 - p, p])))
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])

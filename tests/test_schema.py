@@ -1,13 +1,10 @@
 """What training rows teach."""
 
-import io
-import json
 from fractions import Fraction
 from statistics import pstdev
 
 import numpy as np
 import pytest
-import torch
 from sklearn.preprocessing import StandardScaler
 
 from project.schema import Schema, learn_schema
@@ -72,13 +69,6 @@ def test_squares_that_double_precision_does_not_hold(size):
     assert learn(y=x).target.scale == column.scale
 
 
-def test_a_number_to_predict_is_standardised():
-    target = learn().target
-    assert (target.kind, target.classes, target.num_outputs) == ("number", (), 1)
-    assert target.center == pytest.approx(Y.mean())
-    assert target.scale == pytest.approx(Y.std())
-
-
 @pytest.mark.parametrize(
     ("classes", "kind", "num_outputs"), [(["no", "yes"], "binary", 1), (["a", "b", "c"], "multiclass", 3)]
 )
@@ -86,19 +76,3 @@ def test_classes_are_named_and_not_scaled(classes, kind, num_outputs):
     target = learn(y=np.arange(40) % len(classes), classes=classes).target
     assert (target.kind, target.classes, target.num_outputs) == (kind, tuple(classes), num_outputs)
     assert (target.center, target.scale) == (0.0, 1.0)
-
-
-def test_columns_keep_their_names_and_order():
-    schema = learn_schema(X, Y, NAMES, "height", None, True)
-    assert [c.name for c in schema.columns] == NAMES
-    assert (schema.num_encoded, schema.target.name) == (3, "height")
-
-
-def test_goes_through_plain_values_unchanged():
-    """Through JSON, and through a file that PyTorch loads with ``weights_only=True``."""
-    schema = learn(with_holes(), np.arange(40) % 3, ["a", "b", "c"])
-    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
-    file = io.BytesIO()
-    torch.save(schema.to_dict(), file)
-    file.seek(0)
-    assert Schema.from_dict(torch.load(file, weights_only=True)) == schema
