@@ -72,11 +72,7 @@ def test_the_positive_class_is_the_second_and_the_splits_are_the_same(
     [
         (["yes", "no"], "maybe", "data.positive: the target 'y' has no class 'maybe'; there are 'no' and 'yes'"),
         (["a", "b", "c"], "b", "data.positive is one of two classes, and the target 'y' has 3"),
-        (
-            [str(i + 0.5) for i in range(NUM_ROWS)],
-            "0.5",
-            "data.positive is one of two classes, and the target 'y' has none",
-        ),
+        ([f"{i}.5" for i in range(99)], "0.5", "data.positive is one of two classes, and the target 'y' has none"),
     ],
 )
 def test_a_positive_class_that_is_not_there_is_refused(
@@ -116,11 +112,8 @@ def test_names_that_no_row_has_are_no_classes(tmp_path: Path) -> None:
 
 def test_three_labels_are_three_classes(tmp_path: Path) -> None:
     table = read(tmp_path, ["b", "c", "a", "b"])
-    assert (target(table).kind, target(table).classes, target(table).counts) == (
-        "multiclass",
-        ("a", "b", "c"),
-        (30, 60, 30),
-    )
+    found = target(table)
+    assert (found.kind, found.classes, found.counts) == ("multiclass", ("a", "b", "c"), (30, 60, 30))
     assert table.splits["train"].y[:4].tolist() == [1, 2, 0, 1]
 
 
@@ -163,11 +156,6 @@ def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
     assert not read(tmp_path, ["a", "b"]).notes
 
 
-def test_texts_can_be_named_that_mean_a_missing_target(tmp_path: Path) -> None:
-    table = read(tmp_path, ["a", "?", "b"], missing="?")
-    assert target(table).classes == ("a", "b")
-
-
 @pytest.mark.parametrize("task", ["auto", "number"])
 def test_a_target_with_decimal_commas(task: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
@@ -189,24 +177,31 @@ def test_one_class_may_be_written_in_several_ways(tmp_path: Path) -> None:
     assert tested.y.tolist() == [1, 0, 1]
 
 
-def test_more_whole_numbers_than_classes_seldom_have_are_told(tmp_path: Path) -> None:
-    (note,) = read(tmp_path, [str(i) for i in range(30)]).notes
-    assert note == "target 'y': 30 whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
-
-
-def test_classes_that_differ_by_capital_letters_alone_are_told(tmp_path: Path) -> None:
-    table = read(tmp_path, ["yes", "Yes", "no"])
-    assert target(table).classes == ("Yes", "no", "yes")
-    assert table.notes == ["target 'y': some classes differ by capital letters alone"]
-
-
-def test_a_class_may_be_called_none(tmp_path: Path) -> None:
-    assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
-
-
 def test_true_is_one_label_in_any_capitals(tmp_path: Path) -> None:
     table = read(tmp_path, ["TRUE", "True", "false"])
     tested, _ = table.read_test(tmp_path / "t.csv", table.schema)
     assert tested.y.tolist() == table.splits["train"].y.tolist() == [1, 1, 0] * (NUM_ROWS // 3)
     with pytest.raises(ValueError, match="holds one value only, 'true'"):
         read(tmp_path, ["TRUE", "True", "true"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "missing", "classes", "notes"),
+    [
+        (["a", "?", "b"], "?", ("a", "b"), ["40 of 120 rows have no target and are left out (cells '?')"]),
+        (["None", "Apnea", "Insomnia"], [], ("Apnea", "Insomnia", "None"), []),
+        (["yes", "Yes", "no"], [], ("Yes", "no", "yes"), ["target 'y': some classes differ by capital letters alone"]),
+        (
+            [str(i) for i in range(30)],
+            [],
+            (),
+            ["target 'y': 30 whole numbers taken as a quantity (--data.task multiclass takes them as classes)"],
+        ),
+    ],
+    ids=["a text means a missing target", "a class is called None", "capital letters", "many whole numbers"],
+)
+def test_classes_and_what_is_told_of_them(
+    cells: list[str], missing: Any, classes: tuple[str, ...], notes: list[str], tmp_path: Path
+) -> None:
+    table = read(tmp_path, cells, missing=missing)
+    assert (target(table).classes, table.notes) == (classes, notes)
