@@ -12,7 +12,6 @@ from project.schema import Schema, learn_schema
 RNG = np.random.default_rng(0)
 X = RNG.normal([3.0, -200.0, 0.0], [0.01, 50.0, 1.0], (40, 3))
 Y = RNG.normal(7.0, 3.0, 40)
-NAMES = ["length", "weight", "age"]
 
 
 def learn(x=X, y=Y, classes=None, scale=True) -> Schema:

@@ -1,13 +1,15 @@
-"""The data sets themselves."""
+"""The data sets themselves, bundled and made on the spot."""
 
 import numpy as np
 import pytest
+import torch
 from set_up import set_up
 from sklearn import datasets
 
 from project import data
 from project.classes import class_names, find_class
 from project.data import TableData
+from project.data.toy import Blobs, Circles, Moons
 
 EVERY_SET = [find_class(name, (), TableData) for name in class_names(("project.data",), TableData).values()]
 
@@ -46,3 +48,53 @@ def test_bundled_sets_are_those_of_scikit_learn(name, loader):
     np.testing.assert_array_equal(table.y, bunch.target)
     assert list(table.columns) == [str(n) for n in bunch.feature_names]
     assert list(table.classes or []) == [str(n) for n in getattr(bunch, "target_names", [])]
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (
+            Blobs(300, 5, 3, 2.5, seed=7),
+            datasets.make_blobs(300, 5, centers=3, cluster_std=2.5, random_state=7),
+        ),
+        (Moons(200, 0.3, seed=7), datasets.make_moons(200, noise=0.3, random_state=7)),
+        (Circles(200, 0.05, 0.4, seed=7), datasets.make_circles(200, noise=0.05, factor=0.4, random_state=7)),
+    ],
+    ids=["Blobs", "Moons", "Circles"],
+)
+def test_toys_are_those_of_scikit_learn(made, expected):
+    table = made.read()
+    np.testing.assert_allclose(table.x, expected[0], rtol=1e-6)
+    np.testing.assert_array_equal(table.y, expected[1])
+    assert list(table.classes) == [str(c) for c in range(expected[1].max() + 1)]
+
+
+@pytest.mark.parametrize("data_class", [Blobs, Moons, Circles])
+def test_another_seed_draws_other_points(data_class):
+    assert not np.array_equal(data_class(seed=1).read().x, data_class(seed=2).read().x)
+
+
+def test_blobs_of_one_class_are_refused():
+    with pytest.raises(ValueError, match="num_classes"):
+        Blobs(num_classes=1)
+
+
+def test_by_default_the_best_accuracy_on_blobs_is_about_95_percent():
+    """So that optimizers can differ: the true centres and the nearest of them decide best."""
+    blobs = Blobs()
+    x, y, centers = datasets.make_blobs(
+        blobs.num_samples, blobs.num_features, centers=2, cluster_std=20, random_state=0, return_centers=True
+    )
+    nearest = ((x[:, None] - centers) ** 2).sum(2).argmin(1)
+    np.testing.assert_allclose(blobs.read().x, x, rtol=1e-6)
+    assert (nearest == y).mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_blobs_of_the_reference_run_are_those_of_scikit_learn():
+    """R1: the first 4,000 rows train and the last 1,000 test, as they are."""
+    x, y = datasets.make_blobs(n_samples=5000, centers=2, n_features=64, cluster_std=10, random_state=2020)
+    data = Blobs(cluster_std=10, seed=2020, shuffle=False, scale=False, val_fraction=0.0)
+    for split, part in (("train", slice(0, 4000)), ("test", slice(4000, 5000))):
+        assert torch.equal(set_up(data).splits[split].x, torch.from_numpy(x[part]).float())
+        assert torch.equal(set_up(data).splits[split].y, torch.from_numpy(y[part]).float())
+    assert not len(set_up(data).splits["val"].x)

@@ -1,4 +1,4 @@
-"""The table of all runs."""
+"""The table of all runs, and their curves."""
 
 import json
 import os
@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from curves import read_curve
 
 import project.fit
+from project import read_curves, train
 from project.runs.__main__ import main
 
 HEADER = ["experiment", "run", "data", "model", "optimizer", "lr", "val_loss", "metric", "score", "age"]
@@ -229,3 +231,17 @@ def test_a_model_that_takes_no_optimizer_is_listed(fit: Callable[..., Path], sho
     folder = fit("--data", "own_classes.LineData", "--model", "own_classes.Line", "--trainer.max_epochs", "1")
     ((_, run, data, model, optimizer, *_),) = cells(show(folder.parents[1]))
     assert (run, data, model, optimizer) == (folder.name, "LineData", "Line", "")
+
+
+def test_curves_are_those_of_tensorboard(tmp_path: Path) -> None:
+    run = train(data="Iris", trainer={"max_epochs": 3, "default_root_dir": tmp_path}, quiet=True)
+    curves = read_curves(run)
+    for tag in ("loss/train", "loss/val", "lr"):
+        assert list(zip(*curves[tag], strict=True)) == read_curve(run.folder, tag)
+    assert len(curves["loss/val"].steps) == 3
+    assert curves["accuracy/test"].values == [pytest.approx(run.report["metrics"]["accuracy"])]
+
+
+def test_a_folder_without_curves_is_told() -> None:
+    with pytest.raises(ValueError, match="nothing has no event file"):
+        read_curves("nothing")
