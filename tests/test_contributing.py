@@ -54,11 +54,10 @@ class Followed(NamedTuple):
 
     def run(self, command: str) -> str:
         """Runs a command there and returns what it prints; nothing must go to standard error."""
-        bin_folder, path = Path(sys.executable).parent, os.environ["PATH"]
-        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "PATH": f"{bin_folder}{os.pathsep}{path}"}
-        done = subprocess.run(
-            shlex.split(command), cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "PATH": path}
+        words = shlex.split(command)
+        done = subprocess.run(words, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -69,9 +68,7 @@ class Followed(NamedTuple):
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     """A copy in which all recipes have been followed up to their commands; the types of libraries are known there."""
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv*", "logs", "__pycache__", ".pytest_cache", ".ruff_cache", "*.egg-info"
-    )
+    ignored = shutil.ignore_patterns(".git", ".venv*", "logs", "__pycache__", ".*_cache", "*.egg-info")
     folder = tmp_path_factory.mktemp("recipes") / "copy"
     shutil.copytree(ROOT, folder, ignore=ignored)
     for recipe in RECIPES.values():
@@ -150,9 +147,8 @@ def test_the_files_of_the_recipes_pass_the_checks(followed: Followed) -> None:
     followed.run(f"ruff format --check {' '.join(files)}")
     followed.run(f"ruff check {' '.join(files)}")
     followed.run("mypy")
-    assert {"Spirals", "ResidualNet", "CostNet"} <= set(
-        re.findall(r"\w+", followed.run("python -m project.fit --help"))
-    )
+    names = re.findall(r"\w+", followed.run("python -m project.fit --help"))
+    assert {"Spirals", "ResidualNet", "CostNet"} <= set(names)
     followed.run("pytest tests/test_imports.py -k 'not run and not changes'")  # nothing else is to be changed
 
 

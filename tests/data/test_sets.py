@@ -15,7 +15,8 @@ EVERY_SET = [find_class(name, (), TableData) for name in class_names(("project.d
 
 
 @pytest.mark.parametrize("data_class", EVERY_SET)
-def test_works_with_its_defaults_and_is_the_same_every_time(data_class):
+def test_works_with_its_defaults_is_the_same_every_time_and_says_what_it_is(data_class):
+    assert data_class.__doc__ not in ("", None, TableData.__doc__)
     first, second = set_up(data_class()), set_up(data_class())
     assert first.schema == second.schema
     x, y = next(iter(first.train_dataloader()))
@@ -26,23 +27,9 @@ def test_works_with_its_defaults_and_is_the_same_every_time(data_class):
         assert (first.splits[name].y == second.splits[name].y).all()
 
 
-@pytest.mark.parametrize("data_class", EVERY_SET)
-def test_says_what_it_is(data_class):
-    assert data_class.__doc__
-    assert data_class.__doc__ != TableData.__doc__
-
-
-@pytest.mark.parametrize(
-    ("name", "loader"),
-    [
-        ("BreastCancer", "load_breast_cancer"),
-        ("Wine", "load_wine"),
-        ("Iris", "load_iris"),
-        ("Digits", "load_digits"),
-        ("Diabetes", "load_diabetes"),
-    ],
-)
-def test_bundled_sets_are_those_of_scikit_learn(name, loader):
+@pytest.mark.parametrize("name", ["BreastCancer", "Wine", "Iris", "Digits", "Diabetes"])
+def test_bundled_sets_are_those_of_scikit_learn(name):
+    loader = "load_breast_cancer" if name == "BreastCancer" else f"load_{name.lower()}"
     table, bunch = getattr(data, name)().read(), getattr(datasets, loader)()
     np.testing.assert_array_equal(table.x, bunch.data)
     np.testing.assert_array_equal(table.y, bunch.target)
@@ -53,10 +40,7 @@ def test_bundled_sets_are_those_of_scikit_learn(name, loader):
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (
-            Blobs(300, 5, 3, 2.5, seed=7),
-            datasets.make_blobs(300, 5, centers=3, cluster_std=2.5, random_state=7),
-        ),
+        (Blobs(300, 5, 3, 2.5, seed=7), datasets.make_blobs(300, 5, centers=3, cluster_std=2.5, random_state=7)),
         (Moons(200, 0.3, seed=7), datasets.make_moons(200, noise=0.3, random_state=7)),
         (Circles(200, 0.05, 0.4, seed=7), datasets.make_circles(200, noise=0.05, factor=0.4, random_state=7)),
     ],

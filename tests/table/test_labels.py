@@ -110,22 +110,6 @@ def test_names_that_no_row_has_are_no_classes(tmp_path: Path) -> None:
     assert table.notes == ["40 of 120 rows have no target and are left out (cells 'NA')"]
 
 
-def test_three_labels_are_three_classes(tmp_path: Path) -> None:
-    table = read(tmp_path, ["b", "c", "a", "b"])
-    found = target(table)
-    assert (found.kind, found.classes, found.counts) == ("multiclass", ("a", "b", "c"), (30, 60, 30))
-    assert table.splits["train"].y[:4].tolist() == [1, 2, 0, 1]
-
-
-def test_whole_numbers_as_classes_are_sorted_by_size_and_noted(tmp_path: Path) -> None:
-    table = read(tmp_path, ["10", "9", "100"])
-    assert target(table).classes == ("9", "10", "100")
-    assert label_values(target(table).classes, target(table).label_type) == [9, 10, 100]
-    (note,) = table.notes
-    assert "3 whole numbers" in note
-    assert "--data.task number" in note
-
-
 @pytest.mark.parametrize(
     ("cells", "task", "kind"),
     [
@@ -146,14 +130,6 @@ def test_the_task_is_found_or_set(cells: list[str], task: str, kind: str, tmp_pa
     assert target(table).kind == kind
     assert target(table).num_outputs == (len(cells) if kind == "multiclass" else 1)
     assert len(target(table).classes) == (0 if kind == "number" else len(cells))
-
-
-def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
-    table = read(tmp_path, ["a", "", "b", "NA", "a", "b"])
-    assert len(table.splits["train"].x) == 80
-    assert target(table).counts == (40, 40)
-    assert table.notes == ["40 of 120 rows have no target and are left out (cells 'NA')"]
-    assert not read(tmp_path, ["a", "b"]).notes
 
 
 @pytest.mark.parametrize("task", ["auto", "number"])
@@ -185,23 +161,41 @@ def test_true_is_one_label_in_any_capitals(tmp_path: Path) -> None:
         read(tmp_path, ["TRUE", "True", "true"])
 
 
-@pytest.mark.parametrize(
-    ("cells", "missing", "classes", "notes"),
-    [
-        (["a", "?", "b"], "?", ("a", "b"), ["40 of 120 rows have no target and are left out (cells '?')"]),
-        (["None", "Apnea", "Insomnia"], [], ("Apnea", "Insomnia", "None"), []),
-        (["yes", "Yes", "no"], [], ("Yes", "no", "yes"), ["target 'y': some classes differ by capital letters alone"]),
-        (
-            [str(i) for i in range(30)],
-            [],
-            (),
-            ["target 'y': 30 whole numbers taken as a quantity (--data.task multiclass takes them as classes)"],
-        ),
-    ],
-    ids=["a text means a missing target", "a class is called None", "capital letters", "many whole numbers"],
-)
+NO_TARGET = "40 of 120 rows have no target and are left out"
+TAKEN = "whole numbers taken as"
+NAMED: dict[str, tuple[list[str], tuple[str, ...], tuple[int, ...], list[str]]] = {
+    "three classes": (["b", "c", "a", "b"], ("a", "b", "c"), (30, 60, 30), []),
+    "rows without a target": (["a", "", "b", "NA", "a", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells 'NA')"]),
+    "a mark of a missing cell": (["a", "?", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells '?')"]),
+    "capital letters": (
+        ["yes", "Yes", "no"],
+        ("Yes", "no", "yes"),
+        (40, 40, 40),
+        ["target 'y': some classes differ by capital letters alone"],
+    ),
+    "few whole numbers, sorted by size": (
+        ["10", "9", "100"],
+        ("9", "10", "100"),
+        (40, 40, 40),
+        [f"target 'y': 3 {TAKEN} classes (--data.task number takes them as a quantity)"],
+    ),
+    "many whole numbers": (
+        [str(i) for i in range(30)],
+        (),
+        (),
+        [f"target 'y': 30 {TAKEN} a quantity (--data.task multiclass takes them as classes)"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("cells", "classes", "counts", "notes"), NAMED.values(), ids=NAMED)
 def test_classes_and_what_is_told_of_them(
-    cells: list[str], missing: Any, classes: tuple[str, ...], notes: list[str], tmp_path: Path
+    cells: list[str], classes: tuple[str, ...], counts: tuple[int, ...], notes: list[str], tmp_path: Path
 ) -> None:
-    table = read(tmp_path, cells, missing=missing)
-    assert (target(table).classes, table.notes) == (classes, notes)
+    table = read(tmp_path, cells, missing="?")
+    assert (target(table).classes, target(table).counts, table.notes) == (classes, counts, notes)
+    assert len(table.splits["train"].x) == sum(counts or [NUM_ROWS])
+
+
+def test_a_class_may_be_called_none(tmp_path: Path) -> None:
+    assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
