@@ -3,10 +3,12 @@
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from in_process import run
 
 from project.fit import main
 
@@ -49,11 +51,4 @@ def refused(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., 
 def fit(tmp_path: Path) -> Callable[..., Path]:
     """Runs ``project.fit`` in this process, with logs in a temporary folder, and returns the run's folder."""
 
-    def run(*args: str) -> Path:
-        logs = tmp_path / "logs"
-        before = set(logs.glob("*/*"))
-        assert main([*args, "--trainer.default_root_dir", str(logs)]) == 0
-        (folder,) = set(logs.glob("*/*")) - before
-        return folder
-
-    return run
+    return partial(run, main, tmp_path / "logs")

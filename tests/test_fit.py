@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from curves import read_curve
+from curves import events, read_curve
 from reports import read_report
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -20,7 +20,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 from weights import assert_same_weights, load_weights
@@ -36,10 +35,6 @@ Capture = pytest.CaptureFixture[str]
 Fit = Callable[..., Path]
 Refused = Callable[..., None]
 SHORT = ("--trainer.max_epochs", "3")
-
-
-def events(folder: Path) -> EventAccumulator:
-    return EventAccumulator(str(folder)).Reload()
 
 
 def test_a_run_leaves_its_files_and_nothing_else(fit: Fit) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import in_process
 import numpy as np
 import own_models
 import pytest
@@ -19,7 +20,6 @@ import yaml
 from set_up import set_up
 
 from project.compare.__main__ import main
-from project.fit import main as fit_main
 from project.run_folder import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
@@ -46,14 +46,11 @@ def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_number
 
 
 @pytest.mark.lowest
-def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> None:
+def test_fit_repeats_the_runs_to_the_bit(compare: Compare, fit: Compare) -> None:
     folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW, "--seeds", "1")
     runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
     for run in runs:
-        again = tmp_path / "again"
-        args = ["--config", str(run / "config.yaml"), "--trainer.default_root_dir", str(again), "--name", run.name]
-        assert fit_main([*args, "--experiment", run.parent.name]) == 0
-        there, here = read_curves(run), read_curves(again / run.parent.name / run.name)
+        there, here = read_curves(run), read_curves(fit("--config", str(run / "config.yaml")))
         assert there.keys() == here.keys()
         assert len(there["loss/val"].values) in (2, 4)
         for tag in here.keys() - {"epoch_seconds"}:
@@ -244,9 +241,7 @@ def start(logs: Path, *args: str) -> tuple["subprocess.Popen[str]", Path]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison that was not stopped."""
-    logs = tmp_path_factory.mktemp("whole")
-    assert main([*ARGS, "--jobs", "1", "--trainer.default_root_dir", str(logs)]) == 0
-    return logs / "compare" / "Iris-FeedForward"
+    return in_process.run(main, tmp_path_factory.mktemp("whole"), *ARGS, "--jobs", "1", where="compare/*")
 
 
 def losses(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

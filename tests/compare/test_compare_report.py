@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import in_process
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
@@ -31,11 +32,9 @@ Make = Callable[..., Comparison]
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison by the command; at the highest rate SGD diverges."""
-    root = tmp_path_factory.mktemp("real")
     args = ["--optimizers", "SGD,Adam", "--seeds", "2", "--tuning-seeds", "1", "--rates", "0.01,0.1,30", "--jobs", "1"]
-    args += ["--data", "Diabetes", "--model", "LinearRegression", "--trainer.max_epochs", "2", "--name", "real"]
-    assert main([*args, "--trainer.default_root_dir", str(root)]) == 0
-    return root / "compare" / "real"
+    args += ["--data", "Diabetes", "--model", "LinearRegression", "--trainer.max_epochs", "2"]
+    return in_process.run(main, tmp_path_factory.mktemp("real"), *args, where="compare/*")
 
 
 @pytest.fixture

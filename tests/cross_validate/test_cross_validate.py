@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pytest
 import shops
 import yaml
+from curves import read_curve
 from reports import read_report
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression
@@ -20,7 +23,6 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from weights import assert_same_weights
 
 import project.fit
@@ -34,23 +36,15 @@ SHORT = ("--trainer.max_epochs", "2", "--optimizer.lr", "0.01")
 IRIS = ("--data", "Iris", *SHORT)
 
 
-def cross_validate(logs: Path, *args: str) -> Path:
-    """Runs the command in this process, and returns the folder it has made."""
-    before = set(logs.glob("*/*"))
-    assert main([*args, "--trainer.default_root_dir", str(logs)]) == 0
-    (folder,) = set(logs.glob("*/*")) - before
-    return folder
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return lambda *args: cross_validate(tmp_path / "logs", *args)
+    return partial(in_process.run, main, tmp_path / "logs")
 
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two repeats of five folds."""
-    return cross_validate(tmp_path_factory.mktemp("logs"), *IRIS, "--data.seed", "3", "--repeats", "2")
+    return in_process.run(main, tmp_path_factory.mktemp("logs"), *IRIS, "--data.seed", "3", "--repeats", "2")
 
 
 def predictions(folder: Path) -> dict[str, np.ndarray]:
@@ -117,9 +111,9 @@ def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Run) ->
 
 def test_tensorboard_finds_every_fold_in_the_folder(iris: Path) -> None:
     for entry in read_report(iris)["folds"]:
-        log = EventAccumulator(str(iris / entry["run"])).Reload()
-        assert log.Scalars("accuracy/test")[-1].value == pytest.approx(entry["metrics"]["accuracy"])
-        assert len(log.Scalars("loss/val")) == 2
+        ((_, accuracy),) = read_curve(iris / entry["run"], "accuracy/test")
+        assert accuracy == pytest.approx(entry["metrics"]["accuracy"])
+        assert len(read_curve(iris / entry["run"], "loss/val")) == 2
 
 
 @pytest.mark.slow

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from curves import read_curve
+from curves import events, read_curve
 from folds import make_folds
 from matplotlib.image import imread
 from set_up import set_up
 from sklearn import metrics as sk
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project import Predictor, train
 from project.data import BreastCancer
@@ -24,7 +24,7 @@ from project.evaluate import evaluate
 from project.evaluate.__main__ import main
 from project.evaluate.evaluation import best_f1_threshold
 from project.evaluate.figures import class_figures
-from project.fit import main as fit_main
+from project.fit import main as fit
 
 Capture = pytest.CaptureFixture[str]
 Fit = Callable[..., Path]
@@ -70,10 +70,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFram
     rows = make_rows(900, seed=0).assign(part=["train", "val", "test"] * 300)
     rows.to_csv(folder / "shop.csv", index=False)
     args = table_args(folder / "shop.csv", "--data.split_column", "part", "--model", "LogisticRegression")
-    short = ("--optimizer.lr", "0.05", "--trainer.max_epochs", "5")
-    assert fit_main([*args, *short, "--trainer.default_root_dir", str(folder / "logs")]) == 0
-    (run,) = folder.glob("logs/shop/*")
-    return run, rows
+    return in_process.run(fit, folder / "logs", *args, "--optimizer.lr", "0.05", "--trainer.max_epochs", "5"), rows
 
 
 @pytest.fixture
@@ -94,10 +91,6 @@ def probabilities(run: Path, rows: pd.DataFrame) -> np.ndarray:
 
 def read_report(run: Path, name: str = "test") -> dict:
     return json.loads((run / "evaluation" / name / "report.json").read_text())
-
-
-def events(run: Path) -> EventAccumulator:
-    return EventAccumulator(str(run)).Reload()
 
 
 @pytest.mark.lowest

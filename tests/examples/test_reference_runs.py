@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from curves import read_curve
+from in_process import run
 from reports import read_report
 from set_up import set_up
 from sklearn.datasets import load_breast_cancer, make_blobs
@@ -33,10 +34,8 @@ EXPERIMENTS = Path(__file__).parents[2] / "configs" / "experiments"
 @pytest.fixture(scope="module")
 def breast_cancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of R5 with scaled columns."""
-    logs = tmp_path_factory.mktemp("logs")
-    config = ["--config", str(EXPERIMENTS / "breast_cancer_logistic.yaml")]
-    assert main([*config, "--trainer.default_root_dir", str(logs)]) == 0
-    return next(logs.glob("*/*"))
+    config = str(EXPERIMENTS / "breast_cancer_logistic.yaml")
+    return run(main, tmp_path_factory.mktemp("logs"), "--config", config)
 
 
 @pytest.fixture

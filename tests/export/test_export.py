@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import in_process
 import numpy as np
 import onnxruntime
 import pyarrow as pa
@@ -18,7 +19,7 @@ from folds import make_folds
 
 from project.encoder import Encoder
 from project.export.__main__ import main
-from project.fit import main as fit_main
+from project.fit import main as fit
 from project.models import LogisticRegression
 from project.models.base import predict_encoded
 from project.run_folder import load_best
@@ -73,8 +74,7 @@ def grades(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A run of logistic regression on three classes, and its ONNX file."""
     logs = tmp_path_factory.mktemp("grades")
     args = table_args(write_table(logs / "table.csv"), "grade", "--data.missing", "?", "--model", "LogisticRegression")
-    assert fit_main([*args, "--trainer.default_root_dir", str(logs), "--name", "run"]) == 0
-    run = logs / "table" / "run"
+    run = in_process.run(fit, logs, *args)
     return run, export(run)
 
 
