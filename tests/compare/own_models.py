@@ -42,15 +42,3 @@ class Bowl(TableData):
             signs = np.block([[signs, signs], [signs, -signs]])
         x = np.concatenate([signs[:, 1 : len(self.widths) + 1] * np.array(self.widths)] * 4)
         return RawTable(x, x.sum(1), [f"x{i}" for i in range(x.shape[1])])
-
-
-class Correlated(TableData):
-    """Least squares with correlated columns and a little noise."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-
-    def read(self) -> RawTable:
-        rng = np.random.default_rng(5)
-        x = rng.normal(size=(1000, 3)) @ np.array([[1.0, 0.5, 0.0], [0.0, 0.8, 0.3], [0.2, 0.0, 0.7]])
-        return RawTable(x, x @ [1.0, -2.0, 0.5] + 0.01 * rng.normal(size=1000), ["a", "b", "c"])

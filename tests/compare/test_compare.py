@@ -17,7 +17,6 @@ import own_models
 import pytest
 import torch
 import yaml
-from set_up import set_up
 
 from project.compare.__main__ import main
 from project.run_folder import alone
@@ -70,13 +69,10 @@ def test_the_tutorial_s_three_curves(compare: Compare) -> None:
         assert len(losses) == 2
 
 
-LEAST_SQUARES = ["--model", "LinearRegression", "--optimizers", "SGD", "--seeds", "1"]
-LEAST_SQUARES += ["--data.scale", "false", "--data.batch_size", "full"]
-
-
 def bowl(*widths: float) -> list[str]:
     split = ["--data.val_fraction", "0.25", "--data.test_fraction", "0.25", "--data.shuffle", "false"]
-    return ["--data", "own_models.Bowl", "--data.widths", str(list(widths)), *split, *LEAST_SQUARES]
+    data = ["--data", "own_models.Bowl", "--data.widths", str(list(widths)), "--data.scale", "false", *split]
+    return [*data, "--data.batch_size", "full", "--model", "LinearRegression", "--optimizers", "SGD", "--seeds", "1"]
 
 
 @pytest.mark.slow
@@ -88,9 +84,8 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
     folder = compare(*bowl(*widths), "--trainer.max_epochs", "30", "--tuning-share", "1", *ONCE)
     curvatures = [2 * width**2 for width in widths] + [2.0]  # the last one is the bias's
     best = 2 / (min(curvatures) + max(curvatures))
-    chosen = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
-    assert len(chosen) == 1
-    assert best / 10**0.5 <= chosen.pop() <= best * 10**0.5
+    (chosen,) = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
+    assert best / 10**0.5 <= chosen <= best * 10**0.5
     for run in runs_of(folder):
         assert (run["status"] == "diverged") == (run["rate"] > 2 / max(curvatures))
 
@@ -103,17 +98,6 @@ def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compar
     for run in runs_of(folder, stage="tuning"):
         assert run["status"] == ("diverged" if run["rate"] > limit else "done")
     assert "diverged" in runs_of(folder, stage="tuning", rate=1.04 * limit)[0]["message"]
-
-
-@pytest.mark.slow
-def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compare, runs_of: RunsOf) -> None:
-    folder = compare("--data", "own_models.Correlated", *LEAST_SQUARES, "--trainer.max_epochs", "60", *ONCE)
-    data = own_models.Correlated(scale=False)
-    x = np.column_stack([set_up(data).splits["train"].x.double().numpy(), np.ones(len(set_up(data).splits["train"].x))])
-    curvatures = np.linalg.eigvalsh(2 * x.T @ x / len(x))
-    best = 2 / (curvatures.min() + curvatures.max())
-    (chosen,) = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
-    assert best / 10**0.5 <= chosen <= best * 10**0.5
 
 
 def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:

@@ -95,21 +95,6 @@ def test_a_number_to_predict_is_standardised_on_the_training_rows():
 
 
 @pytest.mark.parametrize(
-    ("data", "dtype"),
-    [
-        (Rows(X, **CLASSES), torch.float32),
-        (Rows(X, np.arange(60) % 3, ["a", "b", "c"]), torch.int64),
-        (Rows(X, NUMBERS), torch.float32),
-    ],
-    ids=["binary", "multiclass", "number"],
-)
-def test_targets_have_the_type_that_the_loss_wants(data, dtype):
-    x, y = next(iter(set_up(data).train_dataloader()))
-    assert (x.shape, x.dtype) == ((16, 3), torch.float32)
-    assert (y.shape, y.dtype) == ((16,), dtype)
-
-
-@pytest.mark.parametrize(
     ("batch_size", "sizes"), [("full", [42]), (16, [16, 16, 10]), (100, [42]), ("auto", [16, 16, 10])]
 )
 def test_batch_size(batch_size, sizes):

@@ -2,18 +2,17 @@
 
 import warnings
 from itertools import chain, pairwise
-from typing import ClassVar
 
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from points import Points
 from quiet import trainer
 from set_up import set_up
 from torch import nn
 
 from project.data import BatchLoader
-from project.models import FeedForward, LogisticRegression
+from project.models import FeedForward
 
 X = torch.arange(22.0).reshape(11, 2)
 Y = torch.arange(11)
@@ -83,24 +82,6 @@ def test_after_a_whole_epoch_the_next_begins_at_its_start():
     whole = rows_of(loader)
     resumed.load_state_dict(loader.state_dict())
     assert rows_of(resumed) == whole
-
-
-def test_the_trainer_sets_the_epoch():
-    """The batches that a model is trained on are those of epochs 0, 1 and 2."""
-
-    class Recorder(Callback):
-        seen: ClassVar[list[torch.Tensor]] = []
-
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-            self.seen.append(batch[0])
-
-    data, recorder = Points(60, batch_size=10), Recorder()
-    trainer(max_epochs=3, callbacks=[recorder]).fit(LogisticRegression(set_up(data).schema), data)
-    loader, expected = data.train_dataloader(), []
-    for epoch in range(3):
-        loader.sampler.set_epoch(epoch)
-        expected += [x for x, _ in loader]
-    assert torch.equal(torch.cat(recorder.seen), torch.cat(expected))
 
 
 class Seen(LightningModule):

@@ -304,7 +304,7 @@ def test_without_the_run_s_own_file(fit: Fit, tmp_path: Path, refused: Refused, 
 
 BAD_FILES = {
     "missing column": ("b,bought\n1,no\n", "'a'"),
-    "no target": ("a,b\n1,1\n", "'bought'"),
+    "no target": ("a,b\n1,1\n", "bad.csv has no column 'bought'"),
     "unknown label": ("a,b,bought\n1,1,no\n2,2,\n3,3,perhaps\n", "row 3: the model knows no class 'perhaps'"),
     "no number": ("a,b,bought\n1,1,no\n2,much,yes\n", "'b', row 2: 'much' is not a number"),
     "no rows": ("a,b,bought\n", "no rows"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from project.models import FeedForward, LogisticRegression
+from project.models import FeedForward
 from project.models.initialize import initialize
 from project.schema import Number, Schema, Target
 
@@ -69,10 +69,3 @@ def test_other_layers_and_missing_biases_are_left_alone():
 def test_what_cannot_be_is_named(name, settings, message):
     with pytest.raises(ValueError, match=message):
         FeedForward(SCHEMA, init=name, init_settings=settings)
-
-
-@pytest.mark.parametrize("model_class", [LogisticRegression, FeedForward])
-def test_models_take_it_by_name(model_class):
-    model = model_class(SCHEMA, init="constant_", init_settings={"val": 0.3})
-    for name, parameter in model.named_parameters():
-        assert parameter.eq(0.0 if name.endswith("bias") else 0.3).all()

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from folds import make_folds
 from pyarrow import csv, parquet
+from set_up import set_up
 from sklearn.datasets import load_wine
 
 from project import Predictor, load_run, train
@@ -52,15 +53,9 @@ def test_a_number_far_from_zero_is_scored_in_its_own_digits(tmp_path: Path) -> N
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(2, 400))
     rows = pd.DataFrame({"x": x, "z": z, "y": 1.6e9 + 100 * x + rng.normal(size=400)})
-    rows.to_csv(tmp_path / "t.csv", index=False)
-    data = Table(tmp_path / "t.csv", "y")
-    data.setup()
-    run = train(
-        data={"class_path": "Table", "init_args": {"path": tmp_path / "t.csv", "target": "y"}},
-        model="LinearRegression",
-        trainer={"max_epochs": 3, "default_root_dir": tmp_path},
-        quiet=True,
-    )
+    data = set_up(Table(rows, "y"))
+    trainer = {"max_epochs": 3, "default_root_dir": tmp_path}
+    run = train(data=rows, target="y", model="LinearRegression", trainer=trainer, quiet=True)
     tested = rows.iloc[data.rows["test"]]
     error = Predictor.from_run(run).predict(tested) - tested["y"]
     assert run.report["metrics"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
@@ -226,9 +221,6 @@ def test_a_table_in_memory_trains_as_its_file_does(make: Any, tmp_path: Path) ->
     FRAME.to_parquet(tmp_path / "t.parquet")
     file = {"class_path": "Table", "init_args": {"path": str(tmp_path / "t.parquet"), "target": "y"}}
     trainer = SETTINGS["trainer"] | {"default_root_dir": str(tmp_path / "logs")}
-    runs = [
-        train(**SETTINGS | {"data": data, "trainer": trainer} | more)
-        for data, more in ((file, {}), (make(FRAME), {"target": "y"}))
-    ]
-    scores = [json.loads((run.folder / "report.json").read_text())["metrics"] for run in runs]
-    assert scores[0] == scores[1]
+    from_file = train(**SETTINGS | {"data": file, "trainer": trainer})
+    from_memory = train(**SETTINGS | {"data": make(FRAME), "target": "y", "trainer": trainer})
+    assert from_file.report["metrics"] == from_memory.report["metrics"]

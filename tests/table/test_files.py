@@ -196,11 +196,3 @@ def test_an_index_of_pandas_is_no_column(tmp_path: Path) -> None:
     frame.rename_axis("row").to_parquet(tmp_path / "named.parquet")
     for name in ("nameless", "named"):
         assert read_file(tmp_path / f"{name}.parquet").column_names == ["a", "y"]
-
-
-@pytest.mark.parametrize("line", ["sep=;", '"sep=;"'])
-def test_a_line_that_names_the_delimiter_is_told(line: str, tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text(f"{line}\na;y\n1,5;no\n")
-    with pytest.raises(ValueError, match=r"line 1: .*sep=;.* is no header: take the line out"):
-        read_file(path)

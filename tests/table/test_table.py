@@ -136,14 +136,6 @@ def test_the_console_says_what_was_made_of_each_column(fit: Fit, tmp_path: Path,
     assert "Warning" not in err
 
 
-def test_the_loss_of_validation_and_test_rows_is_not_smoothed(fit: Fit, tmp_path: Path) -> None:
-    """It is the log-loss, which the report has from another source."""
-    path = write_table(tmp_path / "t.csv", mixed_columns(200))
-    smooth = ("--trainer.max_epochs", "2", "--model.label_smoothing", "0.4")
-    metrics = json.loads((fit_table(fit, path, *smooth) / "report.json").read_text())["metrics"]
-    assert metrics["loss"] == pytest.approx(metrics["log_loss"], rel=1e-5)
-
-
 @pytest.mark.parametrize(
     ("column", "cell", "settings", "problem"),
     [
@@ -173,17 +165,6 @@ def test_messages_number_the_rows_of_the_file(
     table = Table(write_table(tmp_path / "t.csv", columns), "y", **{"shuffle": False, "test_fraction": 0.4} | settings)
     with pytest.raises(ValueError, match=f"'{column}', row 30\\b.*{problem}"):
         table.setup()
-
-
-def test_a_file_to_test_on_is_named_in_its_errors(tmp_path: Path) -> None:
-    table = read_table(write_table(tmp_path / "t.csv", mixed_columns(100)))
-    columns = mixed_columns(20)
-    columns["count"][4], columns["y"][1] = "many", ""
-    with pytest.raises(ValueError, match=r"'count', row 5: 'many'"):
-        table.read_test(write_table(tmp_path / "other.csv", columns), table.schema)
-    del columns["y"]
-    with pytest.raises(ValueError, match=r"other.csv has no column 'y'"):
-        table.read_test(write_table(tmp_path / "other.csv", columns), table.schema)
 
 
 def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
