@@ -46,13 +46,6 @@ def test_is_a_function_of_the_schema_alone():
     assert not first.state_dict()
 
 
-@pytest.mark.parametrize("num_rows", [0, 1, 5])
-def test_gives_a_float32_row_for_each_row(num_rows):
-    encoder = Encoder(Schema((Number("a"), Number("b"), Number("c")), TARGET))
-    encoded = encoder(torch.zeros(num_rows, 3, dtype=torch.float64))
-    assert (encoded.shape, encoded.dtype) == ((num_rows, 3), torch.float32)
-
-
 def test_the_parts_of_dates_are_those_of_the_calendar():
     first = datetime(1583, 1, 1, tzinfo=UTC)
     dates = [first + timedelta(days=97.31 * i) for i in range(3000)]  # to the year 2382

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from set_up import set_up
 from sklearn import datasets
 
@@ -72,13 +71,3 @@ def test_by_default_the_best_accuracy_on_blobs_is_about_95_percent():
     nearest = ((x[:, None] - centers) ** 2).sum(2).argmin(1)
     np.testing.assert_allclose(blobs.read().x, x, rtol=1e-6)
     assert (nearest == y).mean() == pytest.approx(0.95, abs=0.02)
-
-
-def test_blobs_of_the_reference_run_are_those_of_scikit_learn():
-    """R1: the first 4,000 rows train and the last 1,000 test, as they are."""
-    x, y = datasets.make_blobs(n_samples=5000, centers=2, n_features=64, cluster_std=10, random_state=2020)
-    data = Blobs(cluster_std=10, seed=2020, shuffle=False, scale=False, val_fraction=0.0)
-    for split, part in (("train", slice(0, 4000)), ("test", slice(4000, 5000))):
-        assert torch.equal(set_up(data).splits[split].x, torch.from_numpy(x[part]).float())
-        assert torch.equal(set_up(data).splits[split].y, torch.from_numpy(y[part]).float())
-    assert not len(set_up(data).splits["val"].x)

@@ -237,7 +237,6 @@ PICTURES = {
 @pytest.mark.parametrize("data", PICTURES)
 def test_pictures_are_in_the_folder_and_in_tensorboard(data: str, fit: Fit, request: pytest.FixtureRequest) -> None:
     run = request.getfixturevalue("run") if data == "binary" else fit("--data", data, *SHORT)
-    expected = json.loads((run / "report.json").read_text())
     assert main([str(run)]) == 0
     folder = run / "evaluation" / "test"
     assert {path.name for path in folder.iterdir()} == {*(f"{name}.png" for name in PICTURES[data]), "report.json"}
@@ -247,8 +246,6 @@ def test_pictures_are_in_the_folder_and_in_tensorboard(data: str, fit: Fit, requ
         assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20  # an empty one is white
     assert set(events(run).Tags()["images"]) >= {f"{name}/test" for name in PICTURES[data]}
     assert len(read_curve(run, "loss/test")) == 1  # the run's own
-    for name in ("metrics", "baselines"):
-        assert read_report(run)[name] == expected[name]
 
 
 def test_the_curves_of_a_file_bear_its_name(run: Path, tmp_path: Path) -> None:

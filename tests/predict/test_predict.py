@@ -332,17 +332,6 @@ def test_an_input_that_breaks_off_is_not_blamed_on_the_output(runs: Runs, tmp_pa
     refused(main, [runs("churned"), path, "-o", tmp_path / "out.csv"], f"error: {path} cannot be read", status=1)
 
 
-def test_files_beside_the_output_stay_as_they_are(runs: Runs, tmp_path: Path) -> None:
-    path = write(tmp_path / "new.csv", NEW)
-    others = [tmp_path / name for name in ("out.csv.tmp", "file", ".out.csv")]
-    for other in others:
-        other.write_text("precious")
-    predict(runs("churned"), path, tmp_path / "out.csv")
-    assert {other.read_text() for other in others} == {"precious"}
-    assert set(tmp_path.iterdir()) == {path, tmp_path / "out.csv", *others}
-    assert (tmp_path / "out.csv").stat().st_mode == path.stat().st_mode  # others may read it, as any new file
-
-
 def test_new_columns_give_way_to_those_of_the_input(tmp_path: Path, capsys: Capture) -> None:
     """Of which the model may have been trained on some."""
     columns = {"prediction": [1.5, 2.5] * 30, "probability_no": ["x"] * 20 + ["z"] * 40, "y": ["yes", "no", "no"] * 20}

@@ -35,15 +35,6 @@ def values(table: Table, column: Any, split: str) -> set[Any]:
     return set(np.array(column)[table.rows[split]].tolist())
 
 
-@pytest.mark.lowest
-def test_every_class_has_its_share_of_every_split(tmp_path: Path) -> None:
-    table = read(tmp_path / "t.csv", COLUMNS, val_fraction=0.2, test_fraction=0.1)
-    assert sizes(table) == [140, 40, 20]
-    for split, share in zip(SPLITS, (0.7, 0.2, 0.1), strict=True):
-        labels = np.array(COLUMNS["y"])[table.rows[split]]
-        assert [(labels == name).sum() for name in ("rare", "usual", "odd")] == [20 * share, 120 * share, 60 * share]
-
-
 WORDS = {
     "plain": ["train", "val", "test", "train"],
     "synonyms": ["Training", "validation", "TESTING", " train "],
