@@ -1,28 +1,34 @@
-"""An exported model gives what its checkpoint gives, and an ONNX file needs neither PyTorch nor this package."""
+"""An exported model of any class gives what its checkpoint gives; ONNX needs neither PyTorch nor this package."""
 
 import csv
+import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import in_process
+import model_suite
 import numpy as np
 import onnxruntime
 import pyarrow as pa
 import pytest
 import torch
 from folds import make_folds
+from lightning.pytorch import seed_everything
 
+from project.classes import class_names, features, find_class
 from project.encoder import Encoder
-from project.export.__main__ import main
+from project.export.__main__ import main, make_rows
+from project.export.graph import Pipeline, describe, onnx_file, onnx_inputs, torch_file, trace
 from project.fit import main as fit
-from project.models import LogisticRegression
-from project.models.base import predict_encoded
+from project.models import LogisticRegression, TableModel
+from project.models.base import predict_encoded, predictions
 from project.run_folder import load_best
+from project.schema import Column
 from project.table.cells import CellReader
 
 Capture = pytest.CaptureFixture[str]
@@ -324,3 +330,43 @@ def test_folds_that_know_other_names_are_no_file(tmp_path: Path, refused: Refuse
     (tmp_path / "t.csv").write_text("\n".join(["town,y", *rows]))
     folder = make_folds(tmp_path, *table_args(tmp_path / "t.csv"), "--data.categorical", "town")
     refused(main, [folder, "-o", tmp_path / "m.onnx"], "its folds know different columns or names", status=1)
+
+
+ALL_COLUMNS = (*model_suite.NUMBERS, model_suite.NAMES)
+MODELS = [
+    find_class(path, (), TableModel) for path in class_names(("project.models", *features()), TableModel).values()
+]
+
+
+def make_model(model: type[TableModel], columns: Sequence[Column]) -> TableModel:
+    seed_everything(0, verbose=False)
+    return model(model_suite.make_schema(model.target_kinds[0], tuple(columns))).eval()
+
+
+def takes_names(model: type[TableModel]) -> bool:
+    try:
+        make_model(model, ALL_COLUMNS)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.lowest
+@pytest.mark.parametrize("model_class", MODELS)
+def test_exported_files_give_the_same_predictions(model_class: type[TableModel]) -> None:
+    """For one kind of target: what comes behind the model for the others is tested with the export itself."""
+    model = make_model(model_class, ALL_COLUMNS if takes_names(model_class) else model_suite.NUMBERS)
+    pipeline, rows = Pipeline(model), make_rows(model.schema, 50)
+    program, metadata = trace(pipeline), describe(model.schema)
+    with torch.no_grad():
+        outputs = model(Encoder(model.schema)(torch.from_numpy(rows)))
+    expected = predictions(outputs.double(), model.schema.target)
+    onnx = onnxruntime.InferenceSession(onnx_file(pipeline, program, metadata))
+    program = torch.export.load(io.BytesIO(torch_file(program, metadata))).module()
+    for exported in (onnx.run(None, onnx_inputs(model.schema, rows))[0], program(torch.from_numpy(rows)).numpy()):
+        np.testing.assert_allclose(exported, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.lowest
+def test_a_model_of_names_is_among_them() -> None:
+    assert [model.__name__ for model in MODELS if takes_names(model)] != []
