@@ -8,39 +8,7 @@ import pytest
 import yaml
 
 from project.tune.__main__ import main
-from project.tune.search import corners, fill
-
-LR = {"low": 0.001, "high": 0.1, "log": True}
-SEARCH = {
-    "data": {"init_args": {"batch_size": {"choices": [16, 32]}}},
-    "model": {"init_args": {"dropout": {"low": 0, "high": 0.5}, "hidden_sizes": {"choices": [[8], [8, 8]]}}},
-    "optimizer": [
-        {"class_path": "torch.optim.Adam", "init_args": {"lr": LR, "betas": [{"low": 0.8, "high": 0.95}, 0.99]}},
-        {"class_path": "SGD", "init_args": {"lr": 0.1, "momentum": {"low": 0.5, "high": 0.9}}},
-        "Adagrad",
-    ],
-    "scheduler": [None, "CosineAnnealingLR"],
-    "trainer": {"callbacks": [{"class_path": "EarlyStopping", "init_args": {"patience": {"low": 1, "high": 3}}}]},
-}
-
-
-def test_names_are_those_of_the_command_line_and_of_the_chosen_class() -> None:
-    model = ["data.batch_size", "model.dropout", "model.hidden_sizes"]
-    optimizer = ["optimizer", "optimizer.Adam.lr", "optimizer.Adam.betas[0]", "optimizer.SGD.momentum"]
-    _, names = corners(SEARCH)
-    assert sorted(names) == sorted([*model, *optimizer, "scheduler", "trainer.callbacks[0].patience"])
-
-
-def test_values_stand_where_their_ranges_do() -> None:
-    picks = {"data.batch_size": 32, "model.hidden_sizes": "[8, 8]", "optimizer": "SGD", "scheduler": "null"}
-    sample = fill(SEARCH, lambda name, found: picks.get(name) or found.low)
-    assert sample == {
-        "data": {"init_args": {"batch_size": 32}},
-        "model": {"init_args": {"dropout": 0, "hidden_sizes": [8, 8]}},
-        "optimizer": {"class_path": "SGD", "init_args": {"lr": 0.1, "momentum": 0.5}},
-        "scheduler": None,
-        "trainer": {"callbacks": [{"class_path": "EarlyStopping", "init_args": {"patience": 1}}]},
-    }
+from project.tune.search import fill
 
 
 @pytest.mark.lowest

@@ -24,13 +24,16 @@ Capture = pytest.CaptureFixture[str]
 Tune = Callable[..., Path]
 CONFIGS = Path(__file__).parents[2] / "configs"
 LR = {"low": 1e-4, "high": 1.0, "log": True}
+PATIENCE = {"monitor": "loss/val", "patience": {"low": 1, "high": 3}}
 SEARCH = {
     "data": {"init_args": {"batch_size": {"choices": [16, 32]}}},
     "model": {"init_args": {"dropout": {"low": 0.0, "high": 0.5}, "hidden_sizes": {"choices": [[4], [8, 4]]}}},
     "optimizer": [
-        {"class_path": "Adam", "init_args": {"lr": LR}},
+        {"class_path": "Adam", "init_args": {"lr": LR, "betas": [{"low": 0.8, "high": 0.95}, 0.99]}},
         {"class_path": "torch.optim.SGD", "init_args": {"lr": LR, "momentum": {"low": 0.0, "high": 0.9}}},
     ],
+    "scheduler": [None, "CosineAnnealingLR"],
+    "trainer": {"callbacks": [{"class_path": "EarlyStopping", "init_args": PATIENCE}]},
 }
 
 
@@ -59,7 +62,11 @@ def test_settings_lie_in_their_ranges_and_only_with_their_class(folder: Path) ->
     for row in rows:
         assert 0 <= float(row["model.dropout"]) <= 0.5
         assert row["model.hidden_sizes"] in ("[4]", "[8, 4]")
-        assert bool(row["optimizer.Adam.lr"]) == (row["optimizer"] == "Adam")
+        assert row["scheduler"] in ("null", "CosineAnnealingLR")
+        assert row["trainer.callbacks[0].patience"] in ("1", "2", "3")
+        is_adam = row["optimizer"] == "Adam"
+        assert bool(row["optimizer.Adam.lr"]) == bool(row["optimizer.Adam.betas[0]"]) == is_adam
+        assert 0.8 <= float(row["optimizer.Adam.betas[0]"] or 0.9) <= 0.95
         assert bool(row["optimizer.SGD.lr"]) == bool(row["optimizer.SGD.momentum"]) == (row["optimizer"] == "SGD")
     rates = [float(row["optimizer.Adam.lr"]) for row in rows if row["optimizer.Adam.lr"]]
     assert all(1e-4 <= rate <= 1 for rate in rates)
@@ -85,6 +92,7 @@ def test_fit_repeats_the_best_to_the_bit(folder: Path, fit: Callable[..., Path])
     assert config["data.batch_size"] == int(best["data.batch_size"])
     assert config["optimizer.lr"] == float(best[f"optimizer.{best['optimizer']}.lr"])
     assert str(config["model.hidden_sizes"]) == best["model.hidden_sizes"]
+    assert config["trainer.callbacks[0].patience"] == int(best["trainer.callbacks[0].patience"])
 
 
 def test_fresh_seeds_judge_the_best_and_the_untuned_run(folder: Path, fit: Callable[..., Path]) -> None:
