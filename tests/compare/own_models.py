@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy.linalg import hadamard
 from torch import Tensor
 
 from project.data import TableData
@@ -37,8 +38,5 @@ class Bowl(TableData):
 
     def read(self) -> RawTable:
         # Columns of a Hadamard matrix are orthogonal and have mean 0; all splits have the same rows.
-        signs = np.array([[1.0]])
-        for _ in range(4):
-            signs = np.block([[signs, signs], [signs, -signs]])
-        x = np.concatenate([signs[:, 1 : len(self.widths) + 1] * np.array(self.widths)] * 4)
+        x = np.concatenate([hadamard(16)[:, 1 : len(self.widths) + 1] * np.array(self.widths)] * 4)
         return RawTable(x, x.sum(1), [f"x{i}" for i in range(x.shape[1])])

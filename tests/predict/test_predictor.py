@@ -126,35 +126,29 @@ def test_a_report_that_names_no_folds_is_named(folds: object, tmp_path: Path, re
     refused(main, args, f"{tmp_path / 'report.json'} does not hold what it should", status=1)
 
 
-SIZE = 60
-CLOCKS = [dt.time(6), dt.time(14, 30), dt.time(23, 59, 30)] * (SIZE // 3)
-COLUMNS: dict[str, list[list[Any] | pa.Array]] = {
+CLOCKS = [dt.time(6), dt.time(14, 30), dt.time(23, 59, 30)]
+TEXT = ["007", "a b", "x"]
+COLUMNS: dict[str, list[Any]] = {
     "time": [
-        [f"{clock:%H:%M}" if not clock.second else f"{clock:%H:%M:%S}" for clock in CLOCKS],
-        [f"{clock:%H:%M:%S}" for clock in CLOCKS],
+        ["06:00", "14:30", "23:59:30"],
+        ["06:00:00", "14:30:00", "23:59:30"],
         CLOCKS,
         *(pa.array(CLOCKS, kind) for kind in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))),
     ],
     "number": [
-        ["2.5", "3", "10"] * (SIZE // 3),
-        ["2.50", "3.0", "10.00"] * (SIZE // 3),
-        [2.5, 3.0, 10.0] * (SIZE // 3),
-        [Decimal("2.50"), Decimal("3.00"), Decimal("10.00")] * (SIZE // 3),
+        ["2.5", "3", "10"],
+        ["2.50", "3.0", "10.00"],
+        [2.5, 3.0, 10.0],
+        [*map(Decimal, ("2.50", "3.00", "10.00"))],
     ],
-    "boolean": [
-        ["true", "false", "true"] * (SIZE // 3),
-        ["True", "False", "TRUE"] * (SIZE // 3),
-        [True, False, True] * (SIZE // 3),
-    ],
+    "boolean": [["true", "false", "true"], ["True", "False", "TRUE"], [True, False, True]],
     "text": [
-        ["007", "a b", "x"] * (SIZE // 3),
-        pa.array(["007", "a b", "x"] * (SIZE // 3)).dictionary_encode(),
-        pa.array(["007", "a b", "x"] * (SIZE // 3), pa.large_string()),
-        pa.array(["007", "a b", "x"] * (SIZE // 3), pa.string_view()),
+        TEXT,
+        pa.array(TEXT).dictionary_encode(),
+        *(pa.array(TEXT, kind) for kind in (pa.large_string(), pa.string_view())),
     ],
 }
 FORMS = [(name, form) for name, forms in COLUMNS.items() for form in forms]
-Y = (np.arange(SIZE) % 3 == 0).astype(int)
 SETTINGS: dict[str, Any] = {
     "model": {"class_path": "LogisticRegression"},
     "trainer": {"max_epochs": 3, "enable_progress_bar": False},
@@ -163,7 +157,9 @@ SETTINGS: dict[str, Any] = {
 
 
 def table(form: list[Any] | pa.Array) -> pa.Table:
-    return pa.table({"c": form, "y": Y})
+    """The cells of a form, again and again, and a target that they tell."""
+    cells = form if isinstance(form, pa.Array) else pa.array(form)
+    return pa.table({"c": pa.chunked_array([cells] * 20), "y": [1, 0, 0] * 20})
 
 
 def trained(rows: pa.Table, folder: Path) -> Any:
