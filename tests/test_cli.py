@@ -1,15 +1,13 @@
 """Bad command lines and files end with status 2 and a few lines that help; help is made from the docstrings."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from fixture_types import Capture, Refused
 
 from project.fit import main
 
-Capture = pytest.CaptureFixture[str]
-Refused = Callable[..., None]
 BAD_FLAGS = [
     (["--optmizer", "SGD"], ["--optmizer", "--optimizer"]),
     (["--optimizer", "SDG"], ["SDG", "SGD"]),

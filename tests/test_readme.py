@@ -12,10 +12,10 @@ import sys
 import time
 import tomllib
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fixture_types import Fit
 
 from project.fit import main
 
@@ -119,7 +119,7 @@ def test_links_lead_somewhere() -> None:
         assert (ROOT / path).exists()
 
 
-def test_the_table_shown_is_the_one_that_comes(fit: Callable[..., Path]) -> None:
+def test_the_table_shown_is_the_one_that_comes(fit: Fit) -> None:
     report = json.loads((fit() / "report.json").read_text())
     shown = {
         cells[0]: [float(cell) for cell in cells[1:]]

@@ -4,10 +4,9 @@ import re
 import sys
 
 import pytest
+from fixture_types import Capture
 
 from project.report import print_scores
-
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("terminal", [True, False])

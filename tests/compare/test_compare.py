@@ -17,13 +17,13 @@ import own_models
 import pytest
 import torch
 import yaml
+from fixture_types import Capture, Refused
 
 from project.compare.__main__ import main
 from project.run_folder import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
 
-Capture = pytest.CaptureFixture[str]
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[2]
@@ -178,14 +178,12 @@ def test_a_run_that_fails_is_a_row_and_not_the_end(compare: Compare, runs_of: Ru
         ("--target-loss nan", "target_loss"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(args: str, words: str, tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_what_cannot_be_is_one_sentence(args: str, words: str, tmp_path: Path, refused: Refused) -> None:
     refused(main, [*args.split(" "), "--trainer.default_root_dir", tmp_path], words)
     assert not list(tmp_path.iterdir())
 
 
-def test_data_and_model_give_the_name_and_a_run_that_is_under_way_is_left_alone(
-    compare: Compare, capsys: Capture
-) -> None:
+def test_data_and_model_give_the_name_and_a_run_under_way_is_left_alone(compare: Compare, capsys: Capture) -> None:
     data = ("--data", "Diabetes", "--model", "LinearRegression", "--trainer.max_epochs", "1")
     folder = compare(*data, "--optimizers", "SGD", "--rates", "none", "--seeds", "1")
     assert folder.name == "Diabetes-LinearRegression"
@@ -201,7 +199,6 @@ def test_a_run_that_diverged_says_so_in_the_table_of_runs(compare: Compare, caps
     assert "diverged" in capsys.readouterr().out
 
 
-Capture = pytest.CaptureFixture[str]
 Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ARGS = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "6", "--seeds", "2")

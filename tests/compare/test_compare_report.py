@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import in_process
 import numpy as np
 import pytest
+from fixture_types import Capture
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from pyarrow.csv import read_csv
@@ -24,7 +25,6 @@ from project.compare.settings import Entry, Settings
 from project.compare.summary import Row, summarize
 from project.runs.curves import read_curves
 
-Capture = pytest.CaptureFixture[str]
 Losses = Mapping[str, Sequence[Sequence[float]]]
 Make = Callable[..., Comparison]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fixture_types import Fit
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from quiet import trainer
 from reports import read_report
@@ -22,7 +23,7 @@ BY_NAME = ("--optimizer", "schedulefree.AdamWScheduleFree", "--optimizer.lr", "0
 
 
 @pytest.mark.parametrize("val_fraction", [0.1, 0.0])
-def test_schedule_free_ends_with_the_weights_of_a_plain_loop(val_fraction: float, fit: Callable[..., Path]) -> None:
+def test_schedule_free_ends_with_the_weights_of_a_plain_loop(val_fraction: float, fit: Fit) -> None:
     flags = ("--data", "Iris", "--model.dropout", "0", "--model.input_dropout", "0", "--scheduler", "null")
     folder = fit(*flags, *BY_NAME, "--data.val_fraction", str(val_fraction), "--trainer.max_epochs", "4")
     data = set_up(Iris(val_fraction=val_fraction))
@@ -46,7 +47,7 @@ def test_schedule_free_ends_with_the_weights_of_a_plain_loop(val_fraction: float
     torch.testing.assert_close(list(load_run(folder).model.parameters()), best, rtol=0, atol=1e-5)
 
 
-def test_a_schedule_free_run_goes_on_to_the_same_bits(tmp_path: Path, fit: Callable[..., Path]) -> None:
+def test_a_schedule_free_run_goes_on_to_the_same_bits(tmp_path: Path, fit: Fit) -> None:
     whole = fit(*SMALL, *BY_NAME, *callback(0))
     for batch in (4, 8):
         logs = tmp_path / str(batch)
@@ -73,7 +74,7 @@ def test_a_later_validation_leaves_the_weights_as_they_are() -> None:
     assert all(map(torch.equal, model.parameters(), weights))
 
 
-def test_an_entry_s_callbacks_are_its_own_and_are_kept(compare: Callable[..., Path], fit: Callable[..., Path]) -> None:
+def test_an_entry_s_callbacks_are_its_own_and_are_kept(compare: Callable[..., Path], fit: Fit) -> None:
     average = {"class_path": "EMAWeightAveraging", "init_args": {"decay": 0.5}}
     optimizers = json.dumps(["Adam", {"label": "averaged", "class_path": "Adam", "callbacks": [average]}])
     flags = ("--data", "Iris", "--model", "LogisticRegression", "--trainer.max_epochs", "2")

@@ -17,6 +17,7 @@ import pytest
 import shops
 import yaml
 from curves import read_curve
+from fixture_types import Capture, Refused
 from reports import read_report
 from sklearn import datasets
 from sklearn.datasets import load_diabetes, load_iris
@@ -32,8 +33,6 @@ import project.fit
 from project import load_run
 from project.cross_validate.__main__ import main
 
-Capture = pytest.CaptureFixture[str]
-Refused = Callable[..., None]
 Run = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "2", "--optimizer.lr", "0.01")
 IRIS = ("--data", "Iris", *SHORT)
@@ -293,7 +292,7 @@ HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
         ("Wine", "LogisticRegression", 4),
     ],
 )
-def test_the_defaults_are_no_worse_than_those_of_scikit_learn(
+def test_defaults_are_no_worse_than_those_of_scikit_learn(
     name: str, model: str, num_folds: int, tmp_path: Path
 ) -> None:
     logs = ["--trainer.default_root_dir", str(tmp_path)]

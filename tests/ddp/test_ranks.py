@@ -7,20 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from at_a_rank import Fail, Stop
 from curves import read_curve
+from fixture_types import Fit, Refused
 from reports import read_report
 from weights import load_weights
 
 import project
 from project.fit import main
 
-Fit = Callable[..., Path]
 NET = ["--model.hidden_sizes", "[16,16]", "--model.dropout", "0", "--model.input_dropout", "0"]
 SHORT = [*NET, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "7"]
 DOUBLE = ["--trainer.precision", "64-true"]
@@ -180,7 +179,7 @@ def test_an_error_is_told_once(args: list[str], words: str, tmp_path: Path) -> N
     assert words in done.stderr
 
 
-def test_other_places_and_strategies_are_refused(tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_other_places_and_strategies_are_refused(tmp_path: Path, refused: Refused) -> None:
     """Here the command is a function that Python calls, which no other process would do."""
     args = ["--data", "Iris", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
     args += ["--trainer.default_root_dir", str(tmp_path)]

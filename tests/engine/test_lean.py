@@ -1,12 +1,11 @@
 """A lean run has the numbers of a plain one, to the bit, and leaves everything as it was."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 import torch
 from curves import all_curves
+from fixture_types import Fit
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import LambdaCallback
 from points import Points
@@ -31,7 +30,7 @@ pytestmark = pytest.mark.lowest
         "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0",
     ],
 )
-def test_weights_curves_and_scores_are_the_same(args: str, fit: Callable[..., Path]) -> None:
+def test_weights_curves_and_scores_are_the_same(args: str, fit: Fit) -> None:
     """The last batch is smaller than the others in the first two."""
     flags = ["--data", "Iris", "--trainer.max_epochs", "3", *args.split(), "--lean"]
     lean, plain = (fit(*flags, on) for on in ("true", "false"))

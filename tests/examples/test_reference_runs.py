@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from curves import read_curve
+from fixture_types import Capture, Fit
 from in_process import run
 from reports import read_report
 from set_up import set_up
@@ -27,7 +28,6 @@ from project.examples.conv_net import ConvNet
 from project.examples.reference import RandomLabels
 from project.fit import main
 
-Fit = Callable[..., Path]
 EXPERIMENTS = Path(__file__).parents[2] / "configs" / "experiments"
 
 
@@ -171,7 +171,7 @@ def test_r11_a_line_through_people(experiment: Fit) -> None:
     assert curve[-1] == pytest.approx(1 - np.corrcoef(weight, height)[0, 1] ** 2, rel=1e-3)
 
 
-def test_r12_a_line_that_diverges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_r12_a_line_that_diverges(tmp_path: Path, capsys: Capture) -> None:
     args = ["--config", str(EXPERIMENTS / "diverging_line.yaml"), "--trainer.default_root_dir", str(tmp_path)]
     assert main(args) == 1
     error = capsys.readouterr().err

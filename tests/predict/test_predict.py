@@ -18,6 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
+from fixture_types import Capture, Refused
 from pyarrow import parquet
 
 from project.fit import main as fit_main
@@ -26,8 +27,6 @@ from project.predict.predictor import Predictor
 
 Columns = dict[str, list[Any]]
 Runs = Callable[[str], Path]
-Capture = pytest.CaptureFixture[str]
-Refused = Callable[..., None]
 TARGETS = {"churned": "LogisticRegression", "grade": "LogisticRegression", "spent": "LinearRegression"}
 
 

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import warnings
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from fixture_types import Capture, Refused
 from folds import make_folds
 from pyarrow import csv, parquet
 from set_up import set_up
@@ -107,7 +107,7 @@ def test_the_mean_of_the_folds_is_predicted(target: str, tmp_path: Path) -> None
     np.testing.assert_allclose(written[column], expected[:, 1] if target == "sold" else expected, rtol=1e-6)
 
 
-def test_folds_of_other_classes_are_refused(tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_folds_of_other_classes_are_refused(tmp_path: Path, refused: Refused) -> None:
     rows = make_rows()
     folder = cross_validate(tmp_path / "logs", "sold", rows)
     other = cross_validate(tmp_path / "others", "sold", rows.replace("yes", "gone"))
@@ -120,7 +120,7 @@ def test_folds_of_other_classes_are_refused(tmp_path: Path, refused: Callable[..
 
 
 @pytest.mark.parametrize("folds", [[{}], [1], 1])
-def test_a_report_that_names_no_folds_is_named(folds: object, tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_a_report_that_names_no_folds_is_named(folds: object, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "report.json").write_text(json.dumps({"folds": folds}))
     args = [tmp_path, tmp_path / "new.csv", "-o", tmp_path / "out.csv"]
     refused(main, args, f"{tmp_path / 'report.json'} does not hold what it should", status=1)
@@ -194,7 +194,7 @@ def test_a_code_in_a_folder_s_name_keeps_its_zeros(tmp_path: Path) -> None:
     assert predictor.schema.categories[0].values == ("01234", "10115")
 
 
-def test_a_column_of_unknown_names_is_told_loudly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_column_of_unknown_names_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
     run = trained(table(COLUMNS["text"][0]), tmp_path / "logs")
     frame = pd.DataFrame({"c": ["new", "newer"]})
     with pytest.warns(UserWarning, match="the model knows none of the names in column 'c'"):

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from fixture_types import Capture
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -269,9 +270,7 @@ def settle(num_examples: int) -> settings:
 
 
 @pytest.mark.parametrize("num_examples", [25, pytest.param(120, marks=pytest.mark.slow)])
-def test_a_random_table_trains_and_predicts_or_is_refused_in_one_sentence(
-    num_examples: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_random_table_trains_and_predicts_or_is_refused_in_one_sentence(num_examples: int, capfd: Capture) -> None:
     reached: Counter[str] = Counter()
 
     @settle(num_examples)

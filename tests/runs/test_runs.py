@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from curves import read_curve
+from fixture_types import Capture, Fit
 from reports import read_report
 
 import project.fit
@@ -61,7 +62,7 @@ Show = Callable[..., str]
 
 
 @pytest.fixture
-def show(capsys: pytest.CaptureFixture[str]) -> Show:
+def show(capsys: Capture) -> Show:
     """Runs the command, which must succeed, and returns what it prints."""
 
     def run(*args: str | Path) -> str:
@@ -219,7 +220,7 @@ def test_names_are_shown_as_they_are(logs, tmp_path, show):
     assert (experiment, run) == ("[red]", name)
 
 
-def test_a_model_that_takes_no_optimizer_is_listed(fit: Callable[..., Path], show: Show) -> None:
+def test_a_model_that_takes_no_optimizer_is_listed(fit: Fit, show: Show) -> None:
     folder = fit("--data", "own_classes.LineData", "--model", "own_classes.Line", "--trainer.max_epochs", "1")
     ((_, run, data, model, optimizer, *_),) = cells(show(folder.parents[1]))
     assert (run, data, model, optimizer) == (folder.name, "LineData", "Line", "")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from fixture_types import Capture, Refused
 from pyarrow import parquet
 
 from project.fit import main
@@ -61,7 +62,7 @@ def run(path: Path, *args: str) -> int:
 
 
 @pytest.fixture
-def refuse(tmp_path: Path, refused: Callable[..., None]) -> Refuse:
+def refuse(tmp_path: Path, refused: Refused) -> Refuse:
     """Checks that a run is refused with an error that has all the words."""
 
     def check(path: Path, args: tuple[str, ...], words: list[str], status: int = 1) -> None:
@@ -257,7 +258,7 @@ MENDED = {
 
 @pytest.mark.parametrize(("name", "content", "args"), MENDED.values(), ids=MENDED)
 def test_what_the_messages_advise_works(
-    name: str, content: Content, args: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, content: Content, args: tuple[str, ...], tmp_path: Path, capsys: Capture
 ) -> None:
     small = ("--model", "LogisticRegression")
     assert run(write(tmp_path / name, content), *args, *small) == 0

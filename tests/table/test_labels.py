@@ -56,9 +56,7 @@ def test_two_labels_come_back_in_order_with_their_type(cells: list[str], labels:
     ("cells", "positive"),
     [(["yes", "no"], "no"), (["1", "0"], 0), (["1.0", "0.0"], "0"), (["true", "false"], False), (["02", "01"], "01")],
 )
-def test_the_positive_class_is_the_second_and_the_splits_are_the_same(
-    cells: list[str], positive: Any, tmp_path: Path
-) -> None:
+def test_the_positive_class_is_the_second_of_the_same_splits(cells: list[str], positive: Any, tmp_path: Path) -> None:
     drawn: dict[str, Any] = {"shuffle": True, "val_fraction": 0.1, "test_fraction": 0.2}
     table, usual = read(tmp_path, cells, positive=positive, **drawn), read(tmp_path, cells, **drawn)
     assert target(table).classes == (cells[0], cells[1])  # both lists begin with what would be the last
@@ -75,9 +73,7 @@ def test_the_positive_class_is_the_second_and_the_splits_are_the_same(
         ([f"{i}.5" for i in range(99)], "0.5", "data.positive is one of two classes, and the target 'y' has none"),
     ],
 )
-def test_a_positive_class_that_is_not_there_is_refused(
-    cells: list[str], positive: str, words: str, tmp_path: Path
-) -> None:
+def test_a_missing_positive_class_is_refused(cells: list[str], positive: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
         read(tmp_path, cells, positive=positive)
 

@@ -1,13 +1,13 @@
 """Tests of a table that is kept in files: the same numbers as in memory, and nothing left behind."""
 
 import resource
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fixture_types import Fit
 from weights import assert_same_weights
 from write_table import read_table
 
@@ -67,7 +67,7 @@ def test_a_file_of_its_own_for_a_split_is_read_so_too(frame: pd.DataFrame, tmp_p
 
 
 @pytest.mark.parametrize("path", ["csv"], indirect=True)
-def test_a_run_has_the_weights_of_one_in_memory(path: Path, fit: Callable[..., Path]) -> None:
+def test_a_run_has_the_weights_of_one_in_memory(path: Path, fit: Fit) -> None:
     args = ["--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1"]
     assert_same_weights(*(fit(*args, "--data.on_disk", where) for where in ("false", "true")))
 

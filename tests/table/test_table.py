@@ -1,13 +1,13 @@
 """What a run on a table of one's own can be trusted in: no leaks, warnings, row numbers."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from fixture_types import Capture, Fit, Refused
 from weights import assert_same_weights
 from write_table import read_table, write_table
 
@@ -15,9 +15,6 @@ from project.baselines import baseline_scores
 from project.fit import main
 from project.table import Table
 from project.table.findings import giveaways
-
-Capture = pytest.CaptureFixture[str]
-Fit = Callable[..., Path]
 
 
 def mixed_columns(num_rows: int, seed: int = 0) -> dict[str, list[Any]]:
@@ -182,7 +179,7 @@ def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
         shuffled.setup()
 
 
-def test_help_and_a_flag_without_its_section(refused: Callable[..., None], capfd: Capture) -> None:
+def test_help_and_a_flag_without_its_section(refused: Refused, capfd: Capture) -> None:
     assert main(["--data.help", "Table"]) == 0
     out = capfd.readouterr().out
     assert "--data.target" in out

@@ -1,11 +1,11 @@
 """Ranges are read as they are meant, and told in one sentence where they cannot be."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from fixture_types import Refused
 
 from project.tune.__main__ import main
 from project.tune.search import fill
@@ -56,9 +56,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("message", BAD)
-def test_a_range_that_cannot_be_is_told_in_one_sentence(
-    message: str, tmp_path: Path, refused: Callable[..., None]
-) -> None:
+def test_a_range_that_cannot_be_is_told_in_one_sentence(message: str, tmp_path: Path, refused: Refused) -> None:
     file, logs = tmp_path / "mine.yaml", tmp_path / "logs"
     model = {"class_path": "FeedForward", "init_args": {"hidden_sizes": [8]}}
     file.write_text(yaml.safe_dump({"data": "Iris", "model": model, "tune": {"search": BAD[message]}}))

@@ -13,6 +13,7 @@ import optuna
 import pytest
 import small_tuning
 import yaml
+from fixture_types import Capture, Refused
 from optuna.storages.journal import JournalFileBackend
 from small_tuning import SMALL, trials
 
@@ -20,7 +21,6 @@ from project.config import read_layer
 from project.run_folder import alone
 from project.tune.__main__ import main
 
-Refused = Callable[..., None]
 Tune = Callable[..., Path]
 SEARCH = {
     "model": {"init_args": {"dropout": {"low": 0.0, "high": 0.5}}},
@@ -112,7 +112,7 @@ def test_a_first_trial_that_was_killed_is_made_again(tune: Tune) -> None:
     assert facts(folder) == whole
 
 
-def test_a_tuning_under_way_is_left_alone(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tuning_under_way_is_left_alone(tune: Tune, capsys: Capture) -> None:
     folder = tune(search=SEARCH, trials=1)
     with alone(folder):
         assert main(["--resume", str(folder), "--trials", "3", "--jobs", "1"]) == 2
@@ -154,7 +154,7 @@ def test_a_study_for_other_settings_is_refused(
     assert set((logs / "tune").iterdir()) == {first, second}
 
 
-def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: Capture) -> None:
     storage = f"sqlite:///{tmp_path / 'mine.db'}"
     study = optuna.create_study(study_name="mine", storage=storage)
     study.tell(study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}), 1.0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from curves import read_curve
+from fixture_types import Capture, Fit, Refused
 from reports import read_report
 from small_tuning import trials
 from small_tuning import tune as tune_into
@@ -20,7 +21,6 @@ from project.tune.__main__ import main
 from project.tune.report import conclusion
 from project.tune.search import check
 
-Capture = pytest.CaptureFixture[str]
 Tune = Callable[..., Path]
 CONFIGS = Path(__file__).parents[2] / "configs"
 LR = {"low": 1e-4, "high": 1.0, "log": True}
@@ -73,7 +73,7 @@ def test_settings_lie_in_their_ranges_and_only_with_their_class(folder: Path) ->
     assert min(rates) < 0.1  # nine in ten would be above it without a logarithm
 
 
-def test_the_first_trial_is_the_untuned_run(folder: Path, fit: Callable[..., Path]) -> None:
+def test_the_first_trial_is_the_untuned_run(folder: Path, fit: Fit) -> None:
     plan = read_layer(folder / "tune.yaml").content
     plan.pop("tune")
     (folder.parent / "untuned.yaml").write_text(yaml.safe_dump(plan))
@@ -82,7 +82,7 @@ def test_the_first_trial_is_the_untuned_run(folder: Path, fit: Callable[..., Pat
         assert read_report(run)["val_loss"] == loss
 
 
-def test_fit_repeats_the_best_to_the_bit(folder: Path, fit: Callable[..., Path]) -> None:
+def test_fit_repeats_the_best_to_the_bit(folder: Path, fit: Fit) -> None:
     best = min(trials(folder), key=lambda row: float(row["loss"]))
     for seed, loss in enumerate(best["losses"]):
         run = fit("--config", str(folder / "best.yaml"), "--seed", str(seed))
@@ -95,7 +95,7 @@ def test_fit_repeats_the_best_to_the_bit(folder: Path, fit: Callable[..., Path])
     assert config["trainer.callbacks[0].patience"] == int(best["trainer.callbacks[0].patience"])
 
 
-def test_fresh_seeds_judge_the_best_and_the_untuned_run(folder: Path, fit: Callable[..., Path]) -> None:
+def test_fresh_seeds_judge_the_best_and_the_untuned_run(folder: Path, fit: Fit) -> None:
     found = read_report(folder)
     for kind in ("best", "default"):
         runs = [read_report(folder / f"{kind}-seed{seed}") for seed in (3, 4)]  # the trials have used 0, 1 and 2
@@ -202,9 +202,7 @@ def test_where_all_diverge_the_first_message_is_told(tmp_path: Path, capsys: Cap
 
 
 @pytest.mark.parametrize(("section", "name"), [("optimizer", "SGD"), ("model", "LogisticRegression")])
-def test_the_default_ranges_of_another_class_are_left_out(
-    section: str, name: str, tmp_path: Path, capsys: Capture
-) -> None:
+def test_default_ranges_of_another_class_are_left_out(section: str, name: str, tmp_path: Path, capsys: Capture) -> None:
     args = ["--data", "Iris", "--trials", "1", "--seeds", "1", "--jobs", "1", "--trainer.max_epochs", "1"]
     assert main([*args, f"--{section}", name, "--trainer.default_root_dir", str(tmp_path)]) == 0
     found = capsys.readouterr().out.partition("; ranges: ")[2].partition("\n")[0].split(", ")
@@ -248,7 +246,7 @@ def test_differences_are_taken_seed_by_seed() -> None:
     assert all(f"{end:+.4g}" in words for end in difference.values())
 
 
-def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, refused: Callable[..., None]) -> None:
+def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
     refused(main, [], "tuning needs optuna, which is not installed: pip install 'project[tune]'\n", status=1)
 

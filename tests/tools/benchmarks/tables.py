@@ -51,7 +51,8 @@ def measure(what: str, unit: str = "seconds") -> float:
     """Seconds, or MiB above those after the imports."""
     command = [sys.executable, "-m", __name__, what, str(folder())]
     answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return float(answer.split()[unit == "MiB"])
+    seconds, size = map(float, answer.split())
+    return size if unit == "MiB" else seconds
 
 
 def allowed_mebibytes() -> float:
