@@ -63,8 +63,7 @@ def test_it_does_what_the_command_line_does(fit: Fit, capsys: Capture) -> None:
     assert error == ""
     other = load_run(there)
     assert here.report["metrics"] == other.report["metrics"]
-    for name, weights in other.model.state_dict().items():
-        assert torch.equal(here.model.state_dict()[name], weights)
+    torch.testing.assert_close(here.model.state_dict(), other.model.state_dict(), rtol=0, atol=0)
 
 
 def test_a_file_and_settings_over_it(folder: Path) -> None:
@@ -86,8 +85,7 @@ def test_a_run_is_loaded_as_it_was_returned(folder: Path, capsys: Capture) -> No
     assert torch.get_num_threads() == 2
     again = load_run(run.folder)
     assert again.report == run.report
-    for name, weights in run.model.state_dict().items():
-        assert torch.equal(again.model.state_dict()[name], weights)
+    torch.testing.assert_close(again.model.state_dict(), run.model.state_dict(), rtol=0, atol=0)
 
 
 def test_a_run_without_checkpoints_still_has_its_model() -> None:

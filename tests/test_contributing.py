@@ -1,6 +1,5 @@
 """CONTRIBUTING.md: its recipes do what they promise, and what it says of the code is so."""
 
-import json
 import os
 import re
 import shlex
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from curves import read_curve
+from reports import read_report
 
 from project.fit import main as fit
 
@@ -90,7 +90,7 @@ def passes_the_inherited_tests(followed: Followed, printed: list[str]) -> None:
 def has_the_loss_and_the_metric(followed: Followed, printed: list[str]) -> None:
     """Of 42 test rows of the first class and 72 of the second, the two accuracies say how many are mistaken."""
     run = followed.last_run("breast_cancer")
-    scores = json.loads((run / "report.json").read_text())["metrics"]
+    scores = read_report(run)["metrics"]
     assert scores["log_loss"] < scores["loss"] < 5 * scores["log_loss"]  # some of its terms count five times
     mistakes = 114 * (1 - scores["accuracy"])
     missed = (2 * (1 - scores["balanced_accuracy"]) - mistakes / 42) / (1 / 72 - 1 / 42)

@@ -4,9 +4,6 @@ import itertools
 import math
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import pytest
 import torch
 import yaml
 from fixture_types import Capture, Refused
+from processes import start, wait_for
 
 from project.compare.__main__ import main
 from project.run_folder import alone
@@ -205,20 +203,6 @@ ARGS = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs",
 ARGS += ("--optimizers", "SGD,Adam", "--rates", "0.1,0.01", "--tuning-seeds", "1")
 
 
-def start(logs: Path, *args: str) -> tuple["subprocess.Popen[str]", Path]:
-    """Starts a comparison in a process group of its own, and waits for its third result."""
-    command = [sys.executable, "-m", "project.compare", *ARGS, *args, "--trainer.default_root_dir", str(logs)]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, text=True, stdout=pipe, stderr=pipe, start_new_session=True)
-    file = logs / "compare" / "Iris-FeedForward" / "runs.csv"
-    deadline = time.monotonic() + 120
-    while not file.exists() or file.read_text().count("\n") < 4:
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        time.sleep(0.02)  # another process is to get so far
-    return process, file.parent
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison that was not stopped."""
@@ -235,7 +219,10 @@ def losses(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_a_comparison_that_was_stopped_does_what_is_missing(
     signum: int, whole: Path, runs_of: RunsOf, tmp_path: Path, capsys: Capture
 ) -> None:
-    process, folder = start(tmp_path / "stopped", "--jobs", "2")
+    process = start("project.compare", *ARGS, "--jobs", "2", "--trainer.default_root_dir", str(tmp_path))
+    folder = tmp_path / "compare" / "Iris-FeedForward"
+    made = folder / "runs.csv"
+    wait_for(lambda: made.exists() and made.read_text().count("\n") > 3)
     os.killpg(process.pid, signum)
     _, error = process.communicate(timeout=60)
     if signum != signal.SIGKILL:

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +16,7 @@ import shops
 import yaml
 from curves import read_curve
 from fixture_types import Capture, Refused
+from processes import start, wait_for
 from reports import read_report
 from sklearn import datasets
 from sklearn.datasets import load_diabetes, load_iris
@@ -258,20 +257,13 @@ def processes_of(group: int) -> list[str]:
 @pytest.mark.parametrize(("signum", "group", "status"), [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)])
 def test_processes_end_with_the_command(signum: int, group: bool, status: int, tmp_path: Path) -> None:
     """Ctrl-C goes to all processes of a terminal; a plain SIGTERM to the command alone."""
-    command = [sys.executable, "-m", "project.cross_validate", "--data", "Digits", "--jobs", "2"]
-    command += ["--trainer.max_epochs", "1000", "--trainer.default_root_dir", str(tmp_path)]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.rglob("last.ckpt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # another process is to get so far
+    args = ["--data", "Digits", "--jobs", "2", "--trainer.max_epochs", "1000"]
+    process = start("project.cross_validate", *args, "--trainer.default_root_dir", str(tmp_path))
+    wait_for(lambda: list(tmp_path.rglob("last.ckpt")))
     (os.killpg if group else os.kill)(process.pid, signum)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, "stopped\n")
-    while running := processes_of(process.pid):  # which the command has ended, but not waited for
-        assert time.monotonic() < deadline, running
-        time.sleep(0.05)
+    wait_for(lambda: not processes_of(process.pid))  # which the command has ended, but not waited for
 
 
 SETS = {"BreastCancer": "breast_cancer", "Wine": "wine", "Iris": "iris", "Digits": "digits"}

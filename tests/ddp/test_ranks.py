@@ -6,9 +6,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import processes
 import pytest
 import torch
 from at_a_rank import Fail, Stop
@@ -192,14 +192,10 @@ def test_other_places_and_strategies_are_refused(tmp_path: Path, refused: Refuse
 @pytest.mark.slow
 def test_a_rank_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     """A process that is killed ends the others within some seconds."""
-    command = [*COMMAND, "--data", "Digits", "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
-    command += ["--trainer.max_epochs", "10000", "--trainer.callbacks", "null"]
-    command += ["--trainer.default_root_dir", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("*/*/checkpoints/last.ckpt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    args = ["--data", "Digits", "--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.callbacks", "null"]
+    args += ["--trainer.max_epochs", "10000", "--trainer.default_root_dir", str(tmp_path)]
+    process = processes.start("project.fit", *args)
+    processes.wait_for(lambda: list(tmp_path.glob("*/*/checkpoints/last.ckpt")))
     children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
     os.kill(int(children.split()[0]), signal.SIGKILL)
     _, err = process.communicate(timeout=30)

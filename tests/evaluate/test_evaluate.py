@@ -1,6 +1,5 @@
 """A run can be tested again from its checkpoint alone, on its test rows or on a file."""
 
-import json
 import shutil
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from curves import events, read_curve
 from fixture_types import Capture, Fit, Refused
 from folds import make_folds
 from matplotlib.image import imread
+from reports import read_report
 from set_up import set_up
 from sklearn import metrics as sk
 
@@ -40,7 +40,7 @@ SHORT = ("--trainer.max_epochs", "2")
 )
 def test_evaluate_gives_the_figures_of_the_run(args: tuple[str, ...], fit: Fit, tmp_path: Path) -> None:
     folder = fit(*args, *SHORT)
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     moved = shutil.move(folder / "checkpoints" / "best.ckpt", tmp_path)
     shutil.rmtree(folder)  # nothing but the checkpoint is left
     tested = evaluate(moved)
@@ -86,10 +86,6 @@ def probabilities(run: Path, rows: pd.DataFrame) -> np.ndarray:
     return 1 / (1 + np.exp(-z))
 
 
-def read_report(run: Path, name: str = "test") -> dict:
-    return json.loads((run / "evaluation" / name / "report.json").read_text())
-
-
 @pytest.mark.lowest
 @pytest.mark.parametrize("kind", ["semicolons", "parquet"])
 def test_scores_on_a_file_are_those_of_scikit_learn(kind: str, run: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -105,7 +101,7 @@ def test_scores_on_a_file_are_those_of_scikit_learn(kind: str, run: Path, tmp_pa
     assert main([str(run), "--data", str(file)]) == 0
     out = capsys.readouterr().out
     assert "2 of 5,000 rows have no target" in out
-    report = read_report(run, "new")
+    report = read_report(run / "evaluation" / "new")
     known = rows.drop([0, 4321])
     p, y = probabilities(run, known), (known["bought"] == "yes").to_numpy()
     expected = {
@@ -134,7 +130,7 @@ def test_a_file_of_the_test_rows_gives_the_figures_of_the_run(fit: Fit, tmp_path
     rows = pd.DataFrame(table.x[test], columns=list(table.columns))
     rows["class"] = np.array(table.classes)[table.y[test]]
     rows.to_csv(tmp_path / "some.csv", index=False)
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     tested = evaluate(folder, tmp_path / "some.csv")
     assert tested.metrics == pytest.approx(report["metrics"], abs=1e-6)
     for name, scores in report["baselines"].items():
@@ -152,7 +148,7 @@ def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
     rows.query("part == 'test'").to_csv(tmp_path / "other.csv", **style)
     args = table_args(tmp_path / "own.csv", "--data.split_column", "part", "--data.encoding", "cp1252")
     run = fit(*args, "--data.delimiter", ";", "--data.decimal_point", ",", "--data.missing", "?", *SHORT)
-    report = json.loads((run / "report.json").read_text())
+    report = read_report(run)
     assert evaluate(run, tmp_path / "other.csv").metrics == pytest.approx(report["metrics"], abs=1e-6)
 
 
@@ -163,7 +159,7 @@ def test_from_the_threshold_on_the_second_class_is_predicted(
     p, y = probabilities(run, rows), (rows["bought"] == "yes").to_numpy()
     usual, threshold = evaluate(run).metrics, 0.15
     assert main([str(run), "--threshold", str(threshold)]) == 0
-    report = read_report(run)
+    report = read_report(run / "evaluation" / "test")
     predicted = p >= threshold
     assert (predicted != (p >= 0.5)).sum() > 10
     assert report["threshold"] == threshold
@@ -185,7 +181,7 @@ def test_best_f1_is_found_on_the_validation_rows_alone(fit: Fit, tmp_path: Path,
     args = table_args(file, "--data.split_column", "part", "--model", "LogisticRegression")
     run = fit(*args, "--trainer.max_epochs", "5")
     assert main([str(run), "--threshold", "best-f1"]) == 0
-    before = read_report(run)
+    before = read_report(run / "evaluation" / "test")
     threshold = before["threshold"]
     assert before["threshold_from"] == "best-f1"
     assert f"{threshold:.6g}" in capsys.readouterr().out
@@ -200,12 +196,12 @@ def test_best_f1_is_found_on_the_validation_rows_alone(fit: Fit, tmp_path: Path,
     rows.loc[test.index, "bought"] = test["bought"].sample(frac=1, random_state=0).to_numpy()
     rows.to_csv(file, index=False)
     assert main([str(run), "--threshold", "best-f1"]) == 0
-    after = read_report(run)
+    after = read_report(run / "evaluation" / "test")
     assert after["threshold"] == threshold
     assert after["metrics"]["f1"] < before["metrics"]["f1"] - 0.1
     make_rows(50, seed=3).to_csv(tmp_path / "new.csv", index=False)
     assert main([str(run), "--threshold", "best-f1", "--data", str(tmp_path / "new.csv")]) == 0
-    assert read_report(run, "new")["threshold"] == threshold
+    assert read_report(run / "evaluation" / "new")["threshold"] == threshold
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -265,7 +261,7 @@ def test_a_file_with_one_class_has_no_curves(run: Path, tmp_path: Path) -> None:
     rows.query("bought == 'no'").to_csv(tmp_path / "new.csv", index=False)
     assert main([str(run), "--data", str(tmp_path / "new.csv"), "--threshold", "0.999999"]) == 0
     assert sorted(path.name for path in (run / "evaluation" / "new").iterdir()) == ["confusion.png", "report.json"]
-    report = read_report(run, "new")
+    report = read_report(run / "evaluation" / "new")
     assert "auroc" not in report["metrics"]
     assert report["metrics"]["accuracy"] == 1
 
@@ -293,7 +289,7 @@ def test_without_the_run_s_own_file(fit: Fit, tmp_path: Path, refused: Refused, 
     out = capfd.readouterr().out
     assert "there are no baselines" in out
     assert "logistic regression" not in out
-    report = read_report(run, "new")
+    report = read_report(run / "evaluation" / "new")
     assert (report["rows"], report["baselines"]) == (100, {})
 
 
@@ -380,7 +376,7 @@ def test_the_mean_of_folds_is_tested(target: str, tmp_path: Path, refused: Refus
     outputs = [Predictor.from_run(folder / f"fold-{fold}").outputs(pa.table(rows)) for fold in (1, 2, 3)]
     outputs = np.mean(outputs, axis=0)
     assert main([str(folder), "--data", str(path)]) == 0
-    report = read_report(folder, "wine")
+    report = read_report(folder / "evaluation" / "wine")
     if target == "class":
         assert report["metrics"]["log_loss"] == pytest.approx(sk.log_loss(rows[target], outputs), rel=1e-9)
     else:

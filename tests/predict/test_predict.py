@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import in_process
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -21,7 +22,7 @@ import torch
 from fixture_types import Capture, Refused
 from pyarrow import parquet
 
-from project.fit import main as fit_main
+from project.fit import main as fit
 from project.predict.__main__ import main
 from project.predict.predictor import Predictor
 
@@ -92,9 +93,7 @@ def train(folder: Path, columns: Columns, target: str, *args: str, table: str = 
     path = write(folder / table, columns)
     data = ["--data", "Table", "--data.path", str(path), "--data.target", target, "--optimizer.lr", "0.1"]
     quick = ["--trainer.max_epochs", "2", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false"]
-    logs = ["--trainer.default_root_dir", str(folder / "logs"), "--experiment", "e", "--name", "run"]
-    assert fit_main([*data, *quick, *logs, *args]) == 0
-    return folder / "logs" / "e" / "run"
+    return in_process.run(fit, folder / "logs", *data, *quick, *args)
 
 
 def predict(run: Path, path: Path, output: Path, *args: str) -> Columns:

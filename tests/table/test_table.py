@@ -1,6 +1,5 @@
 """What a run on a table of one's own can be trusted in: no leaks, warnings, row numbers."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fixture_types import Capture, Fit, Refused
+from reports import read_report
 from weights import assert_same_weights
 from write_table import read_table, write_table
 
@@ -66,7 +66,7 @@ def test_targets_by_chance_are_predicted_by_chance(shuffled: bool, fit: Fit, tmp
         columns["y"] = np.random.default_rng(1).permutation(columns["y"]).tolist()
     path = write_table(tmp_path / "t.csv", columns)
     folder = fit_table(fit, path, "--data.test_fraction", "0.4", "--trainer.max_epochs", "3")
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     share = np.mean([y == "no" for y in columns["y"]])
     majority = max(share, 1 - share)
     assert report["baselines"]["majority class"]["accuracy"] == pytest.approx(majority, abs=1e-3)

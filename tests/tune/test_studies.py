@@ -3,8 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import small_tuning
 import yaml
 from fixture_types import Capture, Refused
 from optuna.storages.journal import JournalFileBackend
+from processes import start, wait_for
 from small_tuning import SMALL, trials
 
 from project.config import read_layer
@@ -33,13 +32,12 @@ def facts(folder: Path) -> list[dict[str, Any]]:
     return [{**row, "seconds": None, "trial": None} for row in trials(folder)]
 
 
-def start(logs: Path, *args: str, num_trials: int) -> "subprocess.Popen[str]":
+def start_tuning(logs: Path, *args: str, num_trials: int) -> "subprocess.Popen[str]":
     logs.mkdir(exist_ok=True)
     file = logs / "search.yaml"
     file.write_text(yaml.safe_dump({**SMALL, "tune": {**SMALL["tune"], "trials": num_trials, "search": SEARCH}}))
     own = ["--config", str(file), "--trainer.default_root_dir", str(logs), "--jobs", "1"]
-    command = [sys.executable, "-m", "project.tune", *own, *args]
-    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    return start("project.tune", *own, *args)
 
 
 def study(folder: Path) -> optuna.Study:
@@ -47,17 +45,10 @@ def study(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name="Iris-FeedForward", storage=storage)
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # another process is to get so far
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
 def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Tune, tmp_path: Path) -> None:
-    process = start(tmp_path / "stopped", num_trials=8)
+    process = start_tuning(tmp_path / "stopped", num_trials=8)
     folder = tmp_path / "stopped" / "tune" / "Iris-FeedForward"
     wait_for((folder / "trial-4").exists)
     os.killpg(process.pid, signum)
@@ -80,7 +71,7 @@ def test_processes_on_one_storage_share_a_study(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     optuna.create_study(study_name="other", storage=storage)  # two that make the tables at once are in each other's way
     args = ("--storage", storage, "--name", "shared")
-    for process in [start(tmp_path / machine, *args, num_trials=12) for machine in "ab"]:
+    for process in [start_tuning(tmp_path / machine, *args, num_trials=12) for machine in "ab"]:
         out, error = process.communicate(timeout=300)
         assert (process.returncode, error) == (0, ""), out
     done = [t for t in optuna.load_study(study_name="shared", storage=storage).trials if t.state.name == "COMPLETE"]
