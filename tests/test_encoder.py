@@ -1,6 +1,5 @@
 """Raw rows become features."""
 
-import json
 import math
 from datetime import UTC, datetime, timedelta
 
@@ -32,18 +31,6 @@ def test_small_differences_of_large_numbers_survive():
     schema = learn_schema(x, np.zeros(3), ["a"], "y", None, True)
     expected = np.array([[-1.0], [0.0], [1.0]]) * 1.5**0.5
     np.testing.assert_allclose(Encoder(schema)(torch.from_numpy(x)), expected, rtol=1e-6, atol=1e-6)
-
-
-def test_is_a_function_of_the_schema_alone():
-    """The same encoding to the bit from a schema that went through plain values, before or after training."""
-    rng = np.random.default_rng(1)
-    x, new = rng.lognormal(size=(30, 4)), torch.from_numpy(rng.lognormal(size=(20, 4)))
-    schema = learn_schema(x, rng.random(30), list("abcd"), "y", None, True)
-    first, again = Encoder(schema), Encoder(Schema.from_dict(json.loads(json.dumps(schema.to_dict()))))
-    expected = first(new)
-    assert torch.equal(first.train()(new), expected)
-    assert torch.equal(again.eval()(new), expected)
-    assert not first.state_dict()
 
 
 def test_the_parts_of_dates_are_those_of_the_calendar():

@@ -256,15 +256,8 @@ def test_tags_are_the_same_in_every_run(fit: Fit) -> None:
     assert {"grad_norm", "loss/train_step"} <= set(log.Tags()["scalars"])
 
 
-def test_both_losses_share_a_chart(fit: Fit) -> None:
-    log = events(fit("--data", "points.Points", *SHORT))
-    chart = log.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
-    assert b"loss/train" in chart
-    assert b"loss/val" in chart
-
-
 @pytest.mark.lowest
-def test_hparams_hold_the_settings_and_real_scores(fit: Fit) -> None:
+def test_tensorboard_has_the_settings_with_real_scores_and_both_losses_in_a_chart(fit: Fit) -> None:
     folder = fit(*SHORT, "--optimizer", "SGD", "--optimizer.lr", "0.25")
     log = events(folder)
     content = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
@@ -274,6 +267,9 @@ def test_hparams_hold_the_settings_and_real_scores(fit: Fit) -> None:
     with pytest.raises(KeyError):  # TensorBoard would show no settings and scores but those that one run names there
         log.SummaryMetadata("_hparams_/experiment")
     assert "hp_metric" not in log.Tags()["scalars"]
+    chart = log.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    assert b"loss/train" in chart
+    assert b"loss/val" in chart
     report = read_report(folder)
     assert log.Scalars("accuracy/test")[-1].value == pytest.approx(report["metrics"]["accuracy"])
 

@@ -46,12 +46,6 @@ def test_the_quantiles_are_those_of_the_percentiles(num_rows):
         np.testing.assert_allclose(column.quantiles, np.nanpercentile(x[:, i], np.linspace(0, 100, 25)), rtol=1e-12)
 
 
-def test_without_scaling_numbers_stay_as_they_are():
-    schema = learn(scale=False)
-    assert {(c.center, c.scale) for c in schema.columns} == {(0.0, 1.0)}
-    assert (schema.target.center, schema.target.scale) == (0.0, 1.0)
-
-
 @pytest.mark.parametrize("value", [0.0, 5.0, 0.1, 1e9 + 0.1])
 def test_a_constant_column_is_only_centred(value):
     """Also where rounding makes the computed deviation of equal numbers a tiny positive one."""
@@ -66,12 +60,3 @@ def test_squares_that_double_precision_does_not_hold(size):
     (column,) = learn(x[:, None]).columns
     assert column.scale == pytest.approx(pstdev(map(Fraction, x)), rel=1e-12, abs=0)
     assert learn(y=x).target.scale == column.scale
-
-
-@pytest.mark.parametrize(
-    ("classes", "kind", "num_outputs"), [(["no", "yes"], "binary", 1), (["a", "b", "c"], "multiclass", 3)]
-)
-def test_classes_are_named_and_not_scaled(classes, kind, num_outputs):
-    target = learn(y=np.arange(40) % len(classes), classes=classes).target
-    assert (target.kind, target.classes, target.num_outputs) == (kind, tuple(classes), num_outputs)
-    assert (target.center, target.scale) == (0.0, 1.0)

@@ -13,28 +13,22 @@ FUNCTIONS = [name for name in dir(nn.init) if name.endswith("_") and not name.st
 SCHEMA = Schema(tuple(Number(f"x{i}") for i in range(12)), Target("y", "binary", ("no", "yes")))
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "dirac_"])
-def test_a_function_of_torch_gives_what_it_gives_when_called_directly(name):
-    layers = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
+LINEAR = nn.Sequential(nn.Linear(12, 8), nn.Linear(8, 3))
+CONVOLUTION = nn.Sequential(nn.Conv2d(2, 4, 3))
+CASES = [*((LINEAR, name) for name in FUNCTIONS if name != "dirac_")]
+CASES += [(CONVOLUTION, "dirac_"), (CONVOLUTION, "kaiming_normal_")]
+
+
+@pytest.mark.parametrize(("layers", "name"), CASES)
+def test_a_function_of_torch_gives_what_it_gives_when_called_directly(layers, name):
     torch.manual_seed(0)
     initialize(layers, name, SETTINGS.get(name))
     torch.manual_seed(0)
-    for layer in (layers[0], layers[2]):
+    for layer in layers:
         expected = torch.empty_like(layer.weight)
         getattr(nn.init, name)(expected, **SETTINGS.get(name, {}))
         assert torch.equal(layer.weight, expected)
         assert not layer.bias.any()
-
-
-@pytest.mark.parametrize("name", ["dirac_", "kaiming_normal_"])
-def test_convolutions_are_initialized_too(name):
-    layers = nn.Sequential(nn.Conv2d(2, 4, 3))
-    torch.manual_seed(0)
-    initialize(layers, name)
-    expected = torch.empty(4, 2, 3, 3)
-    torch.manual_seed(0)
-    getattr(nn.init, name)(expected)
-    assert torch.equal(layers[0].weight, expected)
 
 
 @pytest.mark.parametrize(("layer", "fan_in"), [(nn.Linear(16, 30), 16), (nn.Conv2d(4, 30, 3), 36)])

