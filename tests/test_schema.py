@@ -14,8 +14,8 @@ X = RNG.normal([3.0, -200.0, 0.0], [0.01, 50.0, 1.0], (40, 3))
 Y = RNG.normal(7.0, 3.0, 40)
 
 
-def learn(x=X, y=Y, classes=None, scale=True) -> Schema:
-    return learn_schema(x, y, [f"x{i}" for i in range(x.shape[1])], "target", classes, scale)
+def learn(x=X, y=Y, scale=True) -> Schema:
+    return learn_schema(x, y, [f"x{i}" for i in range(x.shape[1])], "target", None, scale)
 
 
 def with_holes() -> np.ndarray:
