@@ -116,17 +116,16 @@ def test_naming_another_optimizer_forgets_the_settings_of_the_first(capsys: Capt
 
 
 @pytest.mark.parametrize(
-    ("section", "setting", "other"),
+    ("section", "first", "setting", "other"),
     [
-        ("data", "batch_size: 7", "Wine"),
-        ("model", "dropout: 0.3", "LogisticRegression"),
-        ("scheduler", "gamma: 0.3", "LinearLR"),
+        ("data", "Iris", "batch_size: 7", "Wine"),
+        ("model", "FeedForward", "dropout: 0.3", "LogisticRegression"),
+        ("scheduler", "ExponentialLR", "gamma: 0.3", "LinearLR"),
     ],
 )
 def test_naming_another_class_replaces_every_section(
-    section: str, setting: str, other: str, capsys: Capture, tmp_path: Path
+    section: str, first: str, setting: str, other: str, capsys: Capture, tmp_path: Path
 ) -> None:
-    first = {"data": "Iris", "model": "FeedForward", "scheduler": "ExponentialLR"}[section]
     path = tmp_path / "first.yaml"
     path.write_text(f"{section}: {{class_path: {first}, init_args: {{{setting}}}}}")
     name, value = setting.split(": ")

@@ -126,11 +126,10 @@ def test_files_can_be_the_splits(names: tuple[str, str], tmp_path: Path) -> None
     }
     train = write_table(tmp_path / names[0], columns)
     other = dict(reversed((columns | {"extra": ["z"] * 40}).items()))
-    paths = [
-        write_table(tmp_path / f"{split}-{names[1]}", {n: cells[:num] for n, cells in other.items()})
-        for split, num in (("val", 6), ("test", 10))
-    ]
-    table = read_table(train, val_path=paths[0], test_path=paths[1], shuffle=False)
+    val, test = tmp_path / f"val-{names[1]}", tmp_path / f"test-{names[1]}"
+    for path, num in ((val, 6), (test, 10)):
+        write_table(path, {n: cells[:num] for n, cells in other.items()})
+    table = read_table(train, val_path=val, test_path=test, shuffle=False)
     assert sizes(table) == [40, 6, 10]
     assert [column.name for column in table.schema.columns] == ["x", "n", "on", "name"]
     for split, num in (("val", 6), ("test", 10)):  # the same rows are encoded the same
