@@ -133,7 +133,7 @@ def recompute(run: Path, columns: Columns) -> np.ndarray[Any, Any]:
         if column["kind"] == "Category":
             slots = [*column["values"], *(["rare"] if column["rare"] else []), *([None] if column["missing"] else [])]
             place = {slot: first + i for i, slot in enumerate(slots)}
-            place |= {"": place.get(None, 0), "NA": place.get(None, 0)}
+            place |= dict.fromkeys((None, "", "NA"), place.get(None, 0))
             outputs = outputs + names[[place.get(cell, place.get("rare", 0)) for cell in cells]]
             first += len(slots)
             continue
