@@ -7,6 +7,7 @@ ARGS ?=
 # Threads that wait do not spin: on a busy machine they would hold up those that work.
 export OMP_WAIT_POLICY ?= PASSIVE
 COMMANDS := $(patsubst src/project/%/__main__.py,%,$(wildcard src/project/*/__main__.py))
+-include tools/*.mk
 
 .PHONY: help install train curves test update format lint types check clean $(COMMANDS)
 
@@ -55,5 +56,3 @@ check: lint types test ## Lint, types and tests
 clean: ## Remove .venv and what tools left behind; runs in logs/ stay
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
-
--include tools/*.mk

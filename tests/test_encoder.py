@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
+from test_schema import learn
 
 from project.encoder import Encoder, date_parts
 from project.models.input_layer import make_input_layer
-from project.schema import Category, Number, Schema, Target, learn_schema
+from project.schema import Category, Number, Schema, Target
 
 TARGET = Target("y", "number")
 DAY = timedelta(days=1)
@@ -19,7 +20,7 @@ DAY = timedelta(days=1)
 def test_equals_the_standard_scaler_with_the_median_for_missing_values():
     x = np.random.default_rng(0).normal([5.0, -300.0], [0.1, 70.0], (50, 2))
     x[3, 0] = x[7, 1] = np.nan
-    schema = learn_schema(x, np.zeros(50), ["a", "b"], "y", None, True)
+    schema = learn(x, np.zeros(50))
     filled = np.where(np.isnan(x), np.nanmedian(x, axis=0), x)
     expected = np.hstack([StandardScaler().fit(x).transform(filled), np.isnan(x)])
     np.testing.assert_allclose(Encoder(schema)(torch.from_numpy(x)), expected, atol=1e-6)
@@ -28,7 +29,7 @@ def test_equals_the_standard_scaler_with_the_median_for_missing_values():
 def test_small_differences_of_large_numbers_survive():
     """1e9 and 1e9 + 1 are the same float32; their features must differ."""
     x = 1e9 + np.array([[0.0], [1.0], [2.0]])
-    schema = learn_schema(x, np.zeros(3), ["a"], "y", None, True)
+    schema = learn(x, np.zeros(3))
     expected = np.array([[-1.0], [0.0], [1.0]]) * 1.5**0.5
     np.testing.assert_allclose(Encoder(schema)(torch.from_numpy(x)), expected, rtol=1e-6, atol=1e-6)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from project.schema import Schema, learn_schema
+from project.data.base import RawTable, TableData
+from project.schema import Schema
 
 RNG = np.random.default_rng(0)
 X = RNG.normal([3.0, -200.0, 0.0], [0.01, 50.0, 1.0], (40, 3))
@@ -15,7 +16,8 @@ Y = RNG.normal(7.0, 3.0, 40)
 
 
 def learn(x=X, y=Y, scale=True) -> Schema:
-    return learn_schema(x, y, [f"x{i}" for i in range(x.shape[1])], "target", None, scale)
+    table = RawTable(x, y, [f"x{i}" for i in range(x.shape[1])])
+    return TableData(scale=scale).learn(table, np.arange(len(x)))[0]
 
 
 def with_holes() -> np.ndarray:

@@ -7,10 +7,11 @@ fork: install ## Make a repository of your own: NAME=churn DIR=../churn; WITH="t
 from_here = $(filter command,$(origin $1))
 given = $(and $(call from_here,$1),$($1))
 
-# Words after it, as in `make bench net quality`, are what to measure, and no targets of their own.
+# Words after it, as in `make bench predict quality`, are what to measure, and no targets of their own.
 ifeq ($(firstword $(MAKECMDGOALS)),bench)
 MEASURED := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
-$(filter-out $(COMMANDS),$(MEASURED)): bench ; @:
+COMMANDS := $(filter-out $(MEASURED),$(COMMANDS))
+$(MEASURED): bench ; @:
 endif
 bench: install ## Measure speed, side by side with others (some minutes); `make bench quality` measures how good it is
 	@$(BIN)/python -m tests.tools.benchmarks $(MEASURED) $(ARGS)

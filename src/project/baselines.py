@@ -57,15 +57,15 @@ def baseline_scores(data: TableData, test: Split | None = None) -> dict[str, dic
     for name, model in models.items():
         with threadpool_limits(torch.get_num_threads(), "openmp"):  # others are slow where the net's are few
             model.fit(x, y)
-        predict = model.predict_proba if classes else model.predict
-        predicted = np.concatenate([predict(piece) for piece in pieces])
         if not classes:
+            predicted = np.concatenate([model.predict(piece) for piece in pieces])
             scores[name] = number_metrics(torch.from_numpy(predicted), test_y, target.scale)
             continue
         # A class without a training row has no column in the model's answer.
-        probabilities = np.full((len(test_y), len(target.classes)), 1e-15)
-        probabilities[:, model.classes_.astype(int)] = predicted.clip(1e-15)
-        scores[name] = class_metrics(torch.from_numpy(np.log(probabilities)).float(), test_y)
+        logs = np.full((len(test_y), len(target.classes)), np.log(1e-15), np.float32)
+        for part, piece in zip(np.split(logs, range(MAX_ROWS, len(logs), MAX_ROWS)), pieces, strict=True):
+            part[:, model.classes_.astype(int)] = np.log(model.predict_proba(piece).clip(1e-15))
+        scores[name] = class_metrics(torch.from_numpy(logs), test_y)
     return scores
 
 

@@ -355,8 +355,7 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
     return {**spec, "init_args": _complete(cls, spec["init_args"], path)}
 
 
-_LIST = "a list such as [1, 2]"
-_EXAMPLES = {"Sequence": _LIST, "Iterable": _LIST, "list": _LIST, "tuple": _LIST, "Mapping": "a mapping such as {a: 1}"}
+_EXAMPLES = dict.fromkeys(("Sequence", "Iterable", "list", "tuple"), "a list such as [1, 2]")
 
 
 def _expected(message: str) -> str:

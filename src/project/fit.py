@@ -33,15 +33,7 @@ from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError, printable
 from project.models import TableModel
 from project.models.load import load_checkpoint
-from project.report import (
-    COMPARED,
-    COMPARED_IF_WEIGHTED,
-    finish_curves,
-    how_it_went,
-    print_scores,
-    remarks,
-    write_report,
-)
+from project.report import COMPARED, finish_curves, how_it_went, print_scores, remarks, write_report
 from project.run_folder import alone, create_folder, find_checkpoint, load_best, read_report, write_config
 from project.schema import Schema
 from project.trust import content_of, refuse_strangers
@@ -261,7 +253,7 @@ def print_end(run: Prepared, report: dict[str, Any]) -> None:
     length = f"{report['epochs']} epochs ({report['steps']:,} steps) in {report['seconds']:.1f} s"
     print(f"Trained for {length}, until {report['ended']}{best if report['best_epoch'] else ''}")
     if report["metrics"]:
-        compared = COMPARED if getattr(run.model, "class_weights", None) is None else COMPARED_IF_WEIGHTED
+        compared = COMPARED[getattr(run.model, "class_weights", None) is not None]
         print_scores(type(run.model).__name__, report["metrics"], report["baselines"], compared)
     for note in report["notes"]:
         print(f"Note: {printable(note)}")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, MetricCollection, R2Score
 from torchmetrics.classification import MulticlassAUROC, MulticlassCalibrationError, MulticlassConfusionMatrix
+from torchmetrics.functional.classification import binary_auroc
 from torchmetrics.utilities import dim_zero_cat
 
 from project.schema import Target
@@ -169,8 +170,11 @@ class AUROC(MulticlassAUROC):
 
     def compute(self) -> Tensor:  # type: ignore[override]  # its own signature is wider
         """Computes it."""
-        if not torch.bincount(dim_zero_cat(self.target), minlength=self.num_classes).all():
+        probabilities, y = dim_zero_cat(self.preds), dim_zero_cat(self.target)
+        if not torch.bincount(y, minlength=self.num_classes).all():
             return UNDEFINED
+        if self.num_classes == 2:  # that of the other class is the same
+            return binary_auroc(probabilities[:, 1], y, validate_args=False)
         return super().compute()
 
 

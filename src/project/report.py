@@ -46,17 +46,15 @@ def _git_commit() -> str | None:
         return None
 
 
-COMPARED: tuple[str, ...] = ("accuracy", "log_loss", "rmse")
-"""The metrics in which a model is called worse than a baseline."""
-COMPARED_IF_WEIGHTED: tuple[str, ...] = ("balanced_accuracy",)
-"""Those of a model whose classes are weighted, as the baselines' are not."""
+COMPARED = {False: ("accuracy", "log_loss", "rmse"), True: ("balanced_accuracy",)}
+"""The metrics in which a model is called worse than a baseline; True: if it weighs classes, as no baseline does."""
 
 
 def print_scores(
     model: str,
     metrics: Mapping[str, float | Spread],
     baselines: Mapping[str, Mapping[str, float | Spread]],
-    compared: Sequence[str] = COMPARED,
+    compared: Sequence[str] = COMPARED[False],
 ) -> None:
     """Prints test metrics beside those of the baselines, and says in what a net is worse than one of them.
 

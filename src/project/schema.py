@@ -190,28 +190,6 @@ def _built(cls: Any, values: dict[str, Any]) -> Any:
     return cls(**values)
 
 
-def learn_schema(
-    x: NDArray[np.float64],
-    y: NDArray[Any],
-    columns: Sequence[str],
-    target: str,
-    classes: Sequence[str] | None,
-    scale: bool,
-) -> Schema:
-    """Learns a schema from training rows of numbers.
-
-    Args:
-        x: The rows, ``(rows, columns)``; NaN where a value is missing.
-        y: See `learn_target`.
-        columns: The columns' names.
-        target: The target's name.
-        classes: The classes' names, or None if the target is a number.
-        scale: Whether to standardise columns, and a target that is a number, to mean 0 and deviation 1.
-    """
-    numbers = tuple(learn_number(name, x[:, i], scale) for i, name in enumerate(columns))
-    return Schema(numbers, learn_target(target, y, classes, scale))
-
-
 def learn_number(
     name: str,
     values: NDArray[np.float64],

@@ -154,13 +154,6 @@ def test_a_second_set_up_changes_nothing():
     assert data.splits["train"] is split
 
 
-def test_a_data_module_can_be_printed():
-    data = BreastCancer()
-    assert str(data) == "BreastCancer (not read yet)"
-    data.setup()
-    assert str(data) == "BreastCancer (398 train, 57 val, 114 test)"
-
-
 @pytest.mark.slow
 def test_of_very_many_rows_each_class_has_its_share_too() -> None:
     """Here of classes that lie in one piece each, with 3, 7 and 90 of a hundred rows."""

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from project.encoder import Encoder
 from project.models import TabM
+from project.models.tabm import SharedDropout
 from project.schema import Category, Number, Schema, Target, learn_number
 
 
@@ -114,6 +115,17 @@ def test_takes_any_table(columns: tuple[Any, ...]) -> None:
 def test_dropout_is_higher_with_few_rows_of_classes(counts: tuple[int, ...], p: float) -> None:
     target = Target("y", "binary", ("no", "yes"), counts=counts) if counts else Target("y", "number")
     assert TabM(Schema(NUMBERS, target)).shared[1].p == p
+
+
+def test_dropout_drops_a_unit_of_a_row_for_all_members_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    dropout, x = SharedDropout(0.25), 1 + torch.rand(3, 200, 100)
+    dropped = dropout(x)
+    kept = dropped != 0
+    assert kept.all(0).equal(kept.any(0))
+    assert kept.double().mean().item() == pytest.approx(0.75, abs=0.01)
+    torch.testing.assert_close(dropped[kept], x[kept] / 0.75)
+    assert dropout.eval()(x).equal(x)
 
 
 @pytest.mark.parametrize("settings", [{"num_members": 0}, {"hidden_sizes": ()}, {"hidden_sizes": (8, 0)}])

@@ -135,7 +135,7 @@ CELLS = {
     "units": (csv(a=[f"{a} kg" for a in A]), ["'a'", "row ", " kg'", "--data.categorical a"]),
     "percent": (csv(a=[f"{a}%" for a in A]), ["'a'", "%'", "--data.categorical a"]),
     "decimal commas": (COMMAS, ["'a'", ",5'", "--data.decimal_point ,"]),
-    "thousands": (csv(delimiter=";", a=[f"1,{a}" for a in A]), ["'a'", "'1,0.5'", "--data.categorical a"]),
+    "thousands": (csv(delimiter=";", a=[f"1,{a:0>5}" for a in A]), ["'a'", "'1,000.5'", "--data.categorical a"]),
     "infinite": (csv(a=at(33, "inf")), ["'a'", "row 33", "inf", "not finite"]),
     "minus infinite": (csv(a=at(33, "-inf")), ["'a'", "row 33", "-inf", "not finite"]),
     "infinite target": (csv(y=at(33, "inf")), ["'y'", "row 33", "inf"]),

@@ -231,6 +231,10 @@ def test_what_only_looks_like_a_date_or_a_number_is_a_name(cells: list[str], tmp
         ("{:02}.03.2024 14:00", "dates"),
         ("{:02}-Mar-2024", "dates"),
         ("2024-03-{:02} 14:00:00 UTC", "dates"),
+        ("March {}th, 2024", "dates"),
+        ("{}. Oktober 2024", "dates"),
+        ("{} févr. 2024", "dates"),
+        ("{:02}MAR2024", "dates"),
         ("202403{:02}", "dates"),
     ],
 )
@@ -249,8 +253,48 @@ def test_what_was_meant_as_a_number_or_a_date_is_never_left_out_silently(form: s
     assert "identifier" not in outcome(12)
 
 
-def test_round_millions_are_no_dates(tmp_path: Path) -> None:
-    assert find(read(tmp_path, [str(20_000_000 + 10_000 * i) for i in (5, 1, 9, 3, 7)])).warning == ""
+NO_NUMBERS = {
+    "addresses": "10.0.{}.1",
+    "versions": "1.{}.3",
+    "phones": "555 010 4{:02}1",
+    "postcodes": "1{:02} 00",
+    "decades": "{}0s",
+    "grades": "{}th",
+    "steps": "{})",
+    "products": "iPhone {} 64GB",
+    "weeks": "Week {} 2020",
+    "intervals": "{}-100",
+}
+
+
+@pytest.mark.parametrize("form", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_names_with_digits_are_neither_refused_nor_warned_of(form: str, tmp_path: Path) -> None:
+    assert find(read(tmp_path, [form.format(i % 8 + 1) for i in range(12)])) == Finding("x", "category", 0, 8)
+
+
+def test_numbers_of_which_the_last_is_open_are_names_with_a_warning(tmp_path: Path) -> None:
+    finding = find(read(tmp_path, ["0", "1", "2", "3", ">3"]))
+    assert (finding.kind, finding.warning[:18]) == ("category", "looks like numbers")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "settings", "warned"),
+    [
+        ([20240131, 20231225, 20240229], {}, True),
+        ([20240131, "", 20240229], {}, True),
+        ([20240131, 20231225, 20240229], {"numeric": "x"}, False),
+        ([20050000, 20010000, 20090000], {}, False),
+        ([20000099, 20000101, 20000140], {}, False),
+        ([20241331, 20231225, 20240229], {}, False),
+    ],
+    ids=["days", "one is missing", "asked for", "millions", "customers", "a 13th month"],
+)
+def test_whole_numbers_that_look_like_days_are_warned_of(
+    numbers: list[Any], settings: dict[str, str], warned: bool, tmp_path: Path
+) -> None:
+    finding = find(read(tmp_path, [str(number) for number in numbers], **settings))
+    assert finding.kind == "number"
+    assert finding.warning.startswith("looks like dates") == warned
 
 
 def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_averages_of_names_go_on_to_the_same_bits_and_are_what_is_kept(
     assert resume(run) == 0
     assert_same_run(whole, run)
     model = load_best(run)[0]
-    data = Table(tmp_path / "names.csv", "y")
+    data = Table(str(tmp_path / "names.csv"), "y")  # a path as text will do
     (again,) = trainer().test(model, data, verbose=False)
     assert {name.removesuffix("/test"): value for name, value in again.items()} == metrics
 

@@ -29,7 +29,7 @@ from project.cross_validate.folds import draw_folds, run_fold, write_predictions
 from project.errors import UsageError
 from project.many.jobs import run_all
 from project.many.paired import spread
-from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
+from project.report import COMPARED, print_scores, write_report
 from project.run_folder import create_folder, run_name, write_config
 
 
@@ -112,7 +112,7 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     }
     write_report(folder / "report.json", report)
     print(f"Mean ± standard deviation over {len(folds)} tested folds:")
-    compared = COMPARED_IF_WEIGHTED if config["model"]["init_args"].get("class_weights") else COMPARED
+    compared = COMPARED[config["model"]["init_args"].get("class_weights") is not None]
     print_scores(config["model"]["class_path"].rpartition(".")[2], metrics, baselines, compared)
     return folder
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from project.data.loader import EVALUATION_BATCH_SIZE, BatchLoader
 from project.data.splits import Rows, fold_rows, split_rows
 from project.encoder import Encoder
-from project.schema import Schema, Target, learn_schema
+from project.schema import Schema, Target, learn_number, learn_target
 
 SplitName = Literal["train", "val", "test"]
 
@@ -123,10 +123,6 @@ class TableData(LightningDataModule):
         self.rows: dict[str, Rows] = {}
         """Row numbers of each split in the table; set by `setup`."""
 
-    def __str__(self) -> str:
-        rows = ", ".join(f"{len(split.x):,} {name}" for name, split in self.splits.items()) or "not read yet"
-        return f"{type(self).__name__} ({rows})"
-
     @property
     def title(self) -> str:
         """What the data are called in messages."""
@@ -173,9 +169,9 @@ class TableData(LightningDataModule):
 
     def learn(self, table: RawTable, train: Rows) -> tuple[Schema, RawTable]:
         """Learns the schema from the training rows; the table may change into a form that is quicker to encode."""
-        x = np.asarray(table.x, dtype=np.float64)
-        names = table.columns, table.target, table.classes
-        return learn_schema(x[train], table.y[train], *names, scale=self.scale), table
+        columns = zip(table.columns, np.asarray(table.x, dtype=np.float64)[train].T, strict=True)
+        numbers = tuple(learn_number(name, values, self.scale) for name, values in columns)
+        return Schema(numbers, learn_target(table.target, table.y[train], table.classes, self.scale)), table
 
     def raw(self, table: RawTable, schema: Schema) -> NDArray[np.float64]:
         """The rows as `Encoder` takes them, ``(rows, columns)``."""

@@ -20,10 +20,6 @@ class RunBar(ProgressBar):
         self._bar: Any = None
         self._hidden = False
 
-    def enable(self) -> None:
-        """Shows the bar, where there is a terminal."""
-        self._hidden = False
-
     def disable(self) -> None:
         """Hides the bar."""
         self._hidden = True

@@ -18,7 +18,7 @@ from project.engine.progress import name_file
 from project.errors import printable
 from project.evaluate.evaluation import BEST_F1, Evaluation, evaluate
 from project.evaluate.figures import class_figures, number_figures
-from project.report import COMPARED, COMPARED_IF_WEIGHTED, print_scores, write_report
+from project.report import COMPARED, print_scores, write_report
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def _main(args: Sequence[str]) -> int:
     parser.add_argument("--threshold", metavar="T", help=threshold)
     options = parser.parse_args(args)
     tested = evaluate(options.run, options.data, options.threshold)
-    compared = COMPARED if tested.model.class_weights is None else COMPARED_IF_WEIGHTED
+    compared = COMPARED[tested.model.class_weights is not None]
     if tested.threshold is not None:  # which the baselines do not have
         compared = tuple(name for name in compared if name == "log_loss")
     print_scores(type(tested.model).__name__, tested.metrics, tested.baselines, compared)

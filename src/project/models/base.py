@@ -153,10 +153,9 @@ class TableModel(LightningModule):
         optimizer = self.trainer.optimizers[0]
         average_weights_alone(self.trainer, optimizer)
         if isinstance(optimizer, LBFGS) and any(isinstance(part, nn.Dropout) and part.p for part in self.modules()):
-            raise ValueError(
-                "LBFGS compares losses of the same step, for each of which dropout would drop others: "
-                "set --model.dropout 0 --model.input_dropout 0"
-            )
+            settings = [f"--model.{name} 0" for name in ("dropout", "input_dropout") if name in self.hparams]
+            words = "LBFGS compares losses of the same step, for each of which dropout would drop others"
+            raise ValueError(f"{words}: set {' '.join(settings) or 'it to 0'}")
         if isinstance(optimizer, FULL_BATCH) and self.trainer.num_training_batches > 1:
             name = type(optimizer).__name__
             raise ValueError(f"{name} wants all training rows in every step: set --data.batch_size full")

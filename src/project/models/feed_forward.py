@@ -55,6 +55,8 @@ class FeedForward(TableModel):
         super().__init__(schema, **options)
         if min(hidden_sizes, default=1) < 1:
             raise ValueError(f"hidden_sizes must all be 1 or more, not {list(hidden_sizes)}")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"there is no activation named '{activation}'; {nearest(activation, ACTIVATIONS)}")
         if dropout == "auto":
             dropout = 0.2 if self.schema.target.classes else 0.0
         if input_dropout == "auto":
@@ -65,7 +67,7 @@ class FeedForward(TableModel):
         for hidden_size, next_size in pairwise(sizes):
             if batch_norm:
                 layers.append(nn.BatchNorm1d(hidden_size))
-            layers.append(make_activation(activation))
+            layers.append(ACTIVATIONS[activation]())
             if dropout:
                 layers.append(nn.Dropout(dropout))
             layers.append(nn.Linear(hidden_size, next_size))
@@ -76,15 +78,3 @@ class FeedForward(TableModel):
         """Maps encoded rows, ``(batch, encoded)``, to outputs, ``(batch, outputs)``."""
         outputs: Tensor = self.net(x)
         return outputs
-
-
-def make_activation(name: str) -> nn.Module:
-    """Makes an activation from its name in ``torch.nn``.
-
-    Raises:
-        ValueError: If there is none of that name that needs no arguments.
-    """
-    if name not in ACTIVATIONS:
-        raise ValueError(f"there is no activation named '{name}'; {nearest(name, ACTIVATIONS)}")
-    made: nn.Module = ACTIVATIONS[name]()
-    return made

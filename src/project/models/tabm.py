@@ -62,9 +62,9 @@ class TabM(TableModel):
         self.member_weights = nn.Parameter(torch.randn(num_members, num_columns))
         self.first = nn.Parameter(_uniform((num_columns, embedding_size, hidden_sizes[0]), num_inputs))
         self.first_bias = nn.Parameter(_uniform((hidden_sizes[0],), num_inputs))
-        layers: list[nn.Module] = [nn.ReLU(), nn.Dropout(dropout)]
+        layers: list[nn.Module] = [nn.ReLU(), SharedDropout(dropout)]
         for size, next_size in pairwise(hidden_sizes):
-            layers += [nn.Linear(size, next_size), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(size, next_size), nn.ReLU(), SharedDropout(dropout)]
         self.shared = nn.Sequential(*layers)
         num_outputs = self.schema.target.num_outputs
         self.heads = nn.Parameter(_uniform((num_members, hidden_sizes[-1], num_outputs), hidden_sizes[-1]))
@@ -102,6 +102,14 @@ class TabM(TableModel):
         if outputs.ndim == 3:
             outputs, y = outputs.flatten(0, 1), y.repeat(len(outputs))
         return super().loss(outputs, y)
+
+
+class SharedDropout(nn.Dropout):
+    """Drops the same units of a row for all members: most of a step's time would go into random numbers for each."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(members, batch, units)`` to the same shape."""
+        return x * super().forward(torch.ones_like(x[0])) if self.training and self.p else x
 
 
 class Numbers(nn.Module):

@@ -24,7 +24,10 @@ NOON, ZONE = " %I:%M %p", " %z"
 DATE_FORMATS = [day + noon + zone for day in (*DAYS, *OTHER_DAYS) for noon in ("", NOON) for zone in ("", ZONE)]
 """How dates are written, month before day where both would do; the time may be left out, unless it has a zone."""
 WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?"
-DATE = re.compile(WEEKDAY + r"(\d{1,4}[-/. ](\d{1,2}|[^\W\d]{3,9})|[^\W\d]{3,9} \d\d?,?)[-/. ]\d{1,4}(?!\d).*")
+_MONTH = r"(?i:jan|f[eé][bv]|m[aä]r|a[pv]r|ma[iy]|ju[inl]|ao[uû]|aug|sep|o[ck]t|nov|d[eé][cz])[^\W\d]*\.?"
+_IN_DIGITS = r"\d{4}[-/. ]\d\d?[-/. ]|\d\d?[-/. ]\d\d?[-/. ](?=\d\d)"
+_IN_WORDS = rf"\d{{1,4}}(?:st|nd|rd|th|\.)?[-/ ]?{_MONTH}[-/ ]?|{_MONTH} \d\d?(?:st|nd|rd|th)?,? "
+DATE = re.compile(rf"{WEEKDAY}(?:{_IN_DIGITS}|{_IN_WORDS})\d{{1,4}}(?!\.?\d).*")
 """Text that is a date, or was meant to be one."""
 NUMBER = r"^[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:inf(inity)?|nan))$"
 BOOLEANS = pa.array(["false", "true"])
@@ -44,9 +47,14 @@ EXPONENT = r"^-?\d(\.\d+)?e[-+]\d+$"
 """How Arrow writes numbers of many digits; 1E5 may be a code."""
 THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 """A number with commas between its thousands."""
-SIGN = r"\s*[-+\u2212]?\s*"
-QUANTITY = re.compile(rf"[(~≈<>≤≥]?{SIGN}[$€£¥]?{SIGN}\d[\d.,'\s]*?\s*([-)]|[^\d\s.,'+\-/:()]{{1,8}}|,\d+)?")
-"""A number, perhaps with a unit or a decimal comma, or as a book-keeper or a laboratory writes it."""
+_SIGN = r"\s?[-+\u2212]?\s?"
+_NUMERAL = rf"{_SIGN}[$€£¥]?{_SIGN}(?:\d{{1,3}}(?:[.,'\s]\d{{3}})+|\d+)(?:[.,]\d*)?"
+QUANTITY = re.compile(rf"(?:\({_NUMERAL}\)|{_NUMERAL})\s?((?!s$|th$)[^\d\s.,'+\-:()/][^\d\s.,'+\-:()]{{0,7}})?")
+"""A number, perhaps with a unit, between thousands or before decimals what is no point, or negative in brackets."""
+MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|[~≈<>≤≥]?{_NUMERAL}-?\s?[%$€£¥kKMB]?")
+"""The same as a laboratory may write it, with no other unit."""
+LOOKS_LIKE = {"dates": DATE, "numbers": MEANT_AS_NUMBER}
+"""Text that is neither, for it is not written so, but was meant to be."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 DAY = 86_400_000_000
 """Microseconds."""
@@ -168,10 +176,9 @@ class CellReader:
         """
         others = present.filter(pc.is_null(self.parse_numbers(present)))
         quantities = [QUANTITY.fullmatch(cell) for cell in others.to_pylist()]
-        units = {"," if "," in quantity[0] else quantity[1] for quantity in quantities if quantity}
-        one_kind = len(units) == 1 and len(present) > 5
+        one_unit = len({quantity[1] for quantity in quantities if quantity}) == 1 and len(present) > 5
         few, half = (times * len(others) <= len(present) for times in (10, 2))
-        if few or (all(quantities) and (half or one_kind)):
+        if few or (all(quantities) and (half or one_unit)):
             text = self.text(cells).combine_chunks()
             wrong = pc.is_in(canonical(text), value_set=others)
             cell = text.filter(wrong)[0].as_py()
@@ -289,12 +296,13 @@ def parse_dates(text: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArra
     clock = rf"(?:T| +)(?P<hours>{hour}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:\.\d*)?))?"
     found = pc.extract_regex(text, f"^{date}(?:{clock}{noon}{end}$")
     dates = pc.strptime(pc.struct_field(found, "date"), format=day, unit="us", error_is_null=True)
-    # Arrow takes the 30th of February for the 1st of March, and 24 for a year of four digits.
+    # Arrow takes the 30th of February for the 1st of March, and 3 for a year of two or four digits.
     places = dict(zip(re.findall(r"%(\w)", day), ("first", "second", "third"), strict=True))
     number = pc.if_else(dates.is_valid(), pc.struct_field(found, places["d"]), None)
     real = pc.equal(number.cast(pa.int64()), pc.day(dates))
-    if "Y" in places:
-        real = pc.and_(real, pc.equal(pc.utf8_length(pc.struct_field(found, places["Y"])), 4))
+    for year, length in (("Y", 4), ("y", 2)):
+        if year in places:
+            real = pc.and_(real, pc.equal(pc.utf8_length(pc.struct_field(found, places[year])), length))
     hours, minutes, seconds = (  # 0 where there are none
         _floats(pc.binary_join_element_wise("0", pc.struct_field(found, part), ""))
         for part in ("hours", "minutes", "seconds")

@@ -13,12 +13,10 @@ import torch
 from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
-from project.table.cells import BOOLEANS, DATE, SIGN, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
+from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
 from project.table.findings import Finding
 
 ALL_DIFFER = "almost every row has a name of its own"
-LOOKS_LIKE = {"dates": DATE, "numbers": re.compile(rf"[(~≈<>≤≥]?{SIGN}[$€£¥]?{SIGN}\d[\d.,'\s]*[-)]?\s*[%$€£¥]?")}
-"""Text that is neither, for it is not written so, but was meant to be."""
 _KEY = r"id|idx|index|key|uuid|guid|nr|no|num|number"
 _OWNER = r"account|client|customer|employee|invoice|member|order|passenger|patient|person|student|user"
 IDENTIFIER = re.compile(
@@ -130,16 +128,16 @@ class ColumnLearner:
     def _number(self, name: str, values: Floats, boolean: bool = False) -> Learned:
         training = values[self.rows]
         ordered = np.sort(training)
-        whole = all((part == np.floor(part)).all() for part in (training[:1000], training))  # and none is missing
+        present = ordered[: np.searchsorted(ordered, np.nan)]
+        whole = len(present) > 0 and all((part == np.floor(part)).all() for part in (present[:1000], present))
         counts = whole and any(np.ptp(training - sign * self.rows) == 0 for sign in (1, -1))  # the rows, up or down
-        finding = _finding(name, "boolean" if boolean else "number", ordered)
+        asked = name in self.numeric
+        dates = whole and not asked and _are_days(present)
+        warning = "looks like dates: write them as 2024-01-31" if dates else ""
+        finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
-        if dense and name not in self.numeric:
+        if dense and not asked and not dates:
             finding = finding._replace(warning=MAY_NUMBER.format(name))
-        dates = whole and training.min() > 1900_00_00 and training.max() < 2200_00_00  # such as 20240131
-        dates = dates and bool(np.isin(training // 100 % 100, np.arange(1, 13)).all())
-        if dates:
-            finding = finding._replace(warning="looks like dates: write them as 2024-01-31")
         return Learned(
             finding,
             learn_number(name, training, self.scale, boolean, ordered),
@@ -173,8 +171,15 @@ class ColumnLearner:
             Finding(name, "category", missing, len(counts), warning),
             Category(name, values, rare=len(values) < len(counts), missing=missing > 0),
             codes(names, values),
-            identifies=True,
+            identifies=not looks,
         )
+
+
+def _are_days(ordered: Floats) -> bool:
+    """Whether whole numbers say days: 20240131."""
+    month, day = ordered // 100 % 100, ordered % 100
+    years = ordered[0] > 1900_00_00 and ordered[-1] < 2200_00_00
+    return bool(years and month.min() >= 1 and month.max() <= 12 and day.min() >= 1 and day.max() <= 31)
 
 
 def _finding(name: str, kind: str, ordered: Floats, warning: str = "") -> Finding:

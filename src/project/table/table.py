@@ -151,10 +151,10 @@ class Table(TableData):
         self.notes: list[str] = []
         """What else to know about the table; set by `setup`."""
 
-    def _place(self, setting: str, rows: Path | Frame | None) -> Any:
+    def _place(self, setting: str, rows: str | Path | Frame | None) -> Any:
         """The path of a file; of rows in memory, which are kept, that of the one that stands for them."""
-        if rows is None or isinstance(rows, Path):
-            return rows
+        if rows is None or isinstance(rows, str | Path):
+            return rows and Path(rows)
         place = Path(IN_MEMORY.format(setting))
         self.frames[place] = rows
         return place
