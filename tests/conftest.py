@@ -3,10 +3,12 @@
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from in_process import run
 
 from project.fit import main
 
@@ -26,16 +28,21 @@ def _global_state() -> Iterator[None]:
 
 
 @pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
-    """Checks that a command ends with one sentence that has all the words, and with nothing else."""
+def refused(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., None]:
+    """Checks that a command ends with one sentence that has all the words, with nothing else, and harms no file."""
+
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     def check(command: Callable[[Sequence[str]], int], args: Sequence[object], *words: str, status: int = 2) -> None:
-        capsys.readouterr()
+        before = files()
+        capfd.readouterr()
         assert command([str(arg) for arg in args]) == status
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         assert out == ""
         assert re.fullmatch("error: .*\n", err), err
         assert [word for word in words if word not in err] == [], err
+        assert files() == before
 
     return check
 
@@ -44,11 +51,4 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
 def fit(tmp_path: Path) -> Callable[..., Path]:
     """Runs ``project.fit`` in this process, with logs in a temporary folder, and returns the run's folder."""
 
-    def run(*args: str) -> Path:
-        logs = tmp_path / "logs"
-        before = set(logs.glob("*/*"))
-        assert main([*args, "--trainer.default_root_dir", str(logs)]) == 0
-        (folder,) = set(logs.glob("*/*")) - before
-        return folder
-
-    return run
+    return partial(run, main, tmp_path / "logs")

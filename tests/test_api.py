@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from fixture_types import Capture, Fit
 from lightning.pytorch import Callback
 
 import project
@@ -44,7 +44,7 @@ def test_the_public_names_are_there_and_described() -> None:
         from project import trian  # noqa: F401
 
 
-def test_it_does_what_the_command_line_does(fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_does_what_the_command_line_does(fit: Fit, capsys: Capture) -> None:
     flags = "--data Wine --model FeedForward --model.hidden_sizes [8] --optimizer SGD --optimizer.lr 0.1 --seed 3"
     there = fit(*flags.split(), "--trainer.max_epochs", "3")
     printed = capsys.readouterr()
@@ -63,8 +63,7 @@ def test_it_does_what_the_command_line_does(fit: Callable[..., Path], capsys: py
     assert error == ""
     other = load_run(there)
     assert here.report["metrics"] == other.report["metrics"]
-    for name, weights in other.model.state_dict().items():
-        assert torch.equal(here.model.state_dict()[name], weights)
+    torch.testing.assert_close(here.model.state_dict(), other.model.state_dict(), rtol=0, atol=0)
 
 
 def test_a_file_and_settings_over_it(folder: Path) -> None:
@@ -75,7 +74,7 @@ def test_a_file_and_settings_over_it(folder: Path) -> None:
     assert (config["optimizer"]["class_path"], config["trainer"]["max_epochs"]) == ("torch.optim.SGD", 1)
 
 
-def test_a_run_is_loaded_as_it_was_returned(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_loaded_as_it_was_returned(folder: Path, capsys: Capture) -> None:
     """And nothing is printed when it is to be quiet; nor is anything changed that was handed over."""
     settings: dict[str, Any] = {"data": "Wine", "trainer": {"max_epochs": 2, "default_root_dir": Path("logs")}}
     before = copy.deepcopy(settings)
@@ -86,8 +85,7 @@ def test_a_run_is_loaded_as_it_was_returned(folder: Path, capsys: pytest.Capture
     assert torch.get_num_threads() == 2
     again = load_run(run.folder)
     assert again.report == run.report
-    for name, weights in run.model.state_dict().items():
-        assert torch.equal(again.model.state_dict()[name], weights)
+    torch.testing.assert_close(again.model.state_dict(), run.model.state_dict(), rtol=0, atol=0)
 
 
 def test_a_run_without_checkpoints_still_has_its_model() -> None:

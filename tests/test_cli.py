@@ -1,10 +1,10 @@
 """Bad command lines and files end with status 2 and a few lines that help; help is made from the docstrings."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from fixture_types import Capture, Refused
 
 from project.fit import main
 
@@ -69,20 +69,10 @@ BAD_FLAGS = [
 
 @pytest.mark.parametrize(("args", "words"), BAD_FLAGS, ids=lambda value: " ".join(value))
 def test_bad_flag(
-    args: list[str],
-    words: list[str],
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    args: list[str], words: list[str], refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[1])
-    assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") <= 3
-    for word in words:
-        assert word in err
+    refused(main, [*args, "--trainer.default_root_dir", tmp_path / "logs"], *words)
     assert not list((tmp_path / "logs").glob("*/*"))
 
 
@@ -104,24 +94,18 @@ BAD_FILES = [
 
 
 @pytest.mark.parametrize(("text", "words"), BAD_FILES, ids=lambda value: str(value))
-def test_bad_file(text: str, words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_file(text: str, words: list[str], refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    assert main(["--config", str(path), "--trainer.default_root_dir", str(tmp_path / "logs")]) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") <= 3
-    for word in [*words, str(tmp_path)]:
-        assert word in err
+    refused(main, ["--config", path, "--trainer.default_root_dir", tmp_path / "logs"], *words, str(tmp_path))
 
 
-def resolved(capsys: pytest.CaptureFixture[str], *args: str) -> dict:
+def resolved(capsys: Capture, *args: str) -> dict:
     assert main([*args, "--print_config"]) == 0
     return yaml.safe_load(capsys.readouterr().out)
 
 
-def test_naming_another_optimizer_forgets_the_settings_of_the_first(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_naming_another_optimizer_forgets_the_settings_of_the_first(capsys: Capture, tmp_path: Path) -> None:
     path = tmp_path / "adamw.yaml"
     path.write_text("optimizer: {class_path: AdamW, init_args: {weight_decay: 0.3}}")
     assert resolved(capsys, "--config", str(path))["optimizer"]["init_args"]["weight_decay"] == 0.3
@@ -132,17 +116,16 @@ def test_naming_another_optimizer_forgets_the_settings_of_the_first(
 
 
 @pytest.mark.parametrize(
-    ("section", "setting", "other"),
+    ("section", "first", "setting", "other"),
     [
-        ("data", "batch_size: 7", "Wine"),
-        ("model", "dropout: 0.3", "LogisticRegression"),
-        ("scheduler", "gamma: 0.3", "LinearLR"),
+        ("data", "Iris", "batch_size: 7", "Wine"),
+        ("model", "FeedForward", "dropout: 0.3", "LogisticRegression"),
+        ("scheduler", "ExponentialLR", "gamma: 0.3", "LinearLR"),
     ],
 )
 def test_naming_another_class_replaces_every_section(
-    section: str, setting: str, other: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    section: str, first: str, setting: str, other: str, capsys: Capture, tmp_path: Path
 ) -> None:
-    first = {"data": "Iris", "model": "FeedForward", "scheduler": "ExponentialLR"}[section]
     path = tmp_path / "first.yaml"
     path.write_text(f"{section}: {{class_path: {first}, init_args: {{{setting}}}}}")
     name, value = setting.split(": ")
@@ -151,12 +134,12 @@ def test_naming_another_class_replaces_every_section(
     assert resolved(capsys, "--config", str(path), f"--{section}", other)[section] == default
 
 
-def test_a_file_need_not_name_an_optimizer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_file_need_not_name_an_optimizer(capsys: Capture, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("{data: Iris, model: LogisticRegression}")
     assert resolved(capsys, "--config", str(tmp_path / "run.yaml"))["optimizer"]["class_path"] == "torch.optim.Adam"
 
 
-def test_later_files_and_flags_go_over_earlier_ones(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_later_files_and_flags_go_over_earlier_ones(capsys: Capture, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("{seed: 1, name: a, trainer: {max_epochs: 1, max_steps: 9}}")
     (tmp_path / "b.yaml").write_text("{seed: 2, trainer: {max_epochs: 2}}")
     config = resolved(capsys, "--config", str(tmp_path / "a.yaml"), "--config", str(tmp_path / "b.yaml"), "--seed=3")
@@ -164,7 +147,7 @@ def test_later_files_and_flags_go_over_earlier_ones(capsys: pytest.CaptureFixtur
     assert (config["trainer"]["max_epochs"], config["trainer"]["max_steps"]) == (2, 9)
 
 
-def test_a_spec_may_stand_in_a_file_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_spec_may_stand_in_a_file_of_its_own(capsys: Capture, tmp_path: Path) -> None:
     (tmp_path / "sgd.yaml").write_text("{class_path: SGD, init_args: {momentum: 0.9}}")
     by_flag = resolved(capsys, "--optimizer", str(tmp_path / "sgd.yaml"), "--optimizer.lr", "0.5")["optimizer"]
     (tmp_path / "run.yaml").write_text("{optimizer: sgd.yaml}")
@@ -173,7 +156,7 @@ def test_a_spec_may_stand_in_a_file_of_its_own(capsys: pytest.CaptureFixture[str
     assert (by_flag["init_args"]["lr"], by_flag["init_args"]["momentum"]) == (0.5, 0.9)
 
 
-def test_the_printed_configuration_gives_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_printed_configuration_gives_itself(capsys: Capture, tmp_path: Path) -> None:
     config = resolved(capsys, "--data", "Wine", "--scheduler", "OneCycleLR", "--trainer.callbacks", "[Timer]")
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config))
@@ -196,20 +179,19 @@ def test_the_printed_configuration_gives_itself(capsys: pytest.CaptureFixture[st
     ],
     ids=lambda value: " ".join(value),
 )
-def test_help(args: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help(args: list[str], words: list[str], capsys: Capture) -> None:
     assert main(args) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for word in words:
-        assert word in out
+    assert [word for word in words if word not in out] == []
 
 
-def test_help_does_not_offer_what_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_does_not_offer_what_cannot_be_used(capsys: Capture) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert "SparseAdam" not in out
     assert "LambdaLR" not in out
 
 
-def test_a_name_is_not_taken_for_trouble_between_processes(tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_a_name_is_not_taken_for_trouble_between_processes(tmp_path: Path, refused: Refused) -> None:
     refused(main, ["--config", tmp_path / "gloomy.yaml"], "there is no file", "gloomy.yaml")

@@ -1,6 +1,5 @@
 """CONTRIBUTING.md: its recipes do what they promise, and what it says of the code is so."""
 
-import json
 import os
 import re
 import shlex
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from curves import read_curve
+from reports import read_report
 
 from project.fit import main as fit
 
@@ -54,11 +54,10 @@ class Followed(NamedTuple):
 
     def run(self, command: str) -> str:
         """Runs a command there and returns what it prints; nothing must go to standard error."""
-        bin_folder, path = Path(sys.executable).parent, os.environ["PATH"]
-        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "PATH": f"{bin_folder}{os.pathsep}{path}"}
-        done = subprocess.run(
-            shlex.split(command), cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "PATH": path}
+        words = shlex.split(command)
+        done = subprocess.run(words, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -69,9 +68,7 @@ class Followed(NamedTuple):
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     """A copy in which all recipes have been followed up to their commands; the types of libraries are known there."""
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv*", "logs", "__pycache__", ".pytest_cache", ".ruff_cache", "*.egg-info"
-    )
+    ignored = shutil.ignore_patterns(".git", ".venv*", "logs", "__pycache__", ".*_cache", "*.egg-info")
     folder = tmp_path_factory.mktemp("recipes") / "copy"
     shutil.copytree(ROOT, folder, ignore=ignored)
     for recipe in RECIPES.values():
@@ -93,7 +90,7 @@ def passes_the_inherited_tests(followed: Followed, printed: list[str]) -> None:
 def has_the_loss_and_the_metric(followed: Followed, printed: list[str]) -> None:
     """Of 42 test rows of the first class and 72 of the second, the two accuracies say how many are mistaken."""
     run = followed.last_run("breast_cancer")
-    scores = json.loads((run / "report.json").read_text())["metrics"]
+    scores = read_report(run)["metrics"]
     assert scores["log_loss"] < scores["loss"] < 5 * scores["log_loss"]  # some of its terms count five times
     mistakes = 114 * (1 - scores["accuracy"])
     missed = (2 * (1 - scores["balanced_accuracy"]) - mistakes / 42) / (1 / 72 - 1 / 42)
@@ -150,9 +147,8 @@ def test_the_files_of_the_recipes_pass_the_checks(followed: Followed) -> None:
     followed.run(f"ruff format --check {' '.join(files)}")
     followed.run(f"ruff check {' '.join(files)}")
     followed.run("mypy")
-    assert {"Spirals", "ResidualNet", "CostNet"} <= set(
-        re.findall(r"\w+", followed.run("python -m project.fit --help"))
-    )
+    names = re.findall(r"\w+", followed.run("python -m project.fit --help"))
+    assert {"Spirals", "ResidualNet", "CostNet"} <= set(names)
     followed.run("pytest tests/test_imports.py -k 'not run and not changes'")  # nothing else is to be changed
 
 

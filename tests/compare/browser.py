@@ -19,16 +19,8 @@ from PIL import Image
 
 Value = TypeVar("Value")
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 # The pages nest their elements in shadow roots, into which querySelectorAll does not look.
 FIND_ALL = """
@@ -59,9 +51,8 @@ class Browser:
     def call(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
         """Sends a command of the protocol and returns the answer's value."""
         data = json.dumps(content or {}).encode() if method == "POST" else None
-        request = urllib.request.Request(
-            self._address + path, data, {"Content-Type": "application/json"}, method=method
-        )
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self._address + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)["value"]
 
@@ -89,11 +80,8 @@ def browser(width: int, height: int) -> Iterator[Browser]:
     program, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
     if program is None or driver is None:
         raise FileNotFoundError("a browser is needed: apt-get install chromium chromium-driver")
-    command = [driver, "--port=0"]
-    with (
-        TemporaryDirectory(ignore_cleanup_errors=True) as profile,
-        _started(command, r"successfully on port (\d+)") as port,
-    ):
+    folder, ready = TemporaryDirectory(ignore_cleanup_errors=True), r"successfully on port (\d+)"
+    with folder as profile, _started([driver, "--port=0"], ready) as port:
         starter = Browser(f"http://127.0.0.1:{port}/session")
         args = [*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
         options = {"browserName": "chrome", "goog:chromeOptions": {"binary": program, "args": args}}

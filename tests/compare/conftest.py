@@ -1,10 +1,12 @@
 """A comparison in this process, with logs in a temporary folder."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import run
 from pyarrow.csv import read_csv
 
 from project.compare.__main__ import main
@@ -16,15 +18,7 @@ Compare = Callable[..., Path]
 def compare(tmp_path: Path) -> Compare:
     """Runs ``project.compare`` and returns the comparison's folder."""
 
-    def run(*args: str) -> Path:
-        logs = tmp_path / "logs"
-        before = set(logs.glob("compare/*"))
-        jobs = [] if "--jobs" in args else ["--jobs", "1"]
-        assert main([*args, *jobs, "--trainer.default_root_dir", str(logs)]) == 0
-        (folder,) = set(logs.glob("compare/*")) - before
-        return folder
-
-    return run
+    return partial(run, main, tmp_path / "logs", "--jobs", "1", where="compare/*")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy.linalg import hadamard
 from torch import Tensor
 
 from project.data import TableData
@@ -37,20 +38,5 @@ class Bowl(TableData):
 
     def read(self) -> RawTable:
         # Columns of a Hadamard matrix are orthogonal and have mean 0; all splits have the same rows.
-        signs = np.array([[1.0]])
-        for _ in range(4):
-            signs = np.block([[signs, signs], [signs, -signs]])
-        x = np.concatenate([signs[:, 1 : len(self.widths) + 1] * np.array(self.widths)] * 4)
+        x = np.concatenate([hadamard(16)[:, 1 : len(self.widths) + 1] * np.array(self.widths)] * 4)
         return RawTable(x, x.sum(1), [f"x{i}" for i in range(x.shape[1])])
-
-
-class Correlated(TableData):
-    """Least squares with correlated columns and a little noise."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-
-    def read(self) -> RawTable:
-        rng = np.random.default_rng(5)
-        x = rng.normal(size=(1000, 3)) @ np.array([[1.0, 0.5, 0.0], [0.0, 0.8, 0.3], [0.2, 0.0, 0.7]])
-        return RawTable(x, x @ [1.0, -2.0, 0.5] + 0.01 * rng.normal(size=1000), ["a", "b", "c"])

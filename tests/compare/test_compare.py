@@ -1,20 +1,23 @@
-"""Comparisons are fair, find the rate that theory gives, and claim no more than the data carry."""
+"""Comparisons are fair, find the rate that theory gives, claim no more than the data carry, and go on when stopped."""
 
 import itertools
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import in_process
 import numpy as np
 import own_models
 import pytest
 import torch
 import yaml
-from set_up import set_up
+from fixture_types import Capture, Refused
+from processes import start, wait_for
 
 from project.compare.__main__ import main
-from project.fit import main as fit_main
 from project.run_folder import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
@@ -40,14 +43,11 @@ def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_number
 
 
 @pytest.mark.lowest
-def test_fit_repeats_the_runs_to_the_bit(compare: Compare, tmp_path: Path) -> None:
+def test_fit_repeats_the_runs_to_the_bit(compare: Compare, fit: Compare) -> None:
     folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW, "--seeds", "1")
     runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
     for run in runs:
-        again = tmp_path / "again"
-        args = ["--config", str(run / "config.yaml"), "--trainer.default_root_dir", str(again), "--name", run.name]
-        assert fit_main([*args, "--experiment", run.parent.name]) == 0
-        there, here = read_curves(run), read_curves(again / run.parent.name / run.name)
+        there, here = read_curves(run), read_curves(fit("--config", str(run / "config.yaml")))
         assert there.keys() == here.keys()
         assert len(there["loss/val"].values) in (2, 4)
         for tag in here.keys() - {"epoch_seconds"}:
@@ -67,13 +67,10 @@ def test_the_tutorial_s_three_curves(compare: Compare) -> None:
         assert len(losses) == 2
 
 
-LEAST_SQUARES = ["--model", "LinearRegression", "--optimizers", "SGD", "--seeds", "1"]
-LEAST_SQUARES += ["--data.scale", "false", "--data.batch_size", "full"]
-
-
 def bowl(*widths: float) -> list[str]:
     split = ["--data.val_fraction", "0.25", "--data.test_fraction", "0.25", "--data.shuffle", "false"]
-    return ["--data", "own_models.Bowl", "--data.widths", str(list(widths)), *split, *LEAST_SQUARES]
+    data = ["--data", "own_models.Bowl", "--data.widths", str(list(widths)), "--data.scale", "false", *split]
+    return [*data, "--data.batch_size", "full", "--model", "LinearRegression", "--optimizers", "SGD", "--seeds", "1"]
 
 
 @pytest.mark.slow
@@ -85,9 +82,8 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
     folder = compare(*bowl(*widths), "--trainer.max_epochs", "30", "--tuning-share", "1", *ONCE)
     curvatures = [2 * width**2 for width in widths] + [2.0]  # the last one is the bias's
     best = 2 / (min(curvatures) + max(curvatures))
-    chosen = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
-    assert len(chosen) == 1
-    assert best / 10**0.5 <= chosen.pop() <= best * 10**0.5
+    (chosen,) = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
+    assert best / 10**0.5 <= chosen <= best * 10**0.5
     for run in runs_of(folder):
         assert (run["status"] == "diverged") == (run["rate"] > 2 / max(curvatures))
 
@@ -102,17 +98,6 @@ def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compar
     assert "diverged" in runs_of(folder, stage="tuning", rate=1.04 * limit)[0]["message"]
 
 
-@pytest.mark.slow
-def test_the_rate_is_the_one_that_theory_gives_for_least_squares(compare: Compare, runs_of: RunsOf) -> None:
-    folder = compare("--data", "own_models.Correlated", *LEAST_SQUARES, "--trainer.max_epochs", "60", *ONCE)
-    data = own_models.Correlated(scale=False)
-    x = np.column_stack([set_up(data).splits["train"].x.double().numpy(), np.ones(len(set_up(data).splits["train"].x))])
-    curvatures = np.linalg.eigvalsh(2 * x.T @ x / len(x))
-    best = 2 / (curvatures.min() + curvatures.max())
-    (chosen,) = {run["rate"] for run in runs_of(folder, stage="final")} - {0.001}
-    assert best / 10**0.5 <= chosen <= best * 10**0.5
-
-
 def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:
     args = ("--trainer.max_epochs", "12", "--model.bias", "false", "--tuning-seeds", "2", "--seeds", "2")
     folder = compare(*bowl(3.0, 3.0), *args)
@@ -122,13 +107,12 @@ def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_
         assert high / low == pytest.approx(10**0.5, rel=0.02)
     medians = [np.median([run["loss"] or math.inf for run in runs_of(folder, stage="tuning", rate=r)]) for r in rates]
     assert int(np.argmin(medians)) == len(rates) - 2  # just one more was tried
-    seeds = {run["seed"] for run in runs_of(folder, stage="tuning")}
-    assert seeds == {0, 1}
+    assert {run["seed"] for run in runs_of(folder, stage="tuning")} == {0, 1}
     assert {run["seed"] for run in runs_of(folder, stage="final")} == {2, 3}
 
 
 def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs_of: RunsOf) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.3,0.03", "--tuning-seeds", "1", "--seeds", "1")
+    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.3,0.03", *ONCE, "--seeds", "1")
     tuning, final = runs_of(folder, stage="tuning"), runs_of(folder, stage="final")
     assert {run["rate"] for run in tuning} == {0.03, 0.3}
     assert {run["steps"] for run in final} == {2 * run["steps"] for run in tuning}
@@ -137,8 +121,8 @@ def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs
 
 
 def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Compare, runs_of: RunsOf) -> None:
-    args = ("--optimizers", "SGD,Adam", "--rates", "0.3", "--tuning-seeds", "1", "--seeds", "1")
-    folder = compare("--data", "Wine", *args, "--trainer.max_epochs", "7")
+    args = ("--optimizers", "SGD,Adam", "--rates", "0.3", *ONCE, "--seeds", "1", "--trainer.max_epochs", "7")
+    folder = compare("--data", "Wine", *args)
     for run in runs_of(folder):
         losses = np.array(read_curves(folder / run["folder"])["loss/val"].values)
         assert len(losses) == (4 if run["stage"] == "tuning" else 7)
@@ -146,31 +130,22 @@ def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Compare, runs_o
         assert run["loss"] == pytest.approx(min(np.mean(window) for window in windows), rel=1e-12)
 
 
-def test_copies_of_an_optimizer_are_tied(compare: Compare, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = {
-        "compare": {"optimizers": [{"label": "one", "class_path": "Adam"}, {"label": "two", "class_path": "Adam"}]}
-    }
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump(config))
+def test_copies_of_an_optimizer_are_tied(compare: Compare, tmp_path: Path, capsys: Capture) -> None:
+    optimizers = [{"label": label, "class_path": "Adam"} for label in ("one", "two")]
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump({"compare": {"optimizers": optimizers}}))
     compare("--config", str(tmp_path / "two.yaml"), *SMALL, "--rates", "none", "--seeds", "2")
     assert "tie" in capsys.readouterr().out
 
 
-def test_a_run_that_fails_is_a_row_and_not_the_end(
-    compare: Compare, runs_of: RunsOf, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = compare(
-        *SMALL, "--optimizers", "LBFGS,Adam", "--rates", "none", "--seeds", "1"
-    )  # LBFGS wants the full batch
+def test_a_run_that_fails_is_a_row_and_not_the_end(compare: Compare, runs_of: RunsOf, capsys: Capture) -> None:
+    """LBFGS wants the full batch."""
+    folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", "--rates", "none", "--seeds", "1")
     failed = runs_of(folder, optimizer="LBFGS")
     assert {run["status"] for run in failed} == {"failed"}
     assert "batch_size full" in failed[0]["message"]
     assert {run["status"] for run in runs_of(folder, optimizer="Adam")} == {"done"}
     assert "failed" in capsys.readouterr().out
-
-
-def test_checkpoints_are_not_kept(compare: Compare) -> None:
-    args = (*SMALL, "--optimizers", "Adam", "--rates", "none", "--seeds", "1")
-    assert not list(compare(*args).rglob("*.ckpt"))
+    assert not list(folder.rglob("*.ckpt"))  # nor those of Adam
 
 
 @pytest.mark.parametrize(
@@ -201,14 +176,12 @@ def test_checkpoints_are_not_kept(compare: Compare) -> None:
         ("--target-loss nan", "target_loss"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(args: str, words: str, tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_what_cannot_be_is_one_sentence(args: str, words: str, tmp_path: Path, refused: Refused) -> None:
     refused(main, [*args.split(" "), "--trainer.default_root_dir", tmp_path], words)
     assert not list(tmp_path.iterdir())
 
 
-def test_data_and_model_give_the_name_and_a_run_that_is_under_way_is_left_alone(
-    compare: Compare, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_data_and_model_give_the_name_and_a_run_under_way_is_left_alone(compare: Compare, capsys: Capture) -> None:
     data = ("--data", "Diabetes", "--model", "LinearRegression", "--trainer.max_epochs", "1")
     folder = compare(*data, "--optimizers", "SGD", "--rates", "none", "--seeds", "1")
     assert folder.name == "Diabetes-LinearRegression"
@@ -217,10 +190,75 @@ def test_data_and_model_give_the_name_and_a_run_that_is_under_way_is_left_alone(
     assert "another process is at work in" in capsys.readouterr().err
 
 
-def test_a_run_that_diverged_says_so_in_the_table_of_runs(
-    compare: Compare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.1,1e30", "--tuning-seeds", "1", "--seeds", "1")
+def test_a_run_that_diverged_says_so_in_the_table_of_runs(compare: Compare, capsys: Capture) -> None:
+    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.1,1e30", *ONCE, "--seeds", "1")
     capsys.readouterr()
     assert runs_main([str(folder.parents[1]), "--all", "--where", "lr=1e+30"]) == 0
     assert "diverged" in capsys.readouterr().out
+
+
+Compare = Callable[..., Path]
+RunsOf = Callable[..., list[dict[str, Any]]]
+ARGS = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "6", "--seeds", "2")
+ARGS += ("--optimizers", "SGD,Adam", "--rates", "0.1,0.01", "--tuning-seeds", "1")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison that was not stopped."""
+    return in_process.run(main, tmp_path_factory.mktemp("whole"), *ARGS, "--jobs", "1", where="compare/*")
+
+
+def losses(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All but the seconds, which differ from run to run."""
+    return [{name: value for name, value in run.items() if name != "seconds"} for run in runs]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_a_comparison_that_was_stopped_does_what_is_missing(
+    signum: int, whole: Path, runs_of: RunsOf, tmp_path: Path, capsys: Capture
+) -> None:
+    process = start("project.compare", *ARGS, "--jobs", "2", "--trainer.default_root_dir", str(tmp_path))
+    folder = tmp_path / "compare" / "Iris-FeedForward"
+    made = folder / "runs.csv"
+    wait_for(lambda: made.exists() and made.read_text().count("\n") > 3)
+    os.killpg(process.pid, signum)
+    _, error = process.communicate(timeout=60)
+    if signum != signal.SIGKILL:
+        assert process.returncode == 143
+        assert f"project.compare --resume {folder}" in error
+        assert error.count("\n") == 2
+    before = runs_of(folder)
+    stamps = {path: path.stat().st_mtime_ns for run in before for path in (folder / run["folder"]).glob("report.json")}
+    assert main(["--resume", str(folder), "--jobs", "1"]) == 0
+    after = runs_of(folder)
+    assert losses(after) == losses(runs_of(whole))
+    assert [run for run in after if run in before] == before  # with their seconds
+    assert len(stamps) >= 3
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    capsys.readouterr()
+
+
+def test_going_on_does_what_is_missing_and_no_more(compare: Compare, runs_of: RunsOf, capsys: Capture) -> None:
+    folder = compare(*ARGS, "--optimizers", "SGD", "--trainer.max_epochs", "2")
+    table = capsys.readouterr().out
+    files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert main(["--resume", str(folder), "--jobs", "1"]) == 0
+    assert capsys.readouterr().out == table
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
+
+    whole, made = runs_of(folder), folder / "runs.csv"
+    made.write_text("".join(made.read_text().splitlines(keepends=True)[:4]))  # as if it had been killed
+    assert main(["--resume", str(folder), "--jobs", "1"]) == 0
+    assert losses(runs_of(folder)) == losses(whole)
+    assert runs_of(folder)[:3] == whole[:3]  # with their seconds
+    for flags in (("--seeds", "9"), ("--data", "Wine"), ("--name", "other")):
+        assert main(["--resume", str(folder), *flags]) == 2
+        assert "a comparison goes on as it began" in capsys.readouterr().err
+
+
+@pytest.mark.lowest
+def test_results_do_not_depend_on_the_number_of_processes(compare: Compare, runs_of: RunsOf) -> None:
+    args = (*ARGS, "--rates", "none", "--trainer.max_epochs", "2")
+    assert losses(runs_of(compare(*args, "--jobs", "2"))) == losses(runs_of(compare(*args)))

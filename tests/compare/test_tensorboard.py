@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Browser, browser, tensorboard, wait
+from curves import events
+from in_process import run
 from pyarrow.csv import read_csv
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project.compare.__main__ import main
 from project.compare.curves import make_bands, write_bands
@@ -24,11 +25,9 @@ BANDS = ("median", "low", "high")
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two optimizers at the rate 0.01: the other one diverges."""
-    logs = tmp_path_factory.mktemp("logs")
     args = ["--optimizers", ",".join(OPTIMIZERS), "--rates", "0.01,1e30", "--tuning-seeds", "1", "--seeds", "3"]
     args += ["--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "6", "--name", "small"]
-    assert main([*args, "--jobs", "1", "--trainer.default_root_dir", str(logs)]) == 0
-    return logs / "compare" / "small"
+    return run(main, tmp_path_factory.mktemp("logs"), *args, "--jobs", "1", where="compare/*")
 
 
 def results(comparison: Path) -> dict[str, dict[str, Any]]:
@@ -60,7 +59,7 @@ def test_bands_are_median_lowest_and_highest_of_the_seeds(comparison: Path) -> N
 
 
 def test_the_relative_axis_shows_the_seconds_of_the_training(comparison: Path) -> None:
-    points = EventAccumulator(str(comparison / "Adam" / "median")).Reload().Scalars("loss/val")
+    points = events(comparison / "Adam" / "median").Scalars("loss/val")
     seconds = [read_curves(comparison / name)["epoch_seconds"].values for name in seeds(comparison, "Adam")]
     ends = np.median(np.cumsum(seconds, axis=1), axis=0)
     assert [point.wall_time - points[0].wall_time for point in points] == pytest.approx(ends - ends[0], abs=1e-5)

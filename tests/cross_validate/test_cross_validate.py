@@ -1,30 +1,35 @@
-"""Cross-validation through the command line."""
+"""Cross-validation through the command line, and what the default settings are worth beside scikit-learn's."""
 
 import csv
 import json
 import os
-import re
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pytest
 import shops
-import torch
 import yaml
+from curves import read_curve
+from fixture_types import Capture, Refused
+from processes import start, wait_for
+from reports import read_report
+from sklearn import datasets
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from weights import assert_same_weights
 
 import project.fit
+from project import load_run
 from project.cross_validate.__main__ import main
 
 Run = Callable[..., Path]
@@ -32,23 +37,15 @@ SHORT = ("--trainer.max_epochs", "2", "--optimizer.lr", "0.01")
 IRIS = ("--data", "Iris", *SHORT)
 
 
-def cross_validate(logs: Path, *args: str) -> Path:
-    """Runs the command in this process, and returns the folder it has made."""
-    before = set(logs.glob("*/*"))
-    assert main([*args, "--trainer.default_root_dir", str(logs)]) == 0
-    (folder,) = set(logs.glob("*/*")) - before
-    return folder
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return lambda *args: cross_validate(tmp_path / "logs", *args)
+    return partial(in_process.run, main, tmp_path / "logs")
 
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two repeats of five folds."""
-    return cross_validate(tmp_path_factory.mktemp("logs"), *IRIS, "--data.seed", "3", "--repeats", "2")
+    return in_process.run(main, tmp_path_factory.mktemp("logs"), *IRIS, "--data.seed", "3", "--repeats", "2")
 
 
 def predictions(folder: Path) -> dict[str, np.ndarray]:
@@ -60,17 +57,8 @@ def predictions(folder: Path) -> dict[str, np.ndarray]:
     return columns | {name: column.astype(float) for name, column in numeric.items()}
 
 
-def report(folder: Path) -> dict:
-    return json.loads((folder / "report.json").read_text())
-
-
-def checkpoint(folder: Path) -> dict:
-    return torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
-
-
 def test_each_row_is_tested_once_a_repeat_in_the_folds_of_scikit_learn(iris: Path) -> None:
     found, (_, y) = predictions(iris), load_iris(return_X_y=True)
-    cut = []
     for repeat in (1, 2):
         table = {name: column[found["repeat"] == repeat] for name, column in found.items()}
         assert table["row"].tolist() == list(range(1, 151))
@@ -78,12 +66,10 @@ def test_each_row_is_tested_once_a_repeat_in_the_folds_of_scikit_learn(iris: Pat
         folds = StratifiedKFold(5, shuffle=True, random_state=3 + repeat - 1).split(y, y)
         for fold, (_, test) in enumerate(folds, start=1):
             assert (table["row"][table["fold"] == fold] - 1).tolist() == test.tolist()
-        cut.append(table["fold"].tolist())
-    assert cut[0] != cut[1]
 
 
 def test_the_report_is_what_scikit_learn_makes_of_the_predictions(iris: Path) -> None:
-    classes, table, found = load_iris().target_names, predictions(iris), report(iris)
+    classes, table, found = load_iris().target_names, predictions(iris), read_report(iris)
     probabilities = np.column_stack([table[f"probability_{name}"] for name in classes])
     assert (table["prediction"] == classes[probabilities.argmax(1)]).all()
     scores = []
@@ -100,37 +86,35 @@ def test_the_report_is_what_scikit_learn_makes_of_the_predictions(iris: Path) ->
 
 def test_everything_is_learned_from_the_rows_outside_the_fold(iris: Path) -> None:
     x, y = load_iris(return_X_y=True)
-    found = report(iris)
-    for repeat in (1, 2):
-        seed = 3 + repeat - 1
-        for fold, (rest, test) in enumerate(StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y), start=1):
-            train, _ = train_test_split(rest, test_size=12, random_state=seed, stratify=y[rest])
-            (entry,) = (e for e in found["folds"] if (e["repeat"], e["fold"]) == (repeat, fold))
-            columns = checkpoint(iris / entry["run"])["hyper_parameters"]["schema"]["columns"]
-            assert [column["center"] for column in columns] == pytest.approx(x[train].mean(0), rel=1e-12)
-            assert [column["scale"] for column in columns] == pytest.approx(x[train].std(0), rel=1e-12)
-            scaler = StandardScaler().fit(x[train])
-            baseline = LogisticRegression(max_iter=1000).fit(scaler.transform(x[train]), y[train])
-            expected = baseline.score(scaler.transform(x[test]), y[test])
-            assert entry["baselines"]["logistic regression"]["accuracy"] == pytest.approx(expected)
+    found = read_report(iris)
+    for entry in found["folds"]:
+        seed = 3 + entry["repeat"] - 1
+        rest, test = list(StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y))[entry["fold"] - 1]
+        train, _ = train_test_split(rest, test_size=12, random_state=seed, stratify=y[rest])
+        columns = load_run(iris / entry["run"]).model.schema.columns
+        assert [column.center for column in columns] == pytest.approx(x[train].mean(0), rel=1e-12)
+        assert [column.scale for column in columns] == pytest.approx(x[train].std(0), rel=1e-12)
+        baseline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x[train], y[train])
+        expected = baseline.score(x[test], y[test])
+        assert entry["baselines"]["logistic regression"]["accuracy"] == pytest.approx(expected)
     mean = np.mean([entry["baselines"]["logistic regression"]["accuracy"] for entry in found["folds"]])
     assert found["summary"]["baselines"]["logistic regression"]["accuracy"]["mean"] == pytest.approx(mean)
 
 
-def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Callable[..., Path]) -> None:
-    entry = report(iris)["folds"][6]
+def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Run) -> None:
+    entry = read_report(iris)["folds"][6]
     fold = iris / entry["run"]
     assert fold.name == "repeat-2-fold-2"
     again = fit("--config", str(fold / "config.yaml"), *SHORT)
     assert_same_weights(fold, again)
-    assert report(again)["metrics"] == report(fold)["metrics"] == entry["metrics"]
+    assert read_report(again)["metrics"] == read_report(fold)["metrics"] == entry["metrics"]
 
 
 def test_tensorboard_finds_every_fold_in_the_folder(iris: Path) -> None:
-    for entry in report(iris)["folds"]:
-        log = EventAccumulator(str(iris / entry["run"])).Reload()
-        assert log.Scalars("accuracy/test")[-1].value == pytest.approx(entry["metrics"]["accuracy"])
-        assert len(log.Scalars("loss/val")) == 2
+    for entry in read_report(iris)["folds"]:
+        ((_, accuracy),) = read_curve(iris / entry["run"], "accuracy/test")
+        assert accuracy == pytest.approx(entry["metrics"]["accuracy"])
+        assert len(read_curve(iris / entry["run"], "loss/val")) == 2
 
 
 @pytest.mark.slow
@@ -138,10 +122,10 @@ def test_the_number_of_jobs_changes_no_bit(run: Run) -> None:
     args = (*IRIS, "--model.dropout", "0.2", "--folds", "3")
     one, two = run(*args), run(*args, "--jobs=2")
     assert (one / "predictions.csv").read_bytes() == (two / "predictions.csv").read_bytes()
-    assert report(one)["summary"] == report(two)["summary"]
+    assert read_report(one)["summary"] == read_report(two)["summary"]
     for fold in ("fold-1", "fold-2", "fold-3"):
         assert_same_weights(one / fold, two / fold)
-        assert report(one / fold)["baselines"] == report(two / fold)["baselines"]
+        assert read_report(one / fold)["baselines"] == read_report(two / fold)["baselines"]
 
 
 def test_splits_labels_and_row_numbers_are_those_of_the_source(run: Run) -> None:
@@ -156,21 +140,17 @@ def test_splits_labels_and_row_numbers_are_those_of_the_source(run: Run) -> None
     assert sorted(set(found["fold"])) == [1, 2, 3, 4]
 
 
-def test_a_class_that_a_later_fold_takes_whole_is_told_before_any_training(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_class_that_a_later_fold_takes_whole_is_told_before_any_training(tmp_path: Path, refused: Refused) -> None:
     args = ["--data", "shops.Shops", "--data.maybe", "[0, 1, 2, 3]", *SHORT, "--folds", "4"]  # one shop has them all
-    assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.match(r"error: fold-[1234]: class 'maybe' has no row to train on", err)
+    args += ["--trainer.default_root_dir", str(tmp_path / "logs")]
+    refused(main, args, "error: fold-", ": class 'maybe' has no row to train on", status=1)
     assert not (tmp_path / "logs").exists()
 
 
 def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:
     folder = run("--data", "Diabetes", "--folds", "3", *SHORT)
     y = load_diabetes().target
-    table, found = predictions(folder), report(folder)
+    table, found = predictions(folder), read_report(folder)
     assert list(table) == ["row", "repeat", "fold", "target", "prediction"]
     assert table["target"].tolist() == y.tolist()
     expected = []
@@ -183,23 +163,18 @@ def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:
     assert {"mean", "ridge regression", "gradient boosting"} == set(found["summary"]["baselines"])
 
 
-def test_the_console_is_short_and_names_the_next_commands(
-    run: Run, fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_console_is_short_and_names_the_next_commands(run: Run, fit: Run, capsys: Capture) -> None:
     folder = run(*IRIS, "--folds", "2")
     out, err = capsys.readouterr()
     assert err == ""
     assert out.count("\n") < 20
-    folds = report(folder)["folds"]
+    folds = read_report(folder)["folds"]
     net = np.mean([fold["metrics"]["accuracy"] for fold in folds])
     logistic = np.mean([fold["baselines"]["logistic regression"]["accuracy"] for fold in folds])
     assert f"worse than scikit-learn's logistic regression: accuracy {net:.4f} against {logistic:.4f}" in out
     assert f"{net:.4f} ± " in out
-    for words in (
-        f"predictions of all rows, are in {folder}; next",
-        f"--logdir {folder}",
-        f"project.fit --config {folder}/config.yaml",
-    ):
+    next_commands = f"--logdir {folder}", f"project.fit --config {folder}/config.yaml"
+    for words in (f"predictions of all rows, are in {folder}; next", *next_commands):
         assert words in out
     kept = fit("--config", str(folder / "config.yaml"), *SHORT)
     assert yaml.safe_load((kept / "config.yaml").read_text())["data"]["init_args"]["num_folds"] is None
@@ -229,18 +204,18 @@ def test_the_console_is_short_and_names_the_next_commands(
     ids=lambda value: " ".join(value),
 )
 def test_what_cannot_work_is_one_sentence_and_leaves_nothing(
-    args: list[str], words: list[str], tmp_path: Path, refused: Callable[..., None]
+    args: list[str], words: list[str], tmp_path: Path, refused: Refused
 ) -> None:
     refused(main, ["--data", "Iris", "--trainer.default_root_dir", tmp_path / "logs", *args], *words)
     assert not list((tmp_path / "logs").glob("*/*"))
 
 
-def test_more_folds_than_rows_of_a_class(tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_more_folds_than_rows_of_a_class(tmp_path: Path, refused: Refused) -> None:
     args = ["--data", "Iris", "--folds", "60", "--trainer.default_root_dir", tmp_path]
     refused(main, args, "50 rows", "60 folds", status=1)
 
 
-def test_an_error_in_a_fold_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_a_fold_names_it(tmp_path: Path, capsys: Capture) -> None:
     args = [*IRIS, "--optimizer", "SGD", "--optimizer.lr", "1e30", "--trainer.default_root_dir", str(tmp_path)]
     assert main(args) == 1
     err = capsys.readouterr().err
@@ -248,7 +223,7 @@ def test_an_error_in_a_fold_names_it(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert err.count("\n") == 1
 
 
-def test_a_signal_ends_it_and_the_fold_can_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_ends_it_and_the_fold_can_go_on(tmp_path: Path, capsys: Capture) -> None:
     callback = "[{class_path: signals.SignalAt, init_args: {batch: 3}}]"  # in the first fold
     args = [*IRIS, "--trainer.callbacks", callback, "--trainer.default_root_dir", str(tmp_path / "logs")]
     assert main(args) == 143
@@ -256,10 +231,10 @@ def test_a_signal_ends_it_and_the_fold_can_go_on(tmp_path: Path, capsys: pytest.
     (folder,) = (tmp_path / "logs" / "iris").iterdir()
     assert [path.name for path in folder.iterdir()] == ["fold-1"]
     assert project.fit.main(["--resume", str(folder / "fold-1")]) == 0
-    assert report(folder / "fold-1")["epochs"] == 2
+    assert read_report(folder / "fold-1")["epochs"] == 2
 
 
-def test_help_and_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_configuration(capsys: Capture) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(flag in out for flag in ("--folds K", "--repeats R", "--jobs N", "project.fit"))
@@ -279,24 +254,49 @@ def processes_of(group: int) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("signum", "group", "status"),
-    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)],
-    ids=["Ctrl-C", "SIGTERM"],
-)
+@pytest.mark.parametrize(("signum", "group", "status"), [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)])
 def test_processes_end_with_the_command(signum: int, group: bool, status: int, tmp_path: Path) -> None:
     """Ctrl-C goes to all processes of a terminal; a plain SIGTERM to the command alone."""
-    command = [sys.executable, "-m", "project.cross_validate", "--data", "Digits", "--jobs", "2"]
-    command += ["--trainer.max_epochs", "1000", "--trainer.default_root_dir", str(tmp_path)]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.rglob("last.ckpt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # another process is to get so far
+    args = ["--data", "Digits", "--jobs", "2", "--trainer.max_epochs", "1000"]
+    process = start("project.cross_validate", *args, "--trainer.default_root_dir", str(tmp_path))
+    wait_for(lambda: list(tmp_path.rglob("last.ckpt")))
     (os.killpg if group else os.kill)(process.pid, signum)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, "stopped\n")
-    while running := processes_of(process.pid):  # which the command has ended, but not waited for
-        assert time.monotonic() < deadline, running
-        time.sleep(0.05)
+    wait_for(lambda: not processes_of(process.pid))  # which the command has ended, but not waited for
+
+
+SETS = {"BreastCancer": "breast_cancer", "Wine": "wine", "Iris": "iris", "Digits": "digits"}
+RIVALS = {"LogisticRegression": LogisticRegression(max_iter=1000), "FeedForward": MLPClassifier(random_state=0)}
+HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
+"""Above the rival's."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # the rival's default is to stop before it has converged
+@pytest.mark.parametrize(
+    ("name", "model", "num_folds"),
+    [
+        ("BreastCancer", "FeedForward", 10),
+        ("Wine", "FeedForward", 10),
+        ("Iris", "FeedForward", 10),
+        ("Digits", "FeedForward", 4),
+        ("Wine", "LogisticRegression", 4),
+    ],
+)
+def test_defaults_are_no_worse_than_those_of_scikit_learn(
+    name: str, model: str, num_folds: int, tmp_path: Path
+) -> None:
+    logs = ["--trainer.default_root_dir", str(tmp_path)]
+    assert main(["--data", name, "--model", model, "--folds", str(num_folds), *logs]) == 0
+    (path,) = tmp_path.glob("*/cv-*/report.json")
+    ours = json.loads(path.read_text())["summary"]["metrics"]
+    x, y = getattr(datasets, f"load_{SETS[name]}")(return_X_y=True)
+    accuracies, losses = [], []
+    for train, test in StratifiedKFold(num_folds, shuffle=True, random_state=0).split(x, y):
+        rival = make_pipeline(StandardScaler(), RIVALS[model]).fit(x[train], y[train])
+        accuracies.append(rival.score(x[test], y[test]))
+        losses.append(log_loss(y[test], rival.predict_proba(x[test])))
+    standard_error = np.std(accuracies, ddof=1) / num_folds**0.5
+    assert ours["accuracy"]["mean"] >= np.mean(accuracies) - standard_error
+    assert ours["log_loss"]["mean"] < np.mean(losses) + HIGHEST_LOG_LOSS[model]

@@ -76,23 +76,6 @@ def test_without_shuffling_rows_keep_their_order_with_test_rows_last():
     assert list(chain(*batches)) == list(range(42))
 
 
-@pytest.mark.parametrize("kind", ["classes", "number"])
-def test_validation_and_test_rows_change_nothing_in_schema_and_training_rows(kind):
-    target = CLASSES if kind == "classes" else {"y": NUMBERS}
-    plain = Rows(X, **target)
-    other_rows = [r for split in ("val", "test") for r in rows(Rows(X, **target, scale=False), split)]
-    x, changed = X.copy(), dict(target)
-    x[other_rows] = 1e6
-    if kind == "number":  # classes decide the split, so they stay
-        changed["y"] = NUMBERS.copy()
-        changed["y"][other_rows] = -1e6
-    data = Rows(x, **changed)
-    assert set_up(data).schema == set_up(plain).schema
-    assert torch.equal(set_up(data).splits["train"].x, set_up(plain).splits["train"].x)
-    assert torch.equal(set_up(data).splits["train"].y, set_up(plain).splits["train"].y)
-    assert not torch.equal(set_up(data).splits["test"].x, set_up(plain).splits["test"].x)
-
-
 @pytest.mark.lowest
 def test_scaling_is_that_of_a_standard_scaler_fitted_on_the_training_rows():
     raw, scaled = BreastCancer(scale=False), BreastCancer()
@@ -109,21 +92,6 @@ def test_a_number_to_predict_is_standardised_on_the_training_rows():
         expected = (set_up(raw).splits[split].y.double() - y.mean()) / y.std(correction=0)
         np.testing.assert_allclose(set_up(scaled).splits[split].y, expected, atol=1e-5)
     assert np.allclose(np.sort(set_up(raw).splits["train"].y), np.sort(NUMBERS[rows(raw, "train")]))
-
-
-@pytest.mark.parametrize(
-    ("data", "dtype"),
-    [
-        (Rows(X, **CLASSES), torch.float32),
-        (Rows(X, np.arange(60) % 3, ["a", "b", "c"]), torch.int64),
-        (Rows(X, NUMBERS), torch.float32),
-    ],
-    ids=["binary", "multiclass", "number"],
-)
-def test_targets_have_the_type_that_the_loss_wants(data, dtype):
-    x, y = next(iter(set_up(data).train_dataloader()))
-    assert (x.shape, x.dtype) == ((16, 3), torch.float32)
-    assert (y.shape, y.dtype) == ((16,), dtype)
 
 
 @pytest.mark.parametrize(
@@ -172,13 +140,6 @@ def test_a_wrong_argument_is_named(name, value):
         Rows(X, **CLASSES, **{name: value})
 
 
-def test_too_few_rows_of_a_class_are_explained():
-    y = np.zeros(60, int)
-    y[5] = 1
-    with pytest.raises(ValueError, match="test_fraction"):
-        set_up(Rows(X, y, ["common", "rare"]))
-
-
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_no_row_left_to_train_on_is_explained(shuffle):
     with pytest.raises(ValueError, match="no row of 2 is left"):
@@ -191,17 +152,6 @@ def test_a_second_set_up_changes_nothing():
     data.setup("test")
     assert data.schema is schema
     assert data.splits["train"] is split
-
-
-def test_a_known_schema_encodes_the_same_rows_and_refuses_others():
-    known = set_up(Rows(X, **CLASSES)).schema
-    data = Rows(X, **CLASSES)
-    data.schema = known
-    assert set_up(data).schema is known
-    other = Rows(X + 1, **CLASSES)
-    other.schema = known
-    with pytest.raises(ValueError, match="the data have changed"):
-        other.setup()
 
 
 @pytest.mark.slow

@@ -11,21 +11,18 @@ class Stop(Callback):
     """Sends a rank SIGTERM at a step; a resumed run goes on."""
 
     def __init__(self, rank: int, step: int) -> None:
-        self.rank, self.step = rank, step
+        self.place = rank, step
 
     def on_train_batch_start(self, trainer: Trainer, *args: Any) -> None:
-        resumed = trainer.ckpt_path is not None
-        if not resumed and (trainer.global_rank, trainer.global_step) == (self.rank, self.step):
-            os.kill(os.getpid(), signal.SIGTERM)
+        if trainer.ckpt_path is None and (trainer.global_rank, trainer.global_step) == self.place:
+            self.act()
+
+    def act(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
-class Fail(Callback):
+class Fail(Stop):
     """Fails in a rank before a step; a resumed run goes on."""
 
-    def __init__(self, rank: int, step: int) -> None:
-        self.rank, self.step = rank, step
-
-    def on_train_batch_start(self, trainer: Trainer, *args: Any) -> None:
-        resumed = trainer.ckpt_path is not None
-        if not resumed and (trainer.global_rank, trainer.global_step) == (self.rank, self.step):
-            raise ValueError(f"rank {self.rank} has no more rows")
+    def act(self) -> None:
+        raise ValueError(f"rank {self.place[0]} has no more rows")

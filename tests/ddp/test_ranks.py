@@ -6,15 +6,16 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
+import processes
 import pytest
 import torch
 from at_a_rank import Fail, Stop
 from curves import read_curve
-from torch import Tensor
+from fixture_types import Fit, Refused
+from reports import read_report
+from weights import load_weights
 
 import project
 from project.fit import main
@@ -44,11 +45,16 @@ def run(logs: Path, *args: str, command: list[str] = COMMAND) -> Path:
     return folder
 
 
-def run_alone(logs: Path, *args: str) -> Path:
-    """Makes the run in this process, on one device."""
-    assert main([*args, "--trainer.default_root_dir", str(logs)]) == 0
+def interrupted(logs: Path, status: int, *args: str) -> Path:
+    """Runs the command, which does not come to its end, and returns the run's folder."""
+    assert start(logs, *args).returncode == status
     (folder,) = logs.glob("*/*")
     return folder
+
+
+def resume(folder: Path, *args: str) -> None:
+    resumed = start(folder, "--import", "at_a_rank", "--resume", str(folder), *args)
+    assert (resumed.returncode, resumed.stderr) == (0, "")
 
 
 def at_a_rank(callback: type, **arguments: int) -> list[str]:
@@ -56,36 +62,24 @@ def at_a_rank(callback: type, **arguments: int) -> list[str]:
     return ["--trainer.callbacks", json.dumps([spec])]
 
 
-def weights(folder: Path) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    return state
-
-
-def report(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "report.json").read_text())
-    return content
-
-
 def assert_same(one: Path, other: Path, tolerance: float) -> None:
     """The same weights, scores and curves, within a tolerance."""
-    for name, value in weights(one).items():
-        torch.testing.assert_close(weights(other)[name], value, rtol=0, atol=tolerance)
-    scores, others = (report(folder)["metrics"] for folder in (one, other))
+    torch.testing.assert_close(load_weights(other), load_weights(one), rtol=0, atol=tolerance)
+    scores, others = (read_report(folder)["metrics"] for folder in (one, other))
     assert others == pytest.approx(scores, abs=max(tolerance, 1e-6))  # logged in single precision
     for tag in ("loss/train", "loss/val"):
-        curve = read_curve(one, tag)
-        assert [step for step, _ in read_curve(other, tag)] == [step for step, _ in curve]
-        assert [y for _, y in read_curve(other, tag)] == pytest.approx([y for _, y in curve], abs=max(tolerance, 1e-6))
+        curve, others = read_curve(one, tag), read_curve(other, tag)
+        assert [step for step, _ in others] == [step for step, _ in curve]
+        assert [y for _, y in others] == pytest.approx([y for _, y in curve], abs=max(tolerance, 1e-6))
 
 
-def test_two_processes_train_to_the_weights_of_one(tmp_path: Path) -> None:
+def test_two_processes_train_to_the_weights_of_one(fit: Fit, tmp_path: Path) -> None:
     """Parts of 9 and 8 rows, and of 3 and 2 at the end of an epoch."""
     args = ["--data", "BreastCancer", "--data.batch_size", "17", *SHORT, *DOUBLE, "--model.class_weights", "[1.0,3.0]"]
     assert 398 % 17 == 7
-    alone = run_alone(tmp_path / "1", *args)
-    several = run(tmp_path / "2", *args, "--config", str(PRESET))
+    alone, several = fit(*args), run(tmp_path / "2", *args, "--config", str(PRESET))
     assert_same(alone, several, 1e-12)
-    assert report(several)["baselines"] == report(alone)["baselines"]
+    assert read_report(several)["baselines"] == read_report(alone)["baselines"]
     assert sorted(path.name for path in several.parent.iterdir()) == [several.name]
 
 
@@ -94,28 +88,18 @@ def test_two_processes_train_to_the_weights_of_one(tmp_path: Path) -> None:
     "options",
     [
         # 105 rows end with 2, which three processes share.
-        ("--data", "Iris", "--data.batch_size", "103", "--trainer.max_epochs", "10"),
-        (
-            "--data",
-            "Iris",
-            "--data.shuffle",
-            "false",
-            "--data.batch_size",
-            "20",
-            "--trainer.accumulate_grad_batches",
-            "4",
-        ),
-        ("--data", "BreastCancer", "--data.batch_size", "18", "--lean", "false", "--trainer.gradient_clip_val", "0.1"),
-        ("--data", "Diabetes", "--data.batch_size", "17", "--trainer.log_every_n_steps", "7"),
-        ("--data", "Wine", "--data.batch_size", "9", "--model", "TabM", "--model.dropout", "0"),
+        "--data Iris --data.batch_size 103 --trainer.max_epochs 10",
+        "--data Iris --data.shuffle false --data.batch_size 20 --trainer.accumulate_grad_batches 4",
+        "--data BreastCancer --data.batch_size 18 --lean false --trainer.gradient_clip_val 0.1",
+        "--data Diabetes --data.batch_size 17 --trainer.log_every_n_steps 7",
+        "--data Wine --data.batch_size 9 --model TabM --model.dropout 0",
     ],
 )
-def test_so_do_three(options: tuple[str, ...], tmp_path: Path) -> None:
+def test_so_do_three(options: str, fit: Fit, tmp_path: Path) -> None:
     own = SHORT if "TabM" not in options else SHORT[len(NET) :]
-    args = [*own, *DOUBLE, *options]
-    alone = run_alone(tmp_path / "1", *args)
+    args = [*own, *DOUBLE, *options.split()]
     several = run(tmp_path / "3", *args, "--trainer.devices", "3", "--trainer.strategy", "ddp")
-    assert_same(alone, several, 1e-12)
+    assert_same(fit(*args), several, 1e-12)
 
 
 @pytest.mark.slow
@@ -141,8 +125,7 @@ def test_processes_stop_together_and_go_on_to_the_same_bits(tmp_path: Path) -> N
     assert re.fullmatch(rf"stopped by SIGTERM; go on with: \S* -m project.fit --resume {folder}\n", stopped.stderr)
     saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 40  # they ask each other every ten steps
-    resumed = start(tmp_path, "--import", "at_a_rank", "--resume", str(folder))
-    assert (resumed.returncode, resumed.stderr) == (0, "")
+    resume(folder)
     assert_same(whole, folder, 0.0)
 
 
@@ -152,11 +135,8 @@ def test_another_number_of_processes_goes_on_with_the_same_batches(devices: int,
     """Without dropout the numbers are the same, too: only the sums of gradients are in another order."""
     args = ["--data", "BreastCancer", "--data.batch_size", "18", *SHORT, *DOUBLE, "--trainer.devices", "2"]
     whole = run(tmp_path / "whole", *args, *at_a_rank(Stop, rank=0, step=10**6))
-    assert start(tmp_path / "stopped", *args, *at_a_rank(Stop, rank=0, step=33)).returncode == 143
-    (folder,) = (tmp_path / "stopped").glob("*/*")
-    place = ["--import", "at_a_rank", "--resume", str(folder)]
-    resumed = start(tmp_path, *place, "--trainer.devices", str(devices))
-    assert (resumed.returncode, resumed.stderr) == (0, "")
+    folder = interrupted(tmp_path / "stopped", 143, *args, *at_a_rank(Stop, rank=0, step=33))
+    resume(folder, "--trainer.devices", str(devices))
     assert_same(whole, folder, 1e-12)
 
 
@@ -166,11 +146,8 @@ def test_a_run_goes_on_with_a_batch_of_which_a_process_has_no_row(tmp_path: Path
     args = ["--data", "BreastCancer", "--data.batch_size", "36", *SHORT, *DOUBLE, "--trainer.devices", "3"]
     args += ["--checkpoint_every", "23"]
     whole = run(tmp_path / "whole", *args, *at_a_rank(Fail, rank=0, step=10**6))
-    failed = start(tmp_path / "failed", *args, *at_a_rank(Fail, rank=0, step=23))
-    assert failed.returncode == 1
-    (folder,) = (tmp_path / "failed").glob("*/*")
-    resumed = start(tmp_path, "--import", "at_a_rank", "--resume", str(folder))
-    assert (resumed.returncode, resumed.stderr) == (0, "")
+    folder = interrupted(tmp_path / "failed", 1, *args, *at_a_rank(Fail, rank=0, step=23))
+    resume(folder)
     assert_same(whole, folder, 1e-12)
 
 
@@ -202,34 +179,23 @@ def test_an_error_is_told_once(args: list[str], words: str, tmp_path: Path) -> N
     assert words in done.stderr
 
 
-def test_other_places_and_strategies_are_refused(tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_places_and_strategies_are_refused(tmp_path: Path, refused: Refused) -> None:
     """Here the command is a function that Python calls, which no other process would do."""
     args = ["--data", "Iris", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
     args += ["--trainer.default_root_dir", str(tmp_path)]
     refused(main, args, "several devices are for python -m project.fit")
-    refused(
-        main, [*args, "--trainer.strategy", "ddp_spawn"], "trainer.strategy on several devices is ddp, not ddp_spawn"
-    )
+    spawn = ["--trainer.strategy", "ddp_spawn"]
+    refused(main, [*args, *spawn], "trainer.strategy on several devices is ddp, not ddp_spawn")
     assert not list(tmp_path.glob("*/*"))
 
 
 @pytest.mark.slow
 def test_a_rank_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     """A process that is killed ends the others within some seconds."""
-    command = [*COMMAND, "--data", "Digits", "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
-    command += [
-        "--trainer.max_epochs",
-        "10000",
-        "--trainer.default_root_dir",
-        str(tmp_path),
-        "--trainer.callbacks",
-        "null",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("*/*/checkpoints/last.ckpt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    args = ["--data", "Digits", "--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.callbacks", "null"]
+    args += ["--trainer.max_epochs", "10000", "--trainer.default_root_dir", str(tmp_path)]
+    process = processes.start("project.fit", *args)
+    processes.wait_for(lambda: list(tmp_path.glob("*/*/checkpoints/last.ckpt")))
     children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
     os.kill(int(children.split()[0]), signal.SIGKILL)
     _, err = process.communicate(timeout=30)

@@ -1,17 +1,16 @@
 """A lean run has the numbers of a plain one, to the bit, and leaves everything as it was."""
 
-import json
-from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 import torch
 from curves import all_curves
+from fixture_types import Fit
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import LambdaCallback
 from points import Points
 from quiet import trainer
+from reports import read_report
 from set_up import set_up
 from torch import nn
 from weights import assert_same_weights
@@ -31,16 +30,14 @@ pytestmark = pytest.mark.lowest
         "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0",
     ],
 )
-def test_weights_curves_and_scores_are_the_same(args: str, fit: Callable[..., Path]) -> None:
+def test_weights_curves_and_scores_are_the_same(args: str, fit: Fit) -> None:
     """The last batch is smaller than the others in the first two."""
-    lean, plain = (
-        fit("--data", "Iris", "--trainer.max_epochs", "3", *args.split(), "--lean", on) for on in ("true", "false")
-    )
+    flags = ["--data", "Iris", "--trainer.max_epochs", "3", *args.split(), "--lean"]
+    lean, plain = (fit(*flags, on) for on in ("true", "false"))
     assert_same_weights(lean, plain)
     assert type(load_best(lean)[0]) is type(load_best(plain)[0])
     assert all_curves(lean) == all_curves(plain)
-    metrics = [json.loads((run / "report.json").read_text())["metrics"] for run in (lean, plain)]
-    assert metrics[0] == metrics[1]
+    assert read_report(lean)["metrics"] == read_report(plain)["metrics"]
 
 
 class Line(LightningModule):

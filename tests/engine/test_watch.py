@@ -88,17 +88,6 @@ def test_the_losses_of_a_later_epoch_are_measured_by_the_first_one(tmp_path: Pat
         make_trainer().fit(Given(), loader(2e8, 2e8), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
 
 
-def test_a_diverged_model_is_not_saved(tmp_path: Path) -> None:
-    class Saves(LossWatch):
-        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-            trainer.save_checkpoint(tmp_path / f"{batch_idx}.ckpt")
-
-    with pytest.raises(Diverged, match="nan at step 2"):
-        make_trainer(callbacks=[Saves()]).fit(Given(), loader(1.0, float("nan"), 1.0))
-    assert [path.name for path in tmp_path.iterdir()] == ["0.ckpt"]
-
-
 def test_a_validation_loss_that_is_no_number_stops_the_run() -> None:
     class Validates(Given):
         def validation_step(self, batch, batch_idx):

@@ -1,21 +1,22 @@
 """A run can be tested again from its checkpoint alone, on its test rows or on a file."""
 
-import json
 import shutil
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from curves import read_curve
+from curves import events, read_curve
+from fixture_types import Capture, Fit, Refused
+from folds import make_folds
 from matplotlib.image import imread
+from reports import read_report
 from set_up import set_up
 from sklearn import metrics as sk
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project import Predictor, train
 from project.data import BreastCancer
@@ -23,9 +24,8 @@ from project.evaluate import evaluate
 from project.evaluate.__main__ import main
 from project.evaluate.evaluation import best_f1_threshold
 from project.evaluate.figures import class_figures
-from project.fit import main as fit_main
+from project.fit import main as fit
 
-Fit = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "2")
 
 
@@ -39,18 +39,13 @@ SHORT = ("--trainer.max_epochs", "2")
     ids=lambda args: args[1],
 )
 def test_evaluate_gives_the_figures_of_the_run(args: tuple[str, ...], fit: Fit, tmp_path: Path) -> None:
-    folder = fit(*args, "--trainer.max_epochs", "2")
-    report = json.loads((folder / "report.json").read_text())
-    moved = tmp_path / "elsewhere.ckpt"
-    shutil.move(folder / "checkpoints" / "best.ckpt", moved)
+    folder = fit(*args, *SHORT)
+    report = read_report(folder)
+    moved = shutil.move(folder / "checkpoints" / "best.ckpt", tmp_path)
     shutil.rmtree(folder)  # nothing but the checkpoint is left
     tested = evaluate(moved)
     assert tested.metrics == report["metrics"]
     assert tested.baselines == report["baselines"]
-
-
-def test_without_test_rows_there_is_nothing_to_evaluate(fit: Fit, refused: Callable[..., None]) -> None:
-    refused(main, [fit("--data.test_fraction", "0", "--trainer.max_epochs", "1")], "test_fraction", status=1)
 
 
 def make_rows(num_rows: int, seed: int, signal: float = 1.0) -> pd.DataFrame:
@@ -61,17 +56,18 @@ def make_rows(num_rows: int, seed: int, signal: float = 1.0) -> pd.DataFrame:
     return pd.DataFrame({"a": a, "b": b, "bought": np.where(bought, "yes", "no")})
 
 
+def table_args(path: Path, *args: str) -> list[str]:
+    return ["--data", "Table", "--data.path", str(path), "--data.target", "bought", *args]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     """The folder of a run on a CSV file that says which row is in which split, and the file's rows."""
     folder = tmp_path_factory.mktemp("trained")
     rows = make_rows(900, seed=0).assign(part=["train", "val", "test"] * 300)
     rows.to_csv(folder / "shop.csv", index=False)
-    args = ["--data", "Table", "--data.path", str(folder / "shop.csv"), "--data.target", "bought"]
-    args += ["--data.split_column", "part", "--model", "LogisticRegression", "--optimizer.lr", "0.05"]
-    assert fit_main([*args, "--trainer.max_epochs", "5", "--trainer.default_root_dir", str(folder / "logs")]) == 0
-    (run,) = folder.glob("logs/shop/*")
-    return run, rows
+    args = table_args(folder / "shop.csv", "--data.split_column", "part", "--model", "LogisticRegression")
+    return in_process.run(fit, folder / "logs", *args, "--optimizer.lr", "0.05", "--trainer.max_epochs", "5"), rows
 
 
 @pytest.fixture
@@ -90,19 +86,9 @@ def probabilities(run: Path, rows: pd.DataFrame) -> np.ndarray:
     return 1 / (1 + np.exp(-z))
 
 
-def read_report(run: Path, name: str = "test") -> dict:
-    return json.loads((run / "evaluation" / name / "report.json").read_text())
-
-
-def events(run: Path) -> EventAccumulator:
-    return EventAccumulator(str(run)).Reload()
-
-
 @pytest.mark.lowest
 @pytest.mark.parametrize("kind", ["semicolons", "parquet"])
-def test_scores_on_a_file_are_those_of_scikit_learn(
-    kind: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_scores_on_a_file_are_those_of_scikit_learn(kind: str, run: Path, tmp_path: Path, capsys: Capture) -> None:
     """More rows than a batch has, columns in another order, one that the model does not know, and two targets empty."""
     rows = make_rows(5000, seed=1, signal=0.5)[["bought", "b", "a"]].assign(other="x")
     file = tmp_path / {"semicolons": "new.csv.gz", "parquet": "new.parquet"}[kind]
@@ -115,7 +101,7 @@ def test_scores_on_a_file_are_those_of_scikit_learn(
     assert main([str(run), "--data", str(file)]) == 0
     out = capsys.readouterr().out
     assert "2 of 5,000 rows have no target" in out
-    report = read_report(run, "new")
+    report = read_report(run / "evaluation" / "new")
     known = rows.drop([0, 4321])
     p, y = probabilities(run, known), (known["bought"] == "yes").to_numpy()
     expected = {
@@ -139,13 +125,12 @@ def test_scores_on_a_file_are_those_of_scikit_learn(
 
 def test_a_file_of_the_test_rows_gives_the_figures_of_the_run(fit: Fit, tmp_path: Path) -> None:
     """Also for data that do not come from a file."""
-    folder = fit("--trainer.max_epochs", "2")
-    data = BreastCancer()
-    table, test = data.read(), set_up(data).splits["test"] and data.rows["test"]
+    folder, data = fit(*SHORT), set_up(BreastCancer())
+    table, test = data.read(), data.rows["test"]
     rows = pd.DataFrame(table.x[test], columns=list(table.columns))
     rows["class"] = np.array(table.classes)[table.y[test]]
     rows.to_csv(tmp_path / "some.csv", index=False)
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     tested = evaluate(folder, tmp_path / "some.csv")
     assert tested.metrics == pytest.approx(report["metrics"], abs=1e-6)
     for name, scores in report["baselines"].items():
@@ -161,21 +146,20 @@ def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
     style = {"index": False, "sep": ";", "decimal": ",", "encoding": "cp1252", "na_rep": "?"}
     rows.to_csv(tmp_path / "own.csv", **style)
     rows.query("part == 'test'").to_csv(tmp_path / "other.csv", **style)
-    args = ["--data", "Table", "--data.path", str(tmp_path / "own.csv"), "--data.target", "bought"]
-    args += ["--data.split_column", "part", "--data.encoding", "cp1252", "--data.delimiter", ";"]
-    run = fit(*args, "--data.decimal_point", ",", "--data.missing", "?", "--trainer.max_epochs", "2")
-    report = json.loads((run / "report.json").read_text())
+    args = table_args(tmp_path / "own.csv", "--data.split_column", "part", "--data.encoding", "cp1252")
+    run = fit(*args, "--data.delimiter", ";", "--data.decimal_point", ",", "--data.missing", "?", *SHORT)
+    report = read_report(run)
     assert evaluate(run, tmp_path / "other.csv").metrics == pytest.approx(report["metrics"], abs=1e-6)
 
 
 def test_from_the_threshold_on_the_second_class_is_predicted(
-    run: Path, trained: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+    run: Path, trained: tuple[Path, pd.DataFrame], capsys: Capture
 ) -> None:
     rows = trained[1].query("part == 'test'")
     p, y = probabilities(run, rows), (rows["bought"] == "yes").to_numpy()
     usual, threshold = evaluate(run).metrics, 0.15
     assert main([str(run), "--threshold", str(threshold)]) == 0
-    report = read_report(run)
+    report = read_report(run / "evaluation" / "test")
     predicted = p >= threshold
     assert (predicted != (p >= 0.5)).sum() > 10
     assert report["threshold"] == threshold
@@ -191,15 +175,13 @@ def test_from_the_threshold_on_the_second_class_is_predicted(
     assert not [line for line in capsys.readouterr().out.splitlines() if "is worse than" in line and "accuracy" in line]
 
 
-def test_best_f1_is_found_on_the_validation_rows_alone(
-    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_best_f1_is_found_on_the_validation_rows_alone(fit: Fit, tmp_path: Path, capsys: Capture) -> None:
     file, rows = tmp_path / "shop.csv", make_rows(900, seed=0).assign(part=["train", "val", "test"] * 300)
     rows.to_csv(file, index=False)
-    args = ("--data", "Table", "--data.path", str(file), "--data.target", "bought", "--data.split_column", "part")
-    run = fit(*args, "--model", "LogisticRegression", "--trainer.max_epochs", "5")
+    args = table_args(file, "--data.split_column", "part", "--model", "LogisticRegression")
+    run = fit(*args, "--trainer.max_epochs", "5")
     assert main([str(run), "--threshold", "best-f1"]) == 0
-    before = read_report(run)
+    before = read_report(run / "evaluation" / "test")
     threshold = before["threshold"]
     assert before["threshold_from"] == "best-f1"
     assert f"{threshold:.6g}" in capsys.readouterr().out
@@ -214,12 +196,12 @@ def test_best_f1_is_found_on_the_validation_rows_alone(
     rows.loc[test.index, "bought"] = test["bought"].sample(frac=1, random_state=0).to_numpy()
     rows.to_csv(file, index=False)
     assert main([str(run), "--threshold", "best-f1"]) == 0
-    after = read_report(run)
+    after = read_report(run / "evaluation" / "test")
     assert after["threshold"] == threshold
     assert after["metrics"]["f1"] < before["metrics"]["f1"] - 0.1
     make_rows(50, seed=3).to_csv(tmp_path / "new.csv", index=False)
     assert main([str(run), "--threshold", "best-f1", "--data", str(tmp_path / "new.csv")]) == 0
-    assert read_report(run, "new")["threshold"] == threshold
+    assert read_report(run / "evaluation" / "new")["threshold"] == threshold
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -248,8 +230,7 @@ PICTURES = {
 @pytest.mark.lowest
 @pytest.mark.parametrize("data", PICTURES)
 def test_pictures_are_in_the_folder_and_in_tensorboard(data: str, fit: Fit, request: pytest.FixtureRequest) -> None:
-    run = request.getfixturevalue("run") if data == "binary" else fit("--data", data, "--trainer.max_epochs", "2")
-    expected = json.loads((run / "report.json").read_text())
+    run = request.getfixturevalue("run") if data == "binary" else fit("--data", data, *SHORT)
     assert main([str(run)]) == 0
     folder = run / "evaluation" / "test"
     assert {path.name for path in folder.iterdir()} == {*(f"{name}.png" for name in PICTURES[data]), "report.json"}
@@ -259,18 +240,12 @@ def test_pictures_are_in_the_folder_and_in_tensorboard(data: str, fit: Fit, requ
         assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20  # an empty one is white
     assert set(events(run).Tags()["images"]) >= {f"{name}/test" for name in PICTURES[data]}
     assert len(read_curve(run, "loss/test")) == 1  # the run's own
-    report = read_report(run)
-    assert {name: report[name] for name in ("metrics", "baselines")} == {
-        name: expected[name] for name in ("metrics", "baselines")
-    }
 
 
 def test_the_curves_of_a_file_bear_its_name(run: Path, tmp_path: Path) -> None:
-    rows = make_rows(60, seed=2)
-    rows.to_csv(tmp_path / "july.csv", index=False)
-    rows.to_csv(tmp_path / "test.csv", index=False)
-    assert main([str(run), "--data", str(tmp_path / "july.csv")]) == 0
-    assert main([str(run), "--data", str(tmp_path / "test.csv")]) == 0
+    for name in ("july.csv", "test.csv"):
+        make_rows(60, seed=2).to_csv(tmp_path / name, index=False)
+        assert main([str(run), "--data", str(tmp_path / name)]) == 0
     assert sorted(path.name for path in (run / "evaluation").iterdir()) == ["july", "test_file"]
     tags = events(run).Tags()
     assert {f"{name}/july" for name in PICTURES["binary"]} <= set(tags["images"])
@@ -286,17 +261,13 @@ def test_a_file_with_one_class_has_no_curves(run: Path, tmp_path: Path) -> None:
     rows.query("bought == 'no'").to_csv(tmp_path / "new.csv", index=False)
     assert main([str(run), "--data", str(tmp_path / "new.csv"), "--threshold", "0.999999"]) == 0
     assert sorted(path.name for path in (run / "evaluation" / "new").iterdir()) == ["confusion.png", "report.json"]
-    report = read_report(run, "new")
+    report = read_report(run / "evaluation" / "new")
     assert "auroc" not in report["metrics"]
     assert report["metrics"]["accuracy"] == 1
 
 
-def test_a_checkpoint_finds_its_run_and_a_lone_one_only_prints(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lone = tmp_path / "lone" / "model.ckpt"
-    lone.parent.mkdir()
-    shutil.copy(run / "checkpoints" / "best.ckpt", lone)
+def test_a_checkpoint_finds_its_run_and_a_lone_one_only_prints(run: Path, tmp_path: Path, capsys: Capture) -> None:
+    lone = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path)
     before = sorted(tmp_path.rglob("*"))
     assert main([str(lone)]) == 0
     assert "log_loss" in capsys.readouterr().out
@@ -305,27 +276,26 @@ def test_a_checkpoint_finds_its_run_and_a_lone_one_only_prints(
     assert (run / "evaluation" / "test" / "report.json").exists()
 
 
-def test_without_the_run_s_own_file(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_the_run_s_own_file(fit: Fit, tmp_path: Path, refused: Refused, capfd: Capture) -> None:
     make_rows(200, seed=0).to_csv(tmp_path / "old.csv", index=False)
     make_rows(100, seed=1).to_csv(tmp_path / "new.csv", index=False)
-    run = fit("--data", "Table", "--data.path", str(tmp_path / "old.csv"), "--data.target", "bought", *SHORT)
+    run = fit(*table_args(tmp_path / "old.csv", *SHORT))
     assert main([str(run), "--data", str(tmp_path / "old.csv")]) == 0
-    assert "count its training rows" in capsys.readouterr().out
+    assert "count its training rows" in capfd.readouterr().out
     (tmp_path / "old.csv").unlink()
-    for args in ([], ["--threshold", "best-f1", "--data", str(tmp_path / "new.csv")]):
-        assert main([str(run), *args]) == 1
-        assert "there is no file" in capsys.readouterr().err
+    for args in ([], ["--threshold", "best-f1", "--data", tmp_path / "new.csv"]):
+        refused(main, [run, *args], "there is no file", status=1)
     assert main([str(run), "--data", str(tmp_path / "new.csv")]) == 0
-    out = capsys.readouterr().out
+    out = capfd.readouterr().out
     assert "there are no baselines" in out
     assert "logistic regression" not in out
-    report = read_report(run, "new")
+    report = read_report(run / "evaluation" / "new")
     assert (report["rows"], report["baselines"]) == (100, {})
 
 
 BAD_FILES = {
     "missing column": ("b,bought\n1,no\n", "'a'"),
-    "no target": ("a,b\n1,1\n", "'bought'"),
+    "no target": ("a,b\n1,1\n", "bad.csv has no column 'bought'"),
     "unknown label": ("a,b,bought\n1,1,no\n2,2,\n3,3,perhaps\n", "row 3: the model knows no class 'perhaps'"),
     "no number": ("a,b,bought\n1,1,no\n2,much,yes\n", "'b', row 2: 'much' is not a number"),
     "no rows": ("a,b,bought\n", "no rows"),
@@ -334,12 +304,10 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize("case", BAD_FILES)
-def test_bad_files(case: str, run: Path, tmp_path: Path, refused: Callable[..., None]) -> None:
-    content, words = BAD_FILES[case]
+@pytest.mark.parametrize(("content", "words"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_files(content: str, words: str, run: Path, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "bad.csv").write_text(content)
     refused(main, [run, "--data", tmp_path / "bad.csv"], words, status=1)
-    assert not (run / "evaluation").exists()
 
 
 @pytest.mark.parametrize(
@@ -352,24 +320,23 @@ def test_bad_files(case: str, run: Path, tmp_path: Path, refused: Callable[..., 
         (["--data", "nowhere.csv"], 1, "nowhere.csv"),
     ],
 )
-def test_bad_arguments(args: list[str], status: int, words: str, run: Path, refused: Callable[..., None]) -> None:
+def test_bad_arguments(args: list[str], status: int, words: str, run: Path, refused: Refused) -> None:
     refused(main, [run, *args], words, status=status)
-    assert not (run / "evaluation").exists()
 
 
 @pytest.mark.parametrize(
-    ("data", "status", "words"),
+    ("data", "args", "status", "words"),
     [
-        (("--data", "Iris"), 2, "has 3 classes"),
-        (("--data", "Diabetes"), 2, "is a number"),
-        (("--data.val_fraction", "0"), 1, "no validation rows"),
+        (["--data", "Iris"], ["--threshold", "best-f1"], 2, "has 3 classes"),
+        (["--data", "Diabetes"], ["--threshold", "best-f1"], 2, "is a number"),
+        (["--data.val_fraction", "0"], ["--threshold", "best-f1"], 1, "no validation rows"),
+        (["--data.test_fraction", "0"], [], 1, "test_fraction"),
     ],
 )
-def test_a_threshold_needs_two_classes_and_validation_rows(
-    data: tuple[str, ...], status: int, words: str, fit: Fit, refused: Callable[..., None]
+def test_runs_that_do_not_have_what_it_takes(
+    data: list[str], args: list[str], status: int, words: str, fit: Fit, refused: Refused
 ) -> None:
-    run = fit(*data, "--trainer.max_epochs", "1")
-    refused(main, [run, "--threshold", "best-f1"], words, status=status)
+    refused(main, [fit(*data, "--trainer.max_epochs", "1"), *args], words, status=status)
 
 
 @pytest.mark.parametrize("classes", [["$a^$", "x" * 300], [f"{'a' * 40}{i}" for i in range(2)], list("ab" * 50)])
@@ -380,7 +347,7 @@ def test_names_of_classes_do_not_spoil_the_pictures(classes: list[str]) -> None:
         figure.savefig(BytesIO())
 
 
-def test_what_is_no_run_is_refused(refused: Callable[..., None], tmp_path: Path) -> None:
+def test_what_is_no_run_is_refused(refused: Refused, tmp_path: Path) -> None:
     for args, word in (([], "RUN"), (["a", "b"], "b"), (["nowhere"], "nowhere"), ([tmp_path], "best.ckpt")):
         refused(main, args, word)
     (tmp_path / "foreign.ckpt").write_bytes(b"not a checkpoint")
@@ -388,7 +355,7 @@ def test_what_is_no_run_is_refused(refused: Callable[..., None], tmp_path: Path)
 
 
 def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(
-    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    fit: Fit, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = fit("--trainer.max_epochs", "1")
     out = capsys.readouterr().out
@@ -401,26 +368,15 @@ def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(
 
 
 @pytest.mark.parametrize("target", ["class", "alcohol"])
-def test_the_mean_of_folds_is_tested(target: str, tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_the_mean_of_folds_is_tested(target: str, tmp_path: Path, refused: Refused) -> None:
     """Against scikit-learn's scores of the mean of what each fold predicts."""
     path = Path(__file__).parents[2] / "configs" / "data" / "wine.csv"
-    for fold in range(3):
-        data = {"path": path, "target": target, "num_folds": 3, "fold": fold}
-        trainer = {"max_epochs": 3, "default_root_dir": tmp_path}
-        train(
-            data={"class_path": "Table", "init_args": data},
-            trainer=trainer,
-            experiment="cv",
-            name=f"fold-{fold}",
-            quiet=True,
-        )
-    folder = tmp_path / "cv"
-    (folder / "report.json").write_text(json.dumps({"folds": [{"run": f"fold-{fold}"} for fold in range(3)]}))
-    (folder / "config.yaml").write_text("")
+    folder = make_folds(tmp_path, "--data", "Table", "--data.path", str(path), "--data.target", target)
     rows = pd.read_csv(path)
-    outputs = np.mean([Predictor.from_run(folder / f"fold-{fold}").outputs(pa.table(rows)) for fold in range(3)], 0)
+    outputs = [Predictor.from_run(folder / f"fold-{fold}").outputs(pa.table(rows)) for fold in (1, 2, 3)]
+    outputs = np.mean(outputs, axis=0)
     assert main([str(folder), "--data", str(path)]) == 0
-    report = json.loads((folder / "evaluation" / "wine" / "report.json").read_text())
+    report = read_report(folder / "evaluation" / "wine")
     if target == "class":
         assert report["metrics"]["log_loss"] == pytest.approx(sk.log_loss(rows[target], outputs), rel=1e-9)
     else:
@@ -428,3 +384,12 @@ def test_the_mean_of_folds_is_tested(target: str, tmp_path: Path, refused: Calla
     assert report["baselines"] == {}
     refused(main, [folder], f"{folder} is a cross-validation", "--data", status=1)
     refused(main, [folder, "--data", path, "--threshold", "best-f1"], "best-f1", status=1)
+
+
+def test_rows_from_memory_are_asked_for(tmp_path: Path, refused: Refused) -> None:
+    frame = make_rows(90, seed=0)
+    trainer = {"max_epochs": 3, "enable_progress_bar": False, "default_root_dir": str(tmp_path / "logs")}
+    run = train(data=frame, target="bought", trainer=trainer, quiet=True)
+    refused(main, [run.folder], "these rows came from memory", status=1)
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert main([str(run.folder), "--data", str(tmp_path / "t.parquet")]) == 0

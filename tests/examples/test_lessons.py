@@ -133,37 +133,6 @@ def test_l6_r8_gradient_of_a_two_layer_net_and_its_descent():
     assert losses[-1] == pytest.approx(entropy, abs=1e-3)
 
 
-class Linear:
-    def __init__(self, layer: torch.nn.Linear) -> None:
-        self.weight, self.bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self.x = x
-        return x @ self.weight.T + self.bias
-
-    def backward(self, gradient: np.ndarray) -> np.ndarray:
-        self.weight_grad, self.bias_grad = gradient.T @ self.x, gradient.sum(0)
-        return gradient @ self.weight
-
-
-class ReLU:
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self.positive = x > 0
-        return x * self.positive
-
-    def backward(self, gradient: np.ndarray) -> np.ndarray:
-        return gradient * self.positive
-
-
-class Sigmoid:
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self.y = sigmoid(x)
-        return self.y
-
-    def backward(self, gradient: np.ndarray) -> np.ndarray:
-        return gradient * self.y * (1 - self.y)
-
-
 def test_l6_r9_modular_backprop():
     """Forward and backward pairs, composed; they start from (ŷ − y) / (ŷ (1 − ŷ)) / N."""
     data = RandomLabels()
@@ -171,17 +140,23 @@ def test_l6_r9_modular_backprop():
     x, y = (t.double() for t in set_up(data).splits["train"])
     model.loss(model(x), y).backward()
 
-    first, second = Linear(model.net[0]), Linear(model.net[2])
-    chain = [first, ReLU(), second, Sigmoid()]
-    out = x.numpy()
-    for module in chain:
-        out = module.forward(out)
-    gradient = (out - y.numpy()[:, None]) / (out * (1 - out)) / len(y)
-    for module in reversed(chain):
-        gradient = module.backward(gradient)
-    for layer, module in ((model.net[0], first), (model.net[2], second)):
-        np.testing.assert_allclose(layer.weight.grad, module.weight_grad, atol=1e-10)
-        np.testing.assert_allclose(layer.bias.grad, module.bias_grad, atol=1e-10)
+    w1, b1, w2, b2 = (p.detach().numpy() for p in model.parameters())
+    chain = [
+        (lambda x: x @ w1.T + b1, lambda gradient, x, y: gradient @ w1),
+        (lambda x: np.maximum(x, 0), lambda gradient, x, y: gradient * (x > 0)),
+        (lambda x: x @ w2.T + b2, lambda gradient, x, y: gradient @ w2),
+        (sigmoid, lambda gradient, x, y: gradient * y * (1 - y)),
+    ]
+    values = [x.numpy()]
+    for forward, _ in chain:
+        values.append(forward(values[-1]))
+    out = values[-1]
+    gradients = [(out - y.numpy()[:, None]) / (out * (1 - out)) / len(y)]  # by each of the values
+    for i, (_, backward) in reversed([*enumerate(chain)]):
+        gradients.insert(0, backward(gradients[0], values[i], values[i + 1]))
+    for i in (0, 2):
+        np.testing.assert_allclose(model.net[i].weight.grad, gradients[i + 1].T @ values[i], atol=1e-10)
+        np.testing.assert_allclose(model.net[i].bias.grad, gradients[i + 1].sum(0), atol=1e-10)
 
 
 def test_l7_a_larger_weight_makes_a_steeper_curve():

@@ -5,7 +5,7 @@ import pytest
 from set_up import set_up
 
 from project.data import TableData
-from project.examples.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
+from project.examples.reference import FiveRows, RandomLabels, RandomNumbers
 
 
 @pytest.mark.parametrize("data_class", [FiveRows, RandomLabels, RandomNumbers])
@@ -51,15 +51,3 @@ def test_r10_has_uniform_numbers_and_targets():
     for values in (x, y):
         assert 0 <= values.min() < 0.01 < 0.99 < values.max() <= 1
         assert values.var() == pytest.approx(1 / 12, rel=0.05)
-
-
-def test_r11_has_heights_of_58_to_72_inches():
-    x, y = raw(HeightWeight())
-    assert x[:, 0].tolist() == [115, 117, 120, 123, 126, 129, 132, 135, 139, 142, 146, 150, 154, 159, 164]
-    assert y.tolist() == list(range(58, 73))
-
-
-def test_r12_has_three_points():
-    x, y = raw(ThreePoints())
-    assert x[:, 0].tolist() == [11, 22, 33]
-    assert y.tolist() == [21, 14, 64]

@@ -1,20 +1,30 @@
-"""`Predictor` on runs made from Python."""
+"""`Predictor` on runs made from Python, on those of folds, and on every form of a column: one name for one value."""
 
+import datetime as dt
+import json
+import warnings
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
-from pyarrow import csv
+from fixture_types import Capture, Refused
+from folds import make_folds
+from pyarrow import csv, parquet
+from set_up import set_up
 from sklearn.datasets import load_wine
 
 from project import Predictor, load_run, train
+from project.fit import main as fit
+from project.predict.__main__ import main
 from project.table import Table
 
-pytestmark = pytest.mark.lowest
 
-
+@pytest.mark.lowest
 def test_a_run_from_python_predicts_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     x, y = load_wine(return_X_y=True)
@@ -30,27 +40,183 @@ def test_a_run_from_python_predicts_tables(tmp_path: Path, monkeypatch: pytest.M
     np.testing.assert_array_equal(Predictor(again.model).predict_proba(table), first.predict_proba(table))
 
 
+@pytest.mark.lowest
 def test_a_model_that_was_not_saved_predicts_too(tmp_path: Path) -> None:
     trainer = {"max_epochs": 2, "default_root_dir": tmp_path, "enable_checkpointing": False}
     predictor = Predictor(train(data="Iris", trainer=trainer, quiet=True).model)
     assert set(predictor.predict({name: [1.0, 2.0] for name in predictor.columns})) <= set(predictor.classes)
 
 
+@pytest.mark.lowest
 def test_a_number_far_from_zero_is_scored_in_its_own_digits(tmp_path: Path) -> None:
     """The reported error is that of the predictions in float64, and ridge regression's that of scikit-learn."""
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(2, 400))
     rows = pd.DataFrame({"x": x, "z": z, "y": 1.6e9 + 100 * x + rng.normal(size=400)})
-    rows.to_csv(tmp_path / "t.csv", index=False)
-    data = Table(tmp_path / "t.csv", "y")
-    data.setup()
-    run = train(
-        data={"class_path": "Table", "init_args": {"path": tmp_path / "t.csv", "target": "y"}},
-        model="LinearRegression",
-        trainer={"max_epochs": 3, "default_root_dir": tmp_path},
-        quiet=True,
-    )
+    data = set_up(Table(rows, "y"))
+    trainer = {"max_epochs": 3, "default_root_dir": tmp_path}
+    run = train(data=rows, target="y", model="LinearRegression", trainer=trainer, quiet=True)
     tested = rows.iloc[data.rows["test"]]
     error = Predictor.from_run(run).predict(tested) - tested["y"]
     assert run.report["metrics"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
     assert 0.7 < run.report["baselines"]["ridge regression"]["rmse"] < 1.4  # the noise has deviation 1
+
+
+NUM_FOLDS = 3
+
+
+def make_rows() -> pd.DataFrame:
+    """Names that some folds have never seen, and a column that has one value in all but a few rows."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": rng.normal(size=120), "plan": rng.choice([*"abcdefgh"], 120), "odd": 1.0})
+    frame.loc[:1, "plan"] = "seldom"
+    frame.loc[:1, "odd"] = [3.0, 4.0]
+    frame["sold"] = np.where(frame["size"] + rng.normal(size=120) > 0, "yes", "no")
+    frame["price"] = 1000 + 50 * frame["size"]
+    return frame
+
+
+def cross_validate(logs: Path, target: str, rows: pd.DataFrame) -> Path:
+    """The folder of three folds."""
+    logs.mkdir()
+    rows.to_csv(logs / "rows.csv", index=False)
+    args = ["--data", "Table", "--data.path", str(logs / "rows.csv"), "--data.target", target]
+    args += ["--data.drop", "price" if target == "sold" else "sold", "--data.min_count", "1"]
+    return make_folds(logs, *args, num_folds=NUM_FOLDS)
+
+
+@pytest.mark.parametrize("target", ["sold", "price"])
+def test_the_mean_of_the_folds_is_predicted(target: str, tmp_path: Path) -> None:
+    rows = make_rows()
+    folder = cross_validate(tmp_path / "logs", target, rows)
+    single = [Predictor.from_run(folder / f"fold-{fold + 1}") for fold in range(NUM_FOLDS)]
+    assert len({tuple(predictor.columns) for predictor in single}) > 1  # a fold has left a column out
+    assert len({str(predictor.schema.categories) for predictor in single}) > 1
+    every = Predictor.from_run(folder)
+    assert every.columns == ["size", "plan", "odd"]
+    table = pa.table(rows)
+    expected = np.mean([predictor.outputs(table) for predictor in single], axis=0)
+    np.testing.assert_allclose(every.outputs(table), expected, rtol=1e-12)
+    if target == "sold":
+        np.testing.assert_allclose(every.predict_proba(rows), expected, rtol=1e-12)
+        assert every.predict(rows).tolist() == [["no", "yes"][i] for i in expected.argmax(1)]
+    out = tmp_path / "out.csv"
+    assert main([str(folder), str(tmp_path / "logs" / "rows.csv"), "-o", str(out)]) == 0
+    written = csv.read_csv(out)
+    column = "probability_yes" if target == "sold" else "prediction"
+    np.testing.assert_allclose(written[column], expected[:, 1] if target == "sold" else expected, rtol=1e-6)
+
+
+def test_folds_of_other_classes_are_refused(tmp_path: Path, refused: Refused) -> None:
+    rows = make_rows()
+    folder = cross_validate(tmp_path / "logs", "sold", rows)
+    other = cross_validate(tmp_path / "others", "sold", rows.replace("yes", "gone"))
+    (other / "fold-1").rename(folder / "fold-4")
+    report = json.loads((folder / "report.json").read_text())
+    report["folds"].append({"run": "fold-4"})
+    (folder / "report.json").write_text(json.dumps(report))
+    args = [folder, tmp_path / "logs" / "rows.csv", "-o", tmp_path / "out.csv"]
+    refused(main, args, f"{folder}", "the models differ in their target, 'sold', or its classes", status=1)
+
+
+@pytest.mark.parametrize("folds", [[{}], [1], 1])
+def test_a_report_that_names_no_folds_is_named(folds: object, tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "report.json").write_text(json.dumps({"folds": folds}))
+    args = [tmp_path, tmp_path / "new.csv", "-o", tmp_path / "out.csv"]
+    refused(main, args, f"{tmp_path / 'report.json'} does not hold what it should", status=1)
+
+
+CLOCKS = [dt.time(6), dt.time(14, 30), dt.time(23, 59, 30)]
+TEXT = ["007", "a b", "x"]
+COLUMNS: dict[str, list[Any]] = {
+    "time": [
+        ["06:00", "14:30", "23:59:30"],
+        ["06:00:00", "14:30:00", "23:59:30"],
+        CLOCKS,
+        *(pa.array(CLOCKS, kind) for kind in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))),
+    ],
+    "number": [
+        ["2.5", "3", "10"],
+        ["2.50", "3.0", "10.00"],
+        [2.5, 3.0, 10.0],
+        [*map(Decimal, ("2.50", "3.00", "10.00"))],
+    ],
+    "boolean": [["true", "false", "true"], ["True", "False", "TRUE"], [True, False, True]],
+    "text": [
+        TEXT,
+        pa.array(TEXT).dictionary_encode(),
+        *(pa.array(TEXT, kind) for kind in (pa.large_string(), pa.string_view())),
+    ],
+}
+FORMS = [(name, form) for name, forms in COLUMNS.items() for form in forms]
+SETTINGS: dict[str, Any] = {
+    "model": {"class_path": "LogisticRegression"},
+    "trainer": {"max_epochs": 3, "enable_progress_bar": False},
+    "quiet": True,
+}
+
+
+def table(form: list[Any] | pa.Array) -> pa.Table:
+    """The cells of a form, again and again, and a target that they tell."""
+    cells = form if isinstance(form, pa.Array) else pa.array(form)
+    return pa.table({"c": pa.chunked_array([cells] * 20), "y": [1, 0, 0] * 20})
+
+
+def trained(rows: pa.Table, folder: Path) -> Any:
+    data = {"class_path": "Table", "init_args": {"path": rows, "target": "y", "categorical": "c"}}
+    trainer = SETTINGS["trainer"] | {"default_root_dir": str(folder)}
+    return train(**SETTINGS | {"data": data, "trainer": trainer})
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS)
+def test_one_name_for_one_value(name: str, form: list[Any] | pa.Array, tmp_path: Path) -> None:
+    """A model of the first form predicts the same of all forms, and is the same if it was trained on another one."""
+    run = trained(table(COLUMNS[name][0]), tmp_path)
+    expected = Predictor.from_run(run).predict_proba(table(COLUMNS[name][0]))
+    assert len(np.unique(expected)) >= 4  # the names differ
+    again = trained(table(form), tmp_path)
+    file = tmp_path / "rows.parquet"
+    parquet.write_table(table(form), file)
+    frames = [table(form), pl.from_arrow(table(form)), parquet.read_table(file)]
+    frames += [] if "view" in str(table(form)["c"].type) else [table(form).to_pandas()]
+    for predictor in map(Predictor.from_run, (run, again)):
+        for frame in frames:
+            np.testing.assert_array_equal(predictor.predict_proba(frame), expected)
+
+
+def test_a_code_in_a_folder_s_name_keeps_its_zeros(tmp_path: Path) -> None:
+    for code in ("01234", "10115"):
+        (tmp_path / "data" / f"zip={code}").mkdir(parents=True)
+        parquet.write_table(pa.table({"x": np.arange(30.0), "y": [0, 1] * 15}), tmp_path / f"data/zip={code}/a.parquet")
+    logs = ["--trainer.max_epochs", "1", "--trainer.default_root_dir", str(tmp_path / "logs"), "--name", "r"]
+    assert fit(["--data", "Table", "--data.path", str(tmp_path / "data"), "--data.target", "y", *logs]) == 0
+    predictor = Predictor.from_run(tmp_path / "logs" / "data" / "r")
+    assert predictor.schema.categories[0].values == ("01234", "10115")
+
+
+def test_a_column_of_unknown_names_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
+    run = trained(table(COLUMNS["text"][0]), tmp_path / "logs")
+    frame = pd.DataFrame({"c": ["new", "newer"]})
+    with pytest.warns(UserWarning, match="the model knows none of the names in column 'c'"):
+        Predictor.from_run(run).predict(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Predictor.from_run(run).predict(pd.DataFrame({"c": ["new", "x"]}))
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    assert main([str(run.folder), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv")]) == 0
+    assert "WARNING: the model knows none of the names in column 'c'" in capsys.readouterr().err
+
+
+FRAME = pd.DataFrame(
+    {"x": np.random.default_rng(0).normal(size=90), "name": ["a", "b", None] * 30, "y": [0, 1, 1] * 30}
+)
+
+
+@pytest.mark.parametrize("make", [lambda f: f, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "arrow"])
+def test_a_table_in_memory_trains_as_its_file_does(make: Any, tmp_path: Path) -> None:
+    FRAME.to_parquet(tmp_path / "t.parquet")
+    file = {"class_path": "Table", "init_args": {"path": str(tmp_path / "t.parquet"), "target": "y"}}
+    trainer = SETTINGS["trainer"] | {"default_root_dir": str(tmp_path / "logs")}
+    from_file = train(**SETTINGS | {"data": file, "trainer": trainer})
+    from_memory = train(**SETTINGS | {"data": make(FRAME), "target": "y", "trainer": trainer})
+    assert from_file.report["metrics"] == from_memory.report["metrics"]

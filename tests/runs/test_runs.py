@@ -1,4 +1,4 @@
-"""The table of all runs."""
+"""The table of all runs, and their curves."""
 
 import json
 import os
@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from curves import read_curve
+from fixture_types import Capture, Fit
+from reports import read_report
 
 import project.fit
+from project import read_curves, train
 from project.runs.__main__ import main
 
 HEADER = ["experiment", "run", "data", "model", "optimizer", "lr", "val_loss", "metric", "score", "age"]
@@ -29,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert project.fit.main([*SGD, "--data.val_fraction", "0.2", *short]) == 0
     assert project.fit.main(["--data", "Diabetes", "--optimizer", "Adam", "--name", "numbers", *short]) == 0
     table = {"class_path": "somewhere.Table", "init_args": {"path": "/somewhere/wine.csv"}}
-    copy(logs / "iris/adam", logs / "wine/table", lambda config: config.update(data=table))
+    copy(logs / "iris/adam", logs / "wine/table", {"data": table})
     summary = {"metrics": {"loss": {"mean": 0.5, "std": 0.1}, "accuracy": {"mean": 0.875, "std": None}}}
     copy(logs / "iris/adam", logs / "iris/cv", summary=summary)
     for fold in ("iris/cv/fold-1", "iris/cv/fold-2", "compare/first/adam/seed0"):
@@ -45,17 +49,12 @@ def logs(made: Path) -> Path:
     return made
 
 
-def report(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "report.json").read_text())
-
-
-def copy(run: Path, to: Path, config: Callable[[dict[str, Any]], Any] = lambda _: None, **changes: object) -> Path:
+def copy(run: Path, to: Path, settings: dict[str, Any] | None = None, **changes: object) -> Path:
     """A run's configuration and report in another folder, with changes."""
     to.mkdir(parents=True)
-    content = yaml.safe_load((run / "config.yaml").read_text())
-    config(content)
+    content = yaml.safe_load((run / "config.yaml").read_text()) | (settings or {})
     (to / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    (to / "report.json").write_text(json.dumps(report(run) | changes))
+    (to / "report.json").write_text(json.dumps(read_report(run) | changes))
     return to
 
 
@@ -63,7 +62,7 @@ Show = Callable[..., str]
 
 
 @pytest.fixture
-def show(capsys: pytest.CaptureFixture[str]) -> Show:
+def show(capsys: Capture) -> Show:
     """Runs the command, which must succeed, and returns what it prints."""
 
     def run(*args: str | Path) -> str:
@@ -96,7 +95,7 @@ def test_table_shows_each_run_with_the_newest_last(logs, show):
     assert cells(printed, "┃") == [HEADER]
     *rows, cross_validation = cells(printed)
     for (run, expected), row in zip(settings.items(), rows, strict=True):
-        said = report(logs / run)
+        said = read_report(logs / run)
         metric = "rmse" if run == "diabetes/numbers" else "accuracy"
         scores = [f"{said['val_loss']:.4g}", metric, f"{said['metrics'][metric]:.4g}"]
         assert row == [*run.split("/"), *expected, *scores, ages[run]]
@@ -126,12 +125,8 @@ def test_folds_and_comparisons_are_shown_on_demand(logs, show):
 def test_sorted_by_a_column_with_empty_cells_last(logs, tmp_path, show, sort, order):
     runs = {"a": (10.0, 0.1), "b": (0.5, 1e2), "C": (9.5, 1e-5), "none": (None, 2.0)}
     for i, (name, (loss, rate)) in enumerate(runs.items()):
-        folder = copy(
-            logs / "iris/adam",
-            tmp_path / "iris" / name,
-            lambda config, rate=rate: config["optimizer"]["init_args"].update(lr=rate),
-            val_loss=loss,
-        )
+        optimizer = {"class_path": "torch.optim.Adam", "init_args": {"lr": rate}}
+        folder = copy(logs / "iris/adam", tmp_path / "iris" / name, {"optimizer": optimizer}, val_loss=loss)
         os.utime(folder / "report.json", times=(10**9 + i,) * 2)
     assert names(show(tmp_path, *sort)) == order
 
@@ -225,7 +220,21 @@ def test_names_are_shown_as_they_are(logs, tmp_path, show):
     assert (experiment, run) == ("[red]", name)
 
 
-def test_a_model_that_takes_no_optimizer_is_listed(fit: Callable[..., Path], show: Show) -> None:
+def test_a_model_that_takes_no_optimizer_is_listed(fit: Fit, show: Show) -> None:
     folder = fit("--data", "own_classes.LineData", "--model", "own_classes.Line", "--trainer.max_epochs", "1")
     ((_, run, data, model, optimizer, *_),) = cells(show(folder.parents[1]))
     assert (run, data, model, optimizer) == (folder.name, "LineData", "Line", "")
+
+
+def test_curves_are_those_of_tensorboard(tmp_path: Path) -> None:
+    run = train(data="Iris", trainer={"max_epochs": 3, "default_root_dir": tmp_path}, quiet=True)
+    curves = read_curves(run)
+    for tag in ("loss/train", "loss/val", "lr"):
+        assert list(zip(*curves[tag], strict=True)) == read_curve(run.folder, tag)
+    assert len(curves["loss/val"].steps) == 3
+    assert curves["accuracy/test"].values == [pytest.approx(run.report["metrics"]["accuracy"])]
+
+
+def test_a_folder_without_curves_is_told() -> None:
+    with pytest.raises(ValueError, match="nothing has no event file"):
+        read_curves("nothing")

@@ -41,36 +41,12 @@ def test_the_delimiter_is_found_or_given(delimiter: str, given: bool, tmp_path: 
     assert_reads(path, TABLE, **({"delimiter": delimiter} if given else {}))
 
 
-def test_cells_may_stand_between_spaces(tmp_path: Path) -> None:
-    path = tmp_path / "t.txt"
-    path.write_text('a b\n1 "x y"\n2 z\n')
-    assert_reads(path, {"a": ["1", "2"], "b": ["x y", "z"]})
-
-
-def test_spaces_around_names_of_columns_are_none_of_theirs(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text(' a, b c ,"d "\n1,2,3\n')
-    assert_reads(path, {"a": ["1"], "b c": ["2"], "d": ["3"]})
-
-
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "koi8-r"])
 def test_utf_8_is_not_read_as_another_encoding(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("city,n\nKöln,1\n".encode())
     with pytest.raises(ValueError, match=rf"t\.csv is written in utf-8, not in {encoding}"):
         read_file(path, encoding=encoding)
-
-
-def test_two_bytes_of_a_letter_are_not_taken_for_utf_8(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes(b"\xc4\xa3,n\nx,1\n")  # one letter of this encoding, and by chance one of UTF-8
-    assert_reads(path, {b"\xc4\xa3".decode("gb18030"): ["x"], "n": ["1"]}, encoding="gb18030")
-
-
-def test_decimal_commas_do_not_hide_the_semicolon(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("a;b;c\n1,5;2,25;x\n3,5;4,75;y\n")
-    assert_reads(path, {"a": ["1,5", "3,5"], "b": ["2,25", "4,75"], "c": ["x", "y"]})
 
 
 @pytest.mark.parametrize(
@@ -99,6 +75,26 @@ def test_an_encoding_can_be_named(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(lines().encode(encoding))
     assert_reads(path, TABLE, encoding=encoding)
+    path.write_bytes(b"\xc4\xa3,n\nx,1\n")  # one letter of this encoding, and by chance one of UTF-8
+    assert_reads(path, {b"\xc4\xa3".decode("gb18030"): ["x"], "n": ["1"]}, encoding="gb18030")
+
+
+CONTENTS: dict[str, tuple[str, dict[str, list[str]]]] = {
+    "spaces between cells": ('a b\n1 "x y"\n2 z\n', {"a": ["1", "2"], "b": ["x y", "z"]}),
+    "spaces around names": (' a, b c ,"d "\n1,2,3\n', {"a": ["1"], "b c": ["2"], "d": ["3"]}),
+    "decimal commas": ("a;b\n1,5;2,25\n3,5;4,75\n", {"a": ["1,5", "3,5"], "b": ["2,25", "4,75"]}),
+    "single quotes in the header": ("'a','b'\n'1,5','x'\n'2','it''s'\n", {"a": ["1,5", "2"], "b": ["x", "it's"]}),
+    "a single column": ("value\n1\n2\n", {"value": ["1", "2"]}),
+    "codes with zeros": ("code,on\n007,TRUE\n010,1e3\n", {"code": ["007", "010"], "on": ["TRUE", "1e3"]}),
+    **{f"a header and {end!r}": (f"a,b{end}", {"a": [], "b": []}) for end in ("", "\n", "\r\n", "\n\n")},
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), CONTENTS.values(), ids=CONTENTS)
+def test_contents(content: str, expected: dict[str, list[str]], tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(content.encode())
+    assert_reads(path, expected)
 
 
 @pytest.mark.lowest
@@ -118,31 +114,6 @@ def test_quoted_cells(cell: str, value: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(f'"name, first",n\n{cell},1\n"x",2\n'.encode())
     assert_reads(path, {"name, first": [value, "x"], "n": ["1", "2"]})
-
-
-def test_single_quotes_count_where_the_header_has_them(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("'a','b'\n'1,5','x'\n'2','it''s'\n")
-    assert_reads(path, {"a": ["1,5", "2"], "b": ["x", "it's"]})
-
-
-def test_a_single_column_is_a_table(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("value\n1\n2\n")
-    assert_reads(path, {"value": ["1", "2"]})
-
-
-@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"], ids=repr)
-def test_a_header_alone_has_columns_and_no_rows(end: str, tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes(f"a,b{end}".encode())
-    assert_reads(path, {"a": [], "b": []})
-
-
-def test_codes_keep_their_zeros(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("code,on\n007,TRUE\n010,1e3\n")
-    assert_reads(path, {"code": ["007", "010"], "on": ["TRUE", "1e3"]})
 
 
 @pytest.mark.lowest
@@ -225,11 +196,3 @@ def test_an_index_of_pandas_is_no_column(tmp_path: Path) -> None:
     frame.rename_axis("row").to_parquet(tmp_path / "named.parquet")
     for name in ("nameless", "named"):
         assert read_file(tmp_path / f"{name}.parquet").column_names == ["a", "y"]
-
-
-@pytest.mark.parametrize("line", ["sep=;", '"sep=;"'])
-def test_a_line_that_names_the_delimiter_is_told(line: str, tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text(f"{line}\na;y\n1,5;no\n")
-    with pytest.raises(ValueError, match=r"line 1: .*sep=;.* is no header: take the line out"):
-        read_file(path)

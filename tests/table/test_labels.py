@@ -56,9 +56,7 @@ def test_two_labels_come_back_in_order_with_their_type(cells: list[str], labels:
     ("cells", "positive"),
     [(["yes", "no"], "no"), (["1", "0"], 0), (["1.0", "0.0"], "0"), (["true", "false"], False), (["02", "01"], "01")],
 )
-def test_the_positive_class_is_the_second_and_the_splits_are_the_same(
-    cells: list[str], positive: Any, tmp_path: Path
-) -> None:
+def test_the_positive_class_is_the_second_of_the_same_splits(cells: list[str], positive: Any, tmp_path: Path) -> None:
     drawn: dict[str, Any] = {"shuffle": True, "val_fraction": 0.1, "test_fraction": 0.2}
     table, usual = read(tmp_path, cells, positive=positive, **drawn), read(tmp_path, cells, **drawn)
     assert target(table).classes == (cells[0], cells[1])  # both lists begin with what would be the last
@@ -72,16 +70,10 @@ def test_the_positive_class_is_the_second_and_the_splits_are_the_same(
     [
         (["yes", "no"], "maybe", "data.positive: the target 'y' has no class 'maybe'; there are 'no' and 'yes'"),
         (["a", "b", "c"], "b", "data.positive is one of two classes, and the target 'y' has 3"),
-        (
-            [str(i + 0.5) for i in range(NUM_ROWS)],
-            "0.5",
-            "data.positive is one of two classes, and the target 'y' has none",
-        ),
+        ([f"{i}.5" for i in range(99)], "0.5", "data.positive is one of two classes, and the target 'y' has none"),
     ],
 )
-def test_a_positive_class_that_is_not_there_is_refused(
-    cells: list[str], positive: str, words: str, tmp_path: Path
-) -> None:
+def test_a_missing_positive_class_is_refused(cells: list[str], positive: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
         read(tmp_path, cells, positive=positive)
 
@@ -114,25 +106,6 @@ def test_names_that_no_row_has_are_no_classes(tmp_path: Path) -> None:
     assert table.notes == ["40 of 120 rows have no target and are left out (cells 'NA')"]
 
 
-def test_three_labels_are_three_classes(tmp_path: Path) -> None:
-    table = read(tmp_path, ["b", "c", "a", "b"])
-    assert (target(table).kind, target(table).classes, target(table).counts) == (
-        "multiclass",
-        ("a", "b", "c"),
-        (30, 60, 30),
-    )
-    assert table.splits["train"].y[:4].tolist() == [1, 2, 0, 1]
-
-
-def test_whole_numbers_as_classes_are_sorted_by_size_and_noted(tmp_path: Path) -> None:
-    table = read(tmp_path, ["10", "9", "100"])
-    assert target(table).classes == ("9", "10", "100")
-    assert label_values(target(table).classes, target(table).label_type) == [9, 10, 100]
-    (note,) = table.notes
-    assert "3 whole numbers" in note
-    assert "--data.task number" in note
-
-
 @pytest.mark.parametrize(
     ("cells", "task", "kind"),
     [
@@ -153,19 +126,6 @@ def test_the_task_is_found_or_set(cells: list[str], task: str, kind: str, tmp_pa
     assert target(table).kind == kind
     assert target(table).num_outputs == (len(cells) if kind == "multiclass" else 1)
     assert len(target(table).classes) == (0 if kind == "number" else len(cells))
-
-
-def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
-    table = read(tmp_path, ["a", "", "b", "NA", "a", "b"])
-    assert len(table.splits["train"].x) == 80
-    assert target(table).counts == (40, 40)
-    assert table.notes == ["40 of 120 rows have no target and are left out (cells 'NA')"]
-    assert not read(tmp_path, ["a", "b"]).notes
-
-
-def test_texts_can_be_named_that_mean_a_missing_target(tmp_path: Path) -> None:
-    table = read(tmp_path, ["a", "?", "b"], missing="?")
-    assert target(table).classes == ("a", "b")
 
 
 @pytest.mark.parametrize("task", ["auto", "number"])
@@ -189,24 +149,49 @@ def test_one_class_may_be_written_in_several_ways(tmp_path: Path) -> None:
     assert tested.y.tolist() == [1, 0, 1]
 
 
-def test_more_whole_numbers_than_classes_seldom_have_are_told(tmp_path: Path) -> None:
-    (note,) = read(tmp_path, [str(i) for i in range(30)]).notes
-    assert note == "target 'y': 30 whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
-
-
-def test_classes_that_differ_by_capital_letters_alone_are_told(tmp_path: Path) -> None:
-    table = read(tmp_path, ["yes", "Yes", "no"])
-    assert target(table).classes == ("Yes", "no", "yes")
-    assert table.notes == ["target 'y': some classes differ by capital letters alone"]
-
-
-def test_a_class_may_be_called_none(tmp_path: Path) -> None:
-    assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
-
-
 def test_true_is_one_label_in_any_capitals(tmp_path: Path) -> None:
     table = read(tmp_path, ["TRUE", "True", "false"])
     tested, _ = table.read_test(tmp_path / "t.csv", table.schema)
     assert tested.y.tolist() == table.splits["train"].y.tolist() == [1, 1, 0] * (NUM_ROWS // 3)
     with pytest.raises(ValueError, match="holds one value only, 'true'"):
         read(tmp_path, ["TRUE", "True", "true"])
+
+
+NO_TARGET = "40 of 120 rows have no target and are left out"
+TAKEN = "whole numbers taken as"
+NAMED: dict[str, tuple[list[str], tuple[str, ...], tuple[int, ...], list[str]]] = {
+    "three classes": (["b", "c", "a", "b"], ("a", "b", "c"), (30, 60, 30), []),
+    "rows without a target": (["a", "", "b", "NA", "a", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells 'NA')"]),
+    "a mark of a missing cell": (["a", "?", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells '?')"]),
+    "capital letters": (
+        ["yes", "Yes", "no"],
+        ("Yes", "no", "yes"),
+        (40, 40, 40),
+        ["target 'y': some classes differ by capital letters alone"],
+    ),
+    "few whole numbers, sorted by size": (
+        ["10", "9", "100"],
+        ("9", "10", "100"),
+        (40, 40, 40),
+        [f"target 'y': 3 {TAKEN} classes (--data.task number takes them as a quantity)"],
+    ),
+    "many whole numbers": (
+        [str(i) for i in range(30)],
+        (),
+        (),
+        [f"target 'y': 30 {TAKEN} a quantity (--data.task multiclass takes them as classes)"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("cells", "classes", "counts", "notes"), NAMED.values(), ids=NAMED)
+def test_classes_and_what_is_told_of_them(
+    cells: list[str], classes: tuple[str, ...], counts: tuple[int, ...], notes: list[str], tmp_path: Path
+) -> None:
+    table = read(tmp_path, cells, missing="?")
+    assert (target(table).classes, target(table).counts, table.notes) == (classes, counts, notes)
+    assert len(table.splits["train"].x) == sum(counts or [NUM_ROWS])
+
+
+def test_a_class_may_be_called_none(tmp_path: Path) -> None:
+    assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")

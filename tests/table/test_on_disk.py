@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor
+from fixture_types import Fit
+from weights import assert_same_weights
+from write_table import read_table
 
 from project.data.loader import Batches
-from project.fit import main
 from project.table import Table
 from project.table.on_disk import BLOCK, BUFFER, BlockOrder, on_disk
 
@@ -51,41 +52,24 @@ def equal(one: Table, other: Table) -> bool:
 
 
 def test_the_encoded_rows_are_those_of_memory(path: Path) -> None:
-    memory, disk = (Table(path, "y", on_disk=where) for where in (False, True))
-    memory.setup()
-    disk.setup()
+    memory, disk = (read_table(path, on_disk=where) for where in (False, True))
     assert len(disk.splits["train"].x) == 0.7 * 19_600
     assert equal(memory, disk)
 
 
 def test_a_file_of_its_own_for_a_split_is_read_so_too(frame: pd.DataFrame, tmp_path: Path) -> None:
-    frame[:15_000].to_csv(tmp_path / "rows.csv", index=False)
-    frame[15_000:].to_csv(tmp_path / "test.csv", index=False)
-    tables = [
-        Table(tmp_path / "rows.csv", "y", test_path=tmp_path / "test.csv", on_disk=where) for where in (False, True)
-    ]
-    for table in tables:
-        table.setup()
-    assert len(tables[1].splits["test"].x) == 4_900
-    assert equal(*tables)
-
-
-def weights(folder: Path) -> dict[str, Tensor]:
-    """The weights with which a run ended."""
-    (checkpoint,) = folder.rglob("last.ckpt")
-    state: dict[str, Tensor] = torch.load(checkpoint, weights_only=True)["state_dict"]
-    return state
+    rows, test = tmp_path / "rows.csv", tmp_path / "test.csv"
+    frame[:15_000].to_csv(rows, index=False)
+    frame[15_000:].to_csv(test, index=False)
+    memory, disk = (read_table(rows, test_path=test, on_disk=where) for where in (False, True))
+    assert len(disk.splits["test"].x) == 4_900
+    assert equal(memory, disk)
 
 
 @pytest.mark.parametrize("path", ["csv"], indirect=True)
-def test_a_run_has_the_weights_of_one_in_memory(path: Path, tmp_path: Path) -> None:
+def test_a_run_has_the_weights_of_one_in_memory(path: Path, fit: Fit) -> None:
     args = ["--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1"]
-    found = []
-    for where in ("false", "true"):
-        place = ["--data.on_disk", where, "--trainer.default_root_dir", str(tmp_path / where)]
-        assert main([*args, *place]) == 0
-        found.append(weights(tmp_path / where))
-    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+    assert_same_weights(*(fit(*args, "--data.on_disk", where) for where in ("false", "true")))
 
 
 @pytest.mark.parametrize("path", ["csv"], indirect=True)
@@ -98,10 +82,8 @@ def test_a_full_disk_is_named(path: Path, what: str, tmp_path: Path, monkeypatch
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, usual[1]))
     try:
-        with pytest.raises(
-            OSError, match=rf"^{scratch} has no room for the table: .*; .* TMPDIR names another folder$"
-        ):
-            Table(path, "y", on_disk=True).setup() if what == "cells" else on_disk(20_000, 8)
+        with pytest.raises(OSError, match=rf"^{scratch} has no room for the table: .* TMPDIR names another folder$"):
+            read_table(path, on_disk=True) if what == "cells" else on_disk(20_000, 8)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert not list(scratch.iterdir())
@@ -124,8 +106,7 @@ def test_blocks_of_rows_stay_near_each_other() -> None:
 
 @pytest.mark.parametrize("path", ["csv"], indirect=True)
 def test_rows_beyond_memory_are_shuffled_in_blocks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = Table(path, "y", on_disk=True)
-    table.setup()
+    table = read_table(path, on_disk=True)
     assert not isinstance(table.train_dataloader().sampler, BlockOrder)
     monkeypatch.setattr("project.table.table.memory", lambda: table.splits["train"].x.nbytes)
     loader = table.train_dataloader()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from in_process import run
 from torch import Tensor
 
 from project.models import FeedForward
@@ -37,11 +38,7 @@ def tune(logs: Path, *args: str, search: dict[str, Any], **settings: Any) -> Pat
     logs.mkdir(parents=True, exist_ok=True)
     file = logs / "search.yaml"
     file.write_text(yaml.safe_dump({**SMALL, "tune": {**SMALL["tune"], **settings, "search": search}}))
-    before = set(logs.glob("tune/*"))
-    jobs = [] if "--jobs" in args else ["--jobs", "1"]
-    assert main(["--config", str(file), *jobs, "--trainer.default_root_dir", str(logs), *args]) == 0
-    (folder,) = set(logs.glob("tune/*")) - before
-    return folder
+    return run(main, logs, "--config", str(file), "--jobs", "1", *args, where="tune/*")
 
 
 def trials(folder: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """A tuning finds what is good, leaves what it says, and claims no more than fresh seeds show."""
 
-import json
 import statistics
 import sys
 from collections.abc import Callable
@@ -10,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from curves import read_curve
+from fixture_types import Capture, Fit, Refused
+from reports import read_report
 from small_tuning import trials
 from small_tuning import tune as tune_into
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project.config import Layer, combine, flatten, read_layer
 from project.many.paired import mean_interval
@@ -21,18 +22,18 @@ from project.tune.report import conclusion
 from project.tune.search import check
 
 Tune = Callable[..., Path]
+CONFIGS = Path(__file__).parents[2] / "configs"
+LR = {"low": 1e-4, "high": 1.0, "log": True}
+PATIENCE = {"monitor": "loss/val", "patience": {"low": 1, "high": 3}}
 SEARCH = {
     "data": {"init_args": {"batch_size": {"choices": [16, 32]}}},
-    "model": {
-        "init_args": {"dropout": {"low": 0.0, "high": 0.5}, "hidden_sizes": {"choices": [[4], [8, 4]]}},
-    },
+    "model": {"init_args": {"dropout": {"low": 0.0, "high": 0.5}, "hidden_sizes": {"choices": [[4], [8, 4]]}}},
     "optimizer": [
-        {"class_path": "Adam", "init_args": {"lr": {"low": 1e-4, "high": 1.0, "log": True}}},
-        {
-            "class_path": "torch.optim.SGD",
-            "init_args": {"lr": {"low": 0.01, "high": 1.0, "log": True}, "momentum": {"low": 0.0, "high": 0.9}},
-        },
+        {"class_path": "Adam", "init_args": {"lr": LR, "betas": [{"low": 0.8, "high": 0.95}, 0.99]}},
+        {"class_path": "torch.optim.SGD", "init_args": {"lr": LR, "momentum": {"low": 0.0, "high": 0.9}}},
     ],
+    "scheduler": [None, "CosineAnnealingLR"],
+    "trainer": {"callbacks": [{"class_path": "EarlyStopping", "init_args": PATIENCE}]},
 }
 
 
@@ -42,17 +43,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tune_into(logs, search=SEARCH, trials=8, seeds=3, prune_after=None)
 
 
-def report(path: Path) -> dict[str, Any]:
-    return json.loads((path / "report.json").read_text())
-
-
-def test_every_trial_is_the_median_of_its_seeds(folder: Path) -> None:
+def test_every_trial_is_the_median_of_its_seeds_whose_runs_never_saw_the_test_rows(folder: Path) -> None:
     rows = trials(folder)
     assert [row["trial"] for row in rows] == [str(i) for i in range(8)]
     for row in rows:
         assert row["outcome"] == "complete"
         assert len(set(row["losses"])) == 3
         assert float(row["loss"]) == np.median(row["losses"])
+        for seed, loss in enumerate(row["losses"]):
+            run = folder / f"trial-{row['trial']}" / f"seed{seed}"
+            assert min(value for _, value in read_curve(run, "loss/val")) == pytest.approx(loss)
+            assert read_report(run)["metrics"] == {}
 
 
 def test_settings_lie_in_their_ranges_and_only_with_their_class(folder: Path) -> None:
@@ -61,41 +62,47 @@ def test_settings_lie_in_their_ranges_and_only_with_their_class(folder: Path) ->
     for row in rows:
         assert 0 <= float(row["model.dropout"]) <= 0.5
         assert row["model.hidden_sizes"] in ("[4]", "[8, 4]")
-        assert bool(row["optimizer.Adam.lr"]) == (row["optimizer"] == "Adam")
+        assert row["scheduler"] in ("null", "CosineAnnealingLR")
+        assert row["trainer.callbacks[0].patience"] in ("1", "2", "3")
+        is_adam = row["optimizer"] == "Adam"
+        assert bool(row["optimizer.Adam.lr"]) == bool(row["optimizer.Adam.betas[0]"]) == is_adam
+        assert 0.8 <= float(row["optimizer.Adam.betas[0]"] or 0.9) <= 0.95
         assert bool(row["optimizer.SGD.lr"]) == bool(row["optimizer.SGD.momentum"]) == (row["optimizer"] == "SGD")
     rates = [float(row["optimizer.Adam.lr"]) for row in rows if row["optimizer.Adam.lr"]]
     assert all(1e-4 <= rate <= 1 for rate in rates)
     assert min(rates) < 0.1  # nine in ten would be above it without a logarithm
 
 
-def test_the_first_trial_is_the_untuned_run(folder: Path, fit: Callable[..., Path]) -> None:
+def test_the_first_trial_is_the_untuned_run(folder: Path, fit: Fit) -> None:
     plan = read_layer(folder / "tune.yaml").content
     plan.pop("tune")
     (folder.parent / "untuned.yaml").write_text(yaml.safe_dump(plan))
     for seed, loss in enumerate(trials(folder)[0]["losses"]):
-        assert report(fit("--config", str(folder.parent / "untuned.yaml"), "--seed", str(seed)))["val_loss"] == loss
+        run = fit("--config", str(folder.parent / "untuned.yaml"), "--seed", str(seed))
+        assert read_report(run)["val_loss"] == loss
 
 
-def test_fit_repeats_the_best_to_the_bit(folder: Path, fit: Callable[..., Path]) -> None:
+def test_fit_repeats_the_best_to_the_bit(folder: Path, fit: Fit) -> None:
     best = min(trials(folder), key=lambda row: float(row["loss"]))
     for seed, loss in enumerate(best["losses"]):
         run = fit("--config", str(folder / "best.yaml"), "--seed", str(seed))
-        assert report(run)["val_loss"] == loss
+        assert read_report(run)["val_loss"] == loss
     assert str(best["trial"]) in (folder / "best.yaml").read_text().partition("\n")[0]
     config = flatten(read_layer(folder / "best.yaml").content)
     assert config["data.batch_size"] == int(best["data.batch_size"])
     assert config["optimizer.lr"] == float(best[f"optimizer.{best['optimizer']}.lr"])
     assert str(config["model.hidden_sizes"]) == best["model.hidden_sizes"]
+    assert config["trainer.callbacks[0].patience"] == int(best["trainer.callbacks[0].patience"])
 
 
-def test_fresh_seeds_judge_the_best_and_the_untuned_run(folder: Path, fit: Callable[..., Path]) -> None:
-    found = report(folder)
+def test_fresh_seeds_judge_the_best_and_the_untuned_run(folder: Path, fit: Fit) -> None:
+    found = read_report(folder)
     for kind in ("best", "default"):
-        runs = [report(folder / f"{kind}-seed{seed}") for seed in (3, 4)]  # the trials have used 0, 1 and 2
+        runs = [read_report(folder / f"{kind}-seed{seed}") for seed in (3, 4)]  # the trials have used 0, 1 and 2
         assert [run["loss"] for run in found[kind]] == [run["val_loss"] for run in runs]
         assert [run["metrics"] for run in found[kind]] == [run["metrics"] for run in runs]
         again = fit("--config", str(folder / f"{kind}-seed4" / "config.yaml"))
-        assert report(again)["metrics"] == runs[1]["metrics"]
+        assert read_report(again)["metrics"] == runs[1]["metrics"]
     pairs = zip(found["best"], found["default"], strict=True)
     differences = [best["metrics"]["loss"] - default["metrics"]["loss"] for best, default in pairs]
     assert found["difference"]["mean"] == pytest.approx(np.mean(differences))
@@ -108,15 +115,6 @@ def test_all_that_was_promised_is_there(folder: Path) -> None:
     runs = {f"{kind}-seed{seed}" for kind in ("best", "default") for seed in (3, 4)} | {f"trial-{i}" for i in range(8)}
     files = {"tune.yaml", "best.yaml", "trials.csv", "study.log", "report.json", "history.png", "importance.png"}
     assert names == runs | files
-
-
-def test_every_run_of_a_trial_has_its_curves_and_never_saw_the_test_rows(folder: Path) -> None:
-    for row in trials(folder):
-        for seed, loss in enumerate(row["losses"]):
-            run = folder / f"trial-{row['trial']}" / f"seed{seed}"
-            log = EventAccumulator(str(run)).Reload()
-            assert min(event.value for event in log.Scalars("loss/val")) == pytest.approx(loss)
-            assert report(run)["metrics"] == {}
 
 
 def test_its_plan_repeats_a_tuning_to_the_bit(folder: Path) -> None:
@@ -150,13 +148,13 @@ def test_a_trial_that_does_badly_is_stopped_early(tune: Tune) -> None:
             assert row["outcome"] == "pruned"
         if row["optimizer.lr"] == "0.3" or not five:
             assert row["outcome"] == "complete"
-        log = EventAccumulator(str(next(folder.glob(f"trial-{row['trial']}/seed0")))).Reload()
-        assert len(log.Scalars("loss/val")) == (2 if row["outcome"] == "pruned" else 4)
-        assert len(row["losses"]) == (0 if row["outcome"] == "pruned" else 2)
+        pruned = row["outcome"] == "pruned"
+        assert len(read_curve(folder / f"trial-{row['trial']}" / "seed0", "loss/val")) == (2 if pruned else 4)
+        assert len(row["losses"]) == (0 if pruned else 2)
     assert "pruned" in [row["outcome"] for row in rows]
 
 
-def test_a_trial_that_diverges_is_a_row(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_trial_that_diverges_is_a_row(tune: Tune, capsys: Capture) -> None:
     search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"choices": [0.1, 1e30]}}}}
     rows = trials(tune(search=search, trials=6, prune_after=None))
     assert {(row["outcome"], row["optimizer.lr"]) for row in rows} == {
@@ -176,25 +174,25 @@ def test_a_trial_that_fails_in_any_way_is_a_row(tune: Tune) -> None:
     assert {row["message"] for row in rows} == {"", "AssertionError: heads must divide 8"}
 
 
-def test_what_is_tuned_may_be_no_better(tune: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_tuned_may_be_no_better(tune: Tune, tmp_path: Path, capsys: Capture) -> None:
     """The untuned rate is the best of those that are tried; it is not trained twice to find that out."""
     search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"choices": [0.1, 1e-9]}}}}
     (tmp_path / "sgd.yaml").write_text("optimizer: {class_path: SGD, init_args: {lr: 0.1}}\n")
     folder = tune("--config", str(tmp_path / "sgd.yaml"), search=search, trials=4)
     assert "no trial did better than the untuned run" in capsys.readouterr().out
-    assert report(folder)["best_trial"] == 0
-    assert report(folder)["difference"] is None
+    assert read_report(folder)["best_trial"] == 0
+    assert read_report(folder)["difference"] is None
     assert not list(folder.glob("best-seed*"))
 
 
-def test_a_fresh_run_that_is_never_validated_is_told(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fresh_run_that_is_never_validated_is_told(tune: Tune, capsys: Capture) -> None:
     search = {"trainer": {"max_epochs": {"choices": [3, 4]}}}
     tune("--trainer.check_val_every_n_epoch", "3", search=search, trials=2)
-    out = capsys.readouterr().out
-    assert "the untuned run broke in 2 of 2 fresh runs: the run ended before its first validation" in out
+    words = "the untuned run broke in 2 of 2 fresh runs: the run ended before its first validation"
+    assert words in capsys.readouterr().out
 
 
-def test_where_all_diverge_the_first_message_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_all_diverge_the_first_message_is_told(tmp_path: Path, capsys: Capture) -> None:
     search = {"optimizer": {"init_args": {"lr": {"low": 1e29, "high": 1e30}}}}
     (tmp_path / "sgd.yaml").write_text("optimizer: {class_path: SGD, init_args: {lr: 1.0e+30}}\n")
     with pytest.raises(AssertionError):
@@ -204,9 +202,7 @@ def test_where_all_diverge_the_first_message_is_told(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize(("section", "name"), [("optimizer", "SGD"), ("model", "LogisticRegression")])
-def test_the_default_ranges_of_another_class_are_left_out(
-    section: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_default_ranges_of_another_class_are_left_out(section: str, name: str, tmp_path: Path, capsys: Capture) -> None:
     args = ["--data", "Iris", "--trials", "1", "--seeds", "1", "--jobs", "1", "--trainer.max_epochs", "1"]
     assert main([*args, f"--{section}", name, "--trainer.default_root_dir", str(tmp_path)]) == 0
     found = capsys.readouterr().out.partition("; ranges: ")[2].partition("\n")[0].split(", ")
@@ -250,19 +246,14 @@ def test_differences_are_taken_seed_by_seed() -> None:
     assert all(f"{end:+.4g}" in words for end in difference.values())
 
 
-def test_without_optuna_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
-    assert main([]) == 1
-    assert (
-        capsys.readouterr().err == "error: tuning needs optuna, which is not installed: pip install 'project[tune]'\n"
-    )
+    refused(main, [], "tuning needs optuna, which is not installed: pip install 'project[tune]'\n", status=1)
 
 
 def test_the_shipped_plan_is_the_default_run() -> None:
     """Its untuned run is that of configs/fit.yaml, but for its validation rows."""
-    content = read_layer(Path(__file__).parents[2] / "configs" / "tune.yaml")
+    content = read_layer(CONFIGS / "tune.yaml")
     content.content.pop("tune")
     tuned, usual = flatten(combine([content])), flatten(combine([]))
     assert {name for name in tuned if tuned[name] != usual.get(name)} == {"data.val_fraction"}
@@ -270,14 +261,13 @@ def test_the_shipped_plan_is_the_default_run() -> None:
 
 
 def test_a_shipped_search_is_of_the_run_that_it_is_named_for() -> None:
-    configs = Path(__file__).parents[2] / "configs"
-    wine = {"path": str(configs / "data" / "wine.csv"), "target": "class"}
+    wine = {"path": str(CONFIGS / "data" / "wine.csv"), "target": "class"}
     named = Layer({"data": {"init_args": wine}}, "command line")
-    for path in [configs / "tune.yaml", *configs.glob("tune_*.yaml")]:
+    for path in [CONFIGS / "tune.yaml", *CONFIGS.glob("tune_*.yaml")]:
         layer = read_layer(path)
         search = layer.content.pop("tune")["search"]
         own = [named] if path.name != "tune.yaml" else []
         assert "optimizer" in search
         assert [name for name in check(combine([layer, *own]), search) if name.endswith("weight_decay")]
         if own:
-            assert layer.content == read_layer(configs / path.name.removeprefix("tune_")).content
+            assert layer.content == read_layer(CONFIGS / path.name.removeprefix("tune_")).content

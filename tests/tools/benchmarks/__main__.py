@@ -30,6 +30,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -108,20 +109,17 @@ COMPARISONS = {
     ),
     "table": Comparison(
         "read and encode 1,000,000 rows",
-        lambda: tables.seconds("encode"),
-        {"pyarrow.csv.read_csv": (lambda: tables.seconds("arrow"), 3)},
+        partial(tables.measure, "encode"),
+        {"pyarrow.csv.read_csv": (partial(tables.measure, "arrow"), 3)},
     ),
     "memory": Comparison(
-        "MiB of it",
-        lambda: tables.mebibytes("encode"),
-        {"allowed": (tables.allowed_mebibytes, 1)},
-        rounds=1,
+        "MiB of it", partial(tables.measure, "encode", "MiB"), {"allowed": (tables.allowed_mebibytes, 1)}, rounds=1
     ),
     "compare": Comparison("compare, after start-up", many.wall, {"training / 2": (many.training, 1.15)}, rounds=1),
     "overhead": Comparison("a run beyond its training", many.overhead, {"half a second": (lambda: 0.5, 1)}, rounds=1),
     "predict": Comparison(
         "predict 1,000,000 rows",
-        lambda: tables.seconds("predict"),
+        partial(tables.measure, "predict"),
         {"200,000 rows a second": (lambda: tables.NUM_ROWS / 200_000, 1)},
     ),
 }

@@ -28,9 +28,7 @@ R1 = Path(__file__).parents[3] / "configs" / "experiments" / "blobs_adam.yaml"
 
 def blobs() -> Split:
     """The data of `R1` as tensors."""
-    data = Blobs(
-        num_samples=5000, cluster_std=10, seed=SEED, shuffle=False, scale=False, val_fraction=0, test_fraction=0.2
-    )
+    data = Blobs(num_samples=5000, cluster_std=10, seed=SEED, shuffle=False, scale=False, val_fraction=0)
     data.setup()
     return data.splits["train"]
 
@@ -59,11 +57,12 @@ def epoch_ends(folder: str, tag: str) -> list[float]:
 def ours(*flags: str) -> float:
     """Seconds of an epoch of ``python -m project.fit`` on `R1`: logger, bar, checkpoints and threads as in any run."""
     with tempfile.TemporaryDirectory() as folder, terminal():
-        trainer = {"max_epochs": EPOCHS, "accelerator": "cpu", "default_root_dir": folder}
-        assert (
-            fit.main(["--config", str(R1), *flags, *(f"--trainer.{name}={value}" for name, value in trainer.items())])
-            == 0
-        )
+        trainer = [
+            f"--trainer.max_epochs={EPOCHS}",
+            "--trainer.accelerator=cpu",
+            f"--trainer.default_root_dir={folder}",
+        ]
+        assert fit.main(["--config", str(R1), *flags, *trainer]) == 0
         return mean_epoch(epoch_ends(folder, "loss/train"))
 
 

