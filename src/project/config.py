@@ -60,11 +60,16 @@ class Layer:
     folder: Path = field(default_factory=Path)
 
 
-def read_layer(path: str | Path) -> Layer:
+def read_layer(path: str | Path, trusted: bool = True) -> Layer:
     """Reads a YAML file.
 
+    Args:
+        path: The file.
+        trusted: Whether it may name any class: the user's own may, a command's that goes on may not.
+
     Raises:
-        UsageError: If it is missing, is no YAML, or holds something else than names with values.
+        UsageError: If it is missing, is no YAML, holds something else than names with values, or names a class that
+            nobody has vouched for.
     """
     path = Path(path)
     try:
@@ -79,18 +84,9 @@ def read_layer(path: str | Path) -> Layer:
         raise UsageError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
+    if not trusted:
+        refuse_strangers(content, path)
     return Layer(content, str(path), path.parent)
-
-
-def read_saved(path: Path) -> Layer:
-    """Reads what a command has written, for it to go on.
-
-    Raises:
-        UsageError: As `read_layer`, or if the file names a class that nobody has vouched for.
-    """
-    layer = read_layer(path)
-    refuse_strangers(layer.content, path)
-    return layer
 
 
 def flatten(value: Any, name: str = "") -> dict[str, Any]:

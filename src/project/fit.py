@@ -26,7 +26,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from project.baselines import baseline_scores
 from project.classes import find_class
 from project.cli import Request, help_text, next_command, read_flags, run_command, shown
-from project.config import Config, combine, make_data, make_model, make_trainer, read_saved
+from project.config import Config, combine, make_data, make_model, make_trainer, read_layer
 from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
@@ -274,7 +274,7 @@ def _resumed_config(folder: Path, request: Request) -> Config:
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
     if read_report(folder) is not None:
         raise UsageError(f"{folder} is finished; a new run: {again}")
-    wanted = combine([read_saved(path), *request.layers])
+    wanted = combine([read_layer(path, trusted=False), *request.layers])
     saved: Config = _load(folder, wanted, "last.ckpt").get("config", {})
     if changes := _differences(saved, wanted):
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))

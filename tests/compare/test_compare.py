@@ -262,3 +262,8 @@ def test_going_on_does_what_is_missing_and_no_more(compare: Compare, runs_of: Ru
 def test_results_do_not_depend_on_the_number_of_processes(compare: Compare, runs_of: RunsOf) -> None:
     args = (*ARGS, "--rates", "none", "--trainer.max_epochs", "2")
     assert losses(runs_of(compare(*args, "--jobs", "2"))) == losses(runs_of(compare(*args)))
+
+
+def test_a_comparison_that_goes_on_imports_no_class_from_elsewhere(tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "compare.yaml").write_text("compare: {optimizers: [{class_path: stranger.Sgd}]}\n")
+    refused(main, ["--resume", tmp_path], "names stranger.Sgd, a class from elsewhere: if you trust it, say --import")

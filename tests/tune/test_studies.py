@@ -192,3 +192,10 @@ def test_flags_that_cannot_be(args: list[str], message: str, tmp_path: Path, ref
     logs = [] if "--resume" in args else ["--trainer.default_root_dir", tmp_path]
     refused(main, [*args, *logs], message)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("named", ["model: {class_path: stranger.Net}", "tune: {search: {model: {class_path: {}}}}"])
+def test_a_tuning_that_goes_on_imports_no_class_from_elsewhere(named: str, tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "tune.yaml").write_text(named.replace("{}", "{choices: [stranger.Net]}"))
+    (tmp_path / "study.log").touch()
+    refused(main, ["--resume", tmp_path], "names stranger.Net, a class from elsewhere: if you trust it, say --import")

@@ -25,7 +25,7 @@ from project.cli import Request, next_command, run_command, shown
 from project.commands.arguments import CommandParser, make_table
 from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
-from project.config import make_model, parsed, read_saved
+from project.config import make_model, parsed, read_layer
 from project.errors import UsageError
 from project.many.one_of_many import load_data
 from project.run_folder import alone, create_folder
@@ -89,7 +89,7 @@ def _read(options: Namespace, request: Request) -> tuple[Settings, list[Entry]]:
         raise UsageError(f"{options.resume} is no comparison's folder: it has no {PLAN}")
     if flags or options.name or any(layer.content for layer in request.layers):
         raise UsageError("a comparison goes on as it began: beside --resume only --jobs can be given")
-    return read_settings([read_saved(path)], {})
+    return read_settings([read_layer(path, trusted=False)], {})
 
 
 def _check(settings: Settings, entries: Sequence[Entry]) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from joblib import cpu_count
 
 from project.cli import next_command, run_command, shown
 from project.commands.arguments import CommandParser
-from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, read_layer, read_saved
+from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, read_layer
 from project.errors import UsageError, nearest
 from project.run_folder import alone, create_folder
 
@@ -57,7 +57,7 @@ def _main(args: Sequence[str]) -> int:
     if folder is not None:
         if options.name or options.seeds or any(layer.content for layer in layers):
             raise UsageError("a tuning goes on as it began: beside --resume only --trials, --jobs, --storage may stand")
-        folder, layers = folder.resolve(), [read_saved(folder / "tune.yaml")]
+        folder, layers = folder.resolve(), [read_layer(folder / "tune.yaml", trusted=False)]
         if not options.storage and not (folder / "study.log").exists():
             raise UsageError(f"{folder} has no study.log: give its --storage once more")
     settings, config = _read(layers, {"trials": options.trials, "seeds": options.seeds})
