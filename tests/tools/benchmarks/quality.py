@@ -44,7 +44,7 @@ from project.cross_validate.__main__ import cross_validate
 from project.table import Table
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-FOLDS = 5
+FOLDS = 10
 DEVELOPMENT = {  # the target, and a column that is left out
     "ISLR/Default": ("default", None),
     "ISLR/OJ": ("Purchase", None),
