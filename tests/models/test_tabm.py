@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 from model_suite import NAMES, NUMBERS, ModelSuite, make_batch, make_schema
+from quiet import trainer
+from set_up import set_up
 from torch.nn import functional
 
+from project.data import Iris
 from project.encoder import Encoder
 from project.models import TabM
 from project.models.tabm import SharedDropout
@@ -132,3 +135,9 @@ def test_dropout_drops_a_unit_of_a_row_for_all_members_and_keeps_the_mean() -> N
 def test_sizes_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be 1 or more"):
         TabM(make_schema(), **settings)
+
+
+def test_lbfgs_asks_for_no_setting_that_it_does_not_have() -> None:
+    data = set_up(Iris(batch_size="full"))
+    with pytest.raises(ValueError, match=r": set --model.dropout 0$"):
+        trainer().fit(TabM(data.schema, optimizer="LBFGS"), data)
