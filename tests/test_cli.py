@@ -50,6 +50,7 @@ BAD_FLAGS = [
     (["--model.hidden_sizes", "[64"], ["--model.hidden_sizes", "[64", "list"]),
     (["--model.hidden_sizes", "64"], ["model.hidden_sizes", "[1, 2]"]),
     (["--model.init_settings", "{std: 1}"], ["init_settings"]),
+    (["--model.init_settings", "3"], ["init_settings", "expected a mapping such as {a: 1}"]),
     (["--model.batch_norm", "true", "--data.batch_size", "1"], ["batch norm", "batch_size"]),
     (["--config", "configs/optimizers/sgd.yaml"], ["--optimizer"]),
     (["--optimizer", "configs/experiments/wine_feed_forward.yaml"], ["--config"]),

@@ -358,12 +358,12 @@ def _check_nested(value: Any, path: str, layer: Layer) -> Any:
     own: Config = {"save_dir": OF_THE_RUN} if issubclass(cls, Logger) else {}
     if issubclass(cls, EarlyStopping) and "monitor" not in spec["init_args"]:
         own = {"monitor": OF_THE_RUN, "strict": False}  # a run resumed at the end of its last epoch misses loss/val
-    taken = {name: value for name, value in own.items() if name in arguments(cls)[1]}
-    spec["init_args"] = taken | spec["init_args"]
+    spec["init_args"] = {k: v for k, v in own.items() if k in arguments(cls)[1]} | spec["init_args"]
     return {**spec, "init_args": _complete(cls, spec["init_args"], path)}
 
 
-_EXAMPLES = dict.fromkeys(("Sequence", "Iterable", "list", "tuple"), "a list such as [1, 2]")
+_LIST = "a list such as [1, 2]"
+_EXAMPLES = {"Sequence": _LIST, "Iterable": _LIST, "list": _LIST, "tuple": _LIST, "Mapping": "a mapping such as {a: 1}"}
 
 
 def _expected(message: str) -> str:

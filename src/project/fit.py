@@ -117,7 +117,9 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
 
     seed_everything(config["seed"], verbose=False)
     model = make_model(config, data)
-    _check_batch_norm(model, data)
+    batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
+    if batch_norm and isinstance(data, TableData) and data.num_batch_rows == 1:
+        raise UsageError("batch norm needs two rows, and a batch has one: choose another data.batch_size")
     set_threads(model, data)
 
     new = resume or folder or create_folder(config)
@@ -228,12 +230,6 @@ def _test(data: LightningDataModule, model: LightningModule, trainer: Trainer) -
         return {}
     scores = trainer.test(model, data, verbose=False)
     return {name.removesuffix("/test"): value for loader in scores for name, value in loader.items()}
-
-
-def _check_batch_norm(model: LightningModule, data: LightningDataModule) -> None:
-    batch_norm = any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
-    if batch_norm and isinstance(data, TableData) and data.num_batch_rows == 1:
-        raise UsageError("batch norm needs two rows, and a batch has one: choose another data.batch_size")
 
 
 def print_start(run: Prepared) -> None:

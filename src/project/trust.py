@@ -34,7 +34,7 @@ def refuse_strangers(content: Any, file: object, key: object = "") -> None:
         content: What a checkpoint or a run's configuration holds.
         file: Its name, for the message.
         key: What the content is called there. Any text among the trainer's settings, or
-            the ranges of a class, may be meant as one.
+            where a class stands, may be meant as one.
 
     Raises:
         UsageError: If it names another class.

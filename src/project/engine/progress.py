@@ -20,6 +20,10 @@ class RunBar(ProgressBar):
         self._bar: Any = None
         self._hidden = False
 
+    def enable(self) -> None:
+        """Shows the bar, where there is a terminal; Lightning's search for a learning rate calls it."""
+        self._hidden = False
+
     def disable(self) -> None:
         """Hides the bar."""
         self._hidden = True

@@ -17,7 +17,7 @@ from project.metrics import defined, make_metrics, scored
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema, Target
 
-FORMAT = 3
+FORMAT = 4
 """The version of what a checkpoint holds."""
 PREDICTED_TOGETHER = 4096
 """Rows in a batch for `predict_encoded`."""

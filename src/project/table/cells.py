@@ -300,9 +300,8 @@ def parse_dates(text: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArra
     places = dict(zip(re.findall(r"%(\w)", day), ("first", "second", "third"), strict=True))
     number = pc.if_else(dates.is_valid(), pc.struct_field(found, places["d"]), None)
     real = pc.equal(number.cast(pa.int64()), pc.day(dates))
-    for year, length in (("Y", 4), ("y", 2)):
-        if year in places:
-            real = pc.and_(real, pc.equal(pc.utf8_length(pc.struct_field(found, places[year])), length))
+    year, length = (places["Y"], 4) if "Y" in places else (places["y"], 2)
+    real = pc.and_(real, pc.equal(pc.utf8_length(pc.struct_field(found, year)), length))
     hours, minutes, seconds = (  # 0 where there are none
         _floats(pc.binary_join_element_wise("0", pc.struct_field(found, part), ""))
         for part in ("hours", "minutes", "seconds")
