@@ -2,7 +2,8 @@
 
 A fork is the last commit of this repository with the features that are named, each of which is a folder in
 ``src/project``, and with no trace of the others; its package is called NAME in every file. The table of features in
-pyproject.toml says what each of them needs. What lies in a folder ``tools`` belongs to this template alone.
+pyproject.toml says what each of them needs. What lies in a folder ``tools`` or ``benchmarks`` belongs to this template
+alone.
 """
 
 import argparse
@@ -29,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NOT_BY_DEFAULT = ("examples", "compare")
 """Features that a fork has only if they are named."""
 
-TOOLS = ("tools", "fork", "bench")
-"""What no fork has: folders of the first name, and of the others the sections of README.md and the extras."""
+TOOLS = ("tools", "benchmarks", "fork", "bench")
+"""What no fork has: folders of the first two names, and of the others the sections of README.md and the extras."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -194,7 +195,7 @@ def fork_in_place(name: str, files: Sequence[Path], left_out: set[str]) -> None:
 
 def _write(folder: Path, name: str, files: Sequence[Path], left_out: set[str]) -> None:
     """Writes the files of a fork."""
-    paths = re.compile(rf"(^|/)({'|'.join([*left_out, TOOLS[0]])})(/|(_\w+)?\.\w+$)")
+    paths = re.compile(rf"(^|/)({'|'.join([*left_out, *TOOLS[:2]])})(/|(_\w+)?\.\w+$)")
     gone = [file for file in files if paths.search(str(file))]
     sources = [(ROOT / file).read_text(encoding="utf-8") for file in gone if file.parts[0] == "src"]
     classes = re.findall(r"^class (\w+)", "\n".join(sources), re.MULTILINE)

@@ -14,4 +14,4 @@ COMMANDS := $(filter-out $(MEASURED),$(COMMANDS))
 $(MEASURED): bench ; @:
 endif
 bench: install ## Measure speed, side by side with others (some minutes); `make bench quality` measures how good it is
-	@$(BIN)/python -m tests.tools.benchmarks $(MEASURED) $(ARGS)
+	@$(BIN)/python -m tests.benchmarks $(MEASURED) $(ARGS)

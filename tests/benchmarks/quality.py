@@ -1,4 +1,4 @@
-"""Quality, side by side: ``make bench quality``, or ``python -m tests.tools.benchmarks quality [FOLDER]``.
+"""Quality, side by side: ``make bench quality``, or ``python -m tests.benchmarks quality [FOLDER]``.
 
 Each contestant answers the same test rows, a fifth of a table, after learning from the same other rows; those that
 choose their best epoch by validation rows take them from these. All see the columns as `Table` encodes them for a net,
@@ -43,7 +43,7 @@ from project.config import COMMAND_LINE, Layer, combine, read_layer
 from project.cross_validate.__main__ import cross_validate
 from project.table import Table
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 FOLDS = 10
 DEVELOPMENT = {  # the target, and a column that is left out
     "ISLR/Default": ("default", None),
@@ -220,7 +220,7 @@ def measure(name: str, frame: pd.DataFrame, seed: int, contestants: list[str]) -
 
 def main(args: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        "python -m tests.tools.benchmarks quality", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        "python -m tests.benchmarks quality", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", nargs="?", type=Path, help="CSV and Parquet files; by default the development tables")
     parser.add_argument("--splits", type=int, default=2, help="how often each table is split, by seeds from 0 on [2]")

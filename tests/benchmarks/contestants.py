@@ -23,7 +23,7 @@ from project.data.toy import Blobs
 EPOCHS = 10  # as R1 has them
 BATCH_SIZE = 16
 SEED = 2020
-R1 = Path(__file__).parents[3] / "configs" / "experiments" / "blobs_adam.yaml"
+R1 = Path(__file__).parents[2] / "configs" / "experiments" / "blobs_adam.yaml"
 
 
 def blobs() -> Split:

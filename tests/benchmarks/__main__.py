@@ -1,4 +1,4 @@
-"""Speed, side by side: ``make bench``, or ``python -m tests.tools.benchmarks [NAME...]`` from the repository's folder.
+"""Speed, side by side: ``make bench``, or ``python -m tests.benchmarks [NAME...]`` from the repository's folder.
 
 Each comparison runs its contestants in turn, A B C A B C ..., five times or more, and takes the median of each. Read
 the ratios: they hold from machine to machine, while seconds depend on the machine and on what else it is doing. Where
@@ -18,7 +18,7 @@ It takes about six minutes, and far longer on a busy machine, where the threads 
   overhead   what a run of it takes beyond its training, files and report included
   predict    predicting that file into another with the default net; 200,000 rows a second are 5 s
 
-``quality``, by itself, compares how good the models are: see ``python -m tests.tools.benchmarks quality --help``.
+``quality``, by itself, compares how good the models are: see ``python -m tests.benchmarks quality --help``.
 """
 
 import argparse
@@ -40,8 +40,8 @@ from rich.table import Table
 
 from project.cli import silence
 from project.data import BatchLoader
-from tests.tools.benchmarks import many, quality, tables
-from tests.tools.benchmarks.contestants import ours, stock_lightning, stock_loader, tutorial
+from tests.benchmarks import many, quality, tables
+from tests.benchmarks.contestants import ours, stock_lightning, stock_loader, tutorial
 
 THREADS = torch.get_num_threads()
 
@@ -146,7 +146,7 @@ def main() -> int:
     if sys.argv[1:2] == ["quality"]:
         return quality.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
-        "python -m tests.tools.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to compare: {', '.join(COMPARISONS)}; or all")
     names = parser.parse_args().names or list(COMPARISONS)

@@ -1,6 +1,6 @@
 """What a table of a million rows costs: each measured in a process of its own, for the peak of the memory it takes.
 
-``python -m tests.tools.benchmarks.tables WHAT FOLDER`` prints the seconds and the bytes of one of them.
+``python -m tests.benchmarks.tables WHAT FOLDER`` prints the seconds and the bytes of one of them.
 """
 
 import contextlib
