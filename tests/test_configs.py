@@ -10,7 +10,7 @@ import pytest
 import yaml
 from curves import read_curve
 
-from project.config import RUN_SETTINGS, SECTIONS
+from project.config import SECTIONS, RunSettings, arguments
 
 Fit = Callable[..., Path]
 ROOT = Path(__file__).parents[1]
@@ -68,7 +68,7 @@ def test_an_experiment_is_complete(path: Path) -> None:
 @pytest.mark.parametrize("path", files("presets"), ids=name)
 def test_a_preset_stacks_over_any_run(path: Path) -> None:
     """It replaces no section, and its header shows it over the default run and over an experiment."""
-    assert content(path).keys() <= {"trainer", *RUN_SETTINGS} - SECTIONS.keys()
+    assert content(path).keys() <= {"trainer", *arguments(RunSettings)[1]} - SECTIONS.keys()
     alone, stacked = commands(path)
     own = ["--config", path.relative_to(ROOT).as_posix()]
     assert alone == own

@@ -161,12 +161,12 @@ def test_a_changed_configuration_is_refused_with_the_difference(
     capsys.readouterr()
     assert main(["--resume", str(folder), "--optimizer.lr", "0.5", "--data", "Wine"]) == 2
     err = capsys.readouterr().err
-    assert "optimizer.init_args.lr: 0.003, not 0.5" in err
-    assert "data.class_path: project.data.BreastCancer, not project.data.Wine" in err
+    assert "optimizer.lr: 0.003, not 0.5" in err
+    assert "data: project.data.BreastCancer, not project.data.Wine" in err
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace("lr: 0.003", "lr: 0.5"))
     assert main(["--resume", str(folder)]) == 2
-    assert "optimizer.init_args.lr: 0.003, not 0.5" in capsys.readouterr().err
+    assert "optimizer.lr: 0.003, not 0.5" in capsys.readouterr().err
 
 
 def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(

@@ -47,17 +47,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from project.classes import class_names, features, find_class
-from project.config import (
-    COMMAND_LINE,
-    RUN_SETTINGS,
-    SECTIONS,
-    Layer,
-    RunSettings,
-    arguments,
-    combine,
-    parsed,
-    read_layer,
-)
+from project.config import COMMAND_LINE, SECTIONS, Layer, RunSettings, arguments, combine, parsed, read_layer
 from project.errors import Diverged, UsageError, nearest, printable
 from project.optimizers import UNUSABLE
 
@@ -122,7 +112,7 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
         elif section in SECTIONS:
             spec = parsed(flag, value)
             content.setdefault(section, {}).update(spec if isinstance(spec, dict) else {"class_path": spec})
-        elif section in RUN_SETTINGS and not key:
+        elif section in arguments(RunSettings)[1] and not key:
             content[section] = value
         else:
             raise UsageError(f"{flag} is not accepted; {_meant(flag, others)}")
@@ -139,7 +129,7 @@ def _meant(flag: str, others: Sequence[str]) -> str:
     meant = [name for name, classes in places.items() if any(flag[2:] in arguments(cls)[1] for cls in classes)]
     if meant:
         return f"did you mean --{meant[0]}.{flag[2:]}?"
-    names = ["config", "resume", "import", "print_config", "help", *SECTIONS, "trainer.KEY", *RUN_SETTINGS]
+    names = ["config", "resume", "import", "print_config", "help", *SECTIONS, "trainer.KEY", *arguments(RunSettings)[1]]
     return nearest(flag, [*(f"--{name}" for name in names), *others])
 
 

@@ -100,6 +100,12 @@ def flatten(value: Any, name: str = "") -> dict[str, Any]:
     return {key: setting for inner, part in parts for key, setting in flatten(part, inner).items()}
 
 
+def differing(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
+    """The settings in which two configurations differ, by their names on the command line, with both values."""
+    old, new = flatten(one), flatten(other)
+    return {name: (old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name)}
+
+
 def inside(name: str, key: str) -> str:
     """The name on the command line of what a mapping of this name holds."""
     return name if key in ("class_path", "init_args") else f"{name}.{key}".lstrip(".")
@@ -129,9 +135,6 @@ class RunSettings:
         lean: bool = True,
         monitor: str | None = None,
     ) -> None: ...
-
-
-RUN_SETTINGS = tuple(inspect.signature(RunSettings).parameters)
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
                     raise UsageError(f"{layer.source}: {model.__name__} takes no {name}: leave {name} out")
         if config["optimizer"] is None and _takes(model, "optimizer"):
             raise UsageError(f"optimizer must name a class, for {model.__name__} needs one")
-    filled = _complete(RunSettings, {name: config[name] for name in RUN_SETTINGS if name in config}, "")
+    filled = _complete(RunSettings, {name: config[name] for name in arguments(RunSettings)[1] if name in config}, "")
     filled["trainer"] = _complete(Trainer, config.get("trainer", {}), "trainer")
     for name in SECTIONS:
         filled[name] = chosen = config.get(name)

@@ -26,7 +26,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from project.baselines import baseline_scores
 from project.classes import find_class
 from project.cli import Request, help_text, next_command, read_flags, run_command, shown
-from project.config import Config, combine, make_data, make_model, make_trainer, read_layer
+from project.config import Config, combine, differing, make_data, make_model, make_trainer, read_layer
 from project.data import TableData
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
@@ -37,6 +37,9 @@ from project.report import COMPARED, finish_curves, how_it_went, print_scores, r
 from project.run_folder import alone, create_folder, find_checkpoint, load_best, read_report, write_config
 from project.schema import Schema
 from project.trust import content_of
+
+MAY_CHANGE = ("trainer.devices", "trainer.num_nodes")
+"""Settings that a run may go on without, for how many devices there are changes no batch."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -187,6 +190,9 @@ def fit(
     progress = how_it_went(trainer)
     best = _load_best(model, trainer, folder)
     metrics = _test(data, model, trainer)
+    notes = remarks(trainer, model)
+    if isinstance(model, TableModel):
+        model.test_metrics.reset()  # the baselines may need the memory of its rows
     report = {
         "run": folder.name if folder else None,
         "experiment": folder.parent.name if folder else None,
@@ -199,7 +205,7 @@ def fit(
         "threads": torch.get_num_threads(),
         "command": command,
         "seconds": seconds,
-        "notes": remarks(trainer, model),
+        "notes": notes,
     }
     if folder is not None:
         report = write_report(folder / "report.json", report)
@@ -272,7 +278,8 @@ def _resumed_config(folder: Path, request: Request) -> Config:
         raise UsageError(f"{folder} is finished; a new run: {again}")
     wanted = combine([read_layer(path, trusted=False), *request.layers])
     saved: Config = _load(folder, wanted, "last.ckpt").get("config", {})
-    if changes := _differences(saved, wanted):
+    differences = differing(saved, wanted).items()
+    if changes := [f"  {name}: {old}, not {new}" for name, (old, new) in differences if name not in MAY_CHANGE]:
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))
     return wanted  # it has settings, too, that there were not yet
 
@@ -283,15 +290,6 @@ def _load(folder: Path, config: Config, name: str) -> dict[str, Any]:
     if issubclass(cls, TableModel):
         return load_best(folder, (name,))[1]
     return load_checkpoint(find_checkpoint(folder, (name,)), plain=cls.__module__.startswith(("lightning.", "torch.")))
-
-
-def _differences(old: Any, new: Any, path: str = "") -> list[str]:
-    if path in ("trainer.devices", "trainer.num_nodes"):  # how many of them changes no batch
-        return []
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*old, *(key for key in new if key not in old)]
-        return [line for key in keys for line in _differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))]
-    return [] if old == new else [f"  {path}: {old}, not {new}"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, MetricCollection, R2Score
+from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric, MetricCollection, R2Score
 from torchmetrics.classification import MulticlassAUROC, MulticlassCalibrationError, MulticlassConfusionMatrix
 from torchmetrics.functional.classification import binary_auroc
 from torchmetrics.utilities import dim_zero_cat
@@ -13,6 +13,8 @@ from torchmetrics.utilities import dim_zero_cat
 from project.schema import Target
 
 UNDEFINED = torch.tensor(torch.nan, dtype=torch.float64)
+PIECE = 2**20
+"""Rows of many that are brought into double precision together."""
 
 
 def make_metrics(target: Target, postfix: str | None = None) -> "Scores":
@@ -71,9 +73,11 @@ def class_metrics(log_probabilities: Tensor, y: Tensor) -> dict[str, float]:
         class occurs; ``log_loss`` in nats; ``calibration_error``, the expected gap between the confidence in the
         predicted class and its accuracy, in 15 bins (Guo et al. 2017, arXiv:1706.04599).
     """
-    log_probabilities = log_probabilities.double()
     metrics = _of_classes(log_probabilities.shape[1])
-    return _scores(metrics, log_probabilities.exp(), y.long(), log_probabilities=log_probabilities)
+    for part, true in zip(torch.split(log_probabilities, PIECE), torch.split(y, PIECE), strict=True):
+        logs = part.double()
+        metrics.update(logs.exp(), true.long(), log_probabilities=logs)
+    return _scores(metrics)
 
 
 def number_metrics(predictions: Tensor, y: Tensor, scale: float = 1.0) -> dict[str, float]:
@@ -87,14 +91,15 @@ def number_metrics(predictions: Tensor, y: Tensor, scale: float = 1.0) -> dict[s
     Returns:
         ``mae`` and ``rmse`` in the target's unit; ``r2``, left out unless there are two different true numbers.
     """
-    return _scores(_of_numbers(scale), predictions.double(), y.double())
+    metrics = _of_numbers(scale)
+    metrics.update(predictions.double(), y.double())
+    return _scores(metrics)
 
 
-def _scores(metrics: "Scores", *rows: Tensor, **others: Tensor) -> dict[str, float]:
+def _scores(metrics: "Scores") -> dict[str, float]:
     for part in metrics.modules():
         if isinstance(part, Metric):
             part.distributed_available_fn = lambda: False  # these are all rows, in each of several processes
-    metrics.update(*rows, **others)
     return {name: float(score) for name, score in defined(metrics.compute()).items()}
 
 
@@ -168,38 +173,28 @@ class F1(MulticlassConfusionMatrix):
 class AUROC(MulticlassAUROC):
     """The mean AUROC of one class against the rest; undefined unless every class occurs."""
 
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds rows; of two classes the second will do, for the AUROC of the other is the same."""
+        self.preds.append(preds if self.num_classes > 2 else preds[:, 1].clone())
+        self.target.append(target)
+
     def compute(self) -> Tensor:  # type: ignore[override]  # its own signature is wider
         """Computes it."""
         probabilities, y = dim_zero_cat(self.preds), dim_zero_cat(self.target)
         if not torch.bincount(y, minlength=self.num_classes).all():
             return UNDEFINED
-        if self.num_classes == 2:  # that of the other class is the same
-            return binary_auroc(probabilities[:, 1], y, validate_args=False)
-        return super().compute()
+        return super().compute() if self.num_classes > 2 else binary_auroc(probabilities, y, validate_args=False)
 
 
-class LogLoss(Metric):
+class LogLoss(MeanMetric):
     """The mean of minus the logarithm of the true class's probability.
 
     It takes logarithms: of a net's confident mistakes the probability is 0.
     """
 
-    total: Tensor
-    num_rows: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.tensor(0.0), "sum")
-        self.add_state("num_rows", torch.tensor(0), "sum")
-
-    def update(self, preds: Tensor, target: Tensor, log_probabilities: Tensor) -> None:
+    def update(self, preds: Tensor, target: Tensor, log_probabilities: Tensor) -> None:  # type: ignore[override]
         """Adds rows; ``preds`` are their probabilities, which the other metrics take."""
-        self.total -= log_probabilities.gather(1, target[:, None]).sum()
-        self.num_rows += len(target)
-
-    def compute(self) -> Tensor:
-        """Computes it."""
-        return self.total / self.num_rows
+        super().update(-log_probabilities.gather(1, target[:, None]))
 
 
 class R2(R2Score):

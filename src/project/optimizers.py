@@ -26,11 +26,12 @@ FULL_BATCH = (torch.optim.LBFGS, torch.optim.Rprop)
 
 UNUSABLE = {
     "torch.optim.SparseAdam": "takes sparse gradients only and these models have dense ones; use Adam",
-    "torch.optim.lr_scheduler.LambdaLR": "takes a Python function, which no file or checkpoint can hold",
-    "torch.optim.lr_scheduler.MultiplicativeLR": "takes a Python function, which no file or checkpoint can hold",
-    "torch.optim.lr_scheduler.SequentialLR": "takes other scheduler objects, which no file or checkpoint can hold",
-    "torch.optim.lr_scheduler.ChainedScheduler": "takes other scheduler objects, which no file or checkpoint can hold",
+    **{
+        f"torch.optim.lr_scheduler.{name}": "takes functions or other schedulers, which no file or checkpoint can hold"
+        for name in ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")
+    },
 }
+"""Classes that are named in vain, and why."""
 
 
 def describe(spec: Spec, base: type) -> dict[str, Any]:

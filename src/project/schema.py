@@ -212,8 +212,9 @@ def learn_number(
     if not len(present):
         return Number(name, indicator=indicator, boolean=boolean)
     # In units of a power of two, which rounds nothing: squares of 1e-160 are 0, and those of 1e160 infinite.
-    exponent = np.frexp(np.abs(present).max())[1]
-    deviation = np.ldexp(np.ldexp(present, -exponent).std(), exponent)
+    _, exponent = np.frexp(max(present.max(), -present.min()))
+    exponent = exponent if abs(exponent) > 100 else 0  # then there is no need of a copy
+    deviation = np.ldexp((np.ldexp(present, -exponent) if exponent else present).std(), exponent)
     center, deviation = (float(present.mean()), float(deviation)) if scale else (0.0, 1.0)
     if not deviation or present.min() == present.max():  # rounding can make its deviation tiny instead of 0
         deviation = 1.0

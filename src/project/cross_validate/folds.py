@@ -1,7 +1,11 @@
 """The folds: which rows each of them tests, the run of one, and the predictions of all tested rows."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +18,8 @@ from project.config import Config
 from project.errors import Diverged, UsageError
 from project.fit import fit, prepare
 from project.models import predict_encoded
+from project.report import write_report
+from project.run_folder import load_best, read_report, write_config
 
 
 class Fold(NamedTuple):
@@ -53,6 +59,8 @@ def draw_folds(config: Config, num_folds: int, repeats: int) -> tuple[list[Fold]
         raise UsageError("data.num_folds is set here for each fold: leave it out and say --folds")
     if repeats > 1 and not settings["shuffle"]:
         raise UsageError("without data.shuffle every repeat has the same folds: leave out --repeats, or set it to true")
+    if config["trainer"]["num_nodes"] != 1 or "WORLD_SIZE" in os.environ:  # as torchrun sets it
+        raise UsageError("folds are trained on one machine, and start the processes of their devices themselves")
     folds = []
     for repeat in range(repeats):
         for number in range(num_folds):
@@ -93,6 +101,8 @@ def run_fold(config: Config, folder: Path, command: str) -> tuple[NDArray[np.flo
     """
     config = {**config, "trainer": {**config["trainer"], "enable_progress_bar": False}}
     try:
+        if config["trainer"]["devices"] != 1:
+            return _run_apart(config, folder, command)
         run: Any = prepare(config, folder=folder)
         torch.set_num_threads(1)
         report = fit(*run, config=config, command=command)
@@ -100,6 +110,22 @@ def run_fold(config: Config, folder: Path, command: str) -> tuple[NDArray[np.flo
     except (ValueError, Diverged) as error:
         error.args = (f"{folder.name}: {error}",)
         raise
+
+
+def _run_apart(config: Config, folder: Path, command: str) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """The same by ``project.fit`` in a process of its own, which starts those of the other devices."""
+    trainer = {**config["trainer"], "default_root_dir": str(folder.parent.parent)}
+    with TemporaryDirectory() as temporary:
+        place = {"trainer": trainer, "experiment": folder.parent.name, "name": folder.name}
+        write_config(Path(temporary), config | place)
+        fit = [sys.executable, "-m", "project.fit", "--config", f"{temporary}/config.yaml"]
+        done = subprocess.run(fit, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise ValueError(done.stderr.strip().rpartition("error: ")[2])
+    data, (model, _) = make_table(config), load_best(folder)
+    data.setup()
+    report = write_report(folder / "report.json", {**(read_report(folder) or {}), "command": command})
+    return predict_encoded(model, data.splits["test"].x).numpy(), report
 
 
 def write_predictions(

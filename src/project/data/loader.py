@@ -96,7 +96,7 @@ class BatchLoader(DataLoader[Batch]):
         own: dict[str, Any] = {
             "dataset": batches,
             "sampler": None if seed is None else EpochOrder(batches, seed),
-            "collate_fn": _as_it_is,
+            "collate_fn": lambda batch: batch,
             "generator": torch.Generator(),  # or each pass would draw one of the global random numbers
         }
         super().__init__(**own | options, batch_size=None)  # an item is a batch already
@@ -117,7 +117,3 @@ class BatchLoader(DataLoader[Batch]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Lets the next pass begin after the batches that were given out before."""
         self._start = state["batches"] % len(self)
-
-
-def _as_it_is(batch: Batch) -> Batch:
-    return batch

@@ -19,8 +19,7 @@ from torch import Tensor, distributed
 from torch.utils.data import Sampler
 
 from project.config import Config
-from project.data import BatchLoader
-from project.data.loader import EVALUATION_BATCH_SIZE, Batches
+from project.data.loader import EVALUATION_BATCH_SIZE, Batches, BatchLoader
 from project.errors import Stopped, UsageError
 from project.fit import fit, prepare
 

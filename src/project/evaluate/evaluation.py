@@ -16,8 +16,7 @@ from project.data import BatchLoader, Split
 from project.data.loader import EVALUATION_BATCH_SIZE
 from project.engine.threads import set_threads
 from project.metrics import class_metrics, number_metrics
-from project.models import TableModel
-from project.models.base import predict_encoded
+from project.models import TableModel, predict_encoded
 from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import load_best
 from project.table import Table

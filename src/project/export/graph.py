@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from project.encoder import Encoder
-from project.models import TableModel
-from project.models.base import predictions
+from project.models.base import TableModel, predictions
 from project.schema import Category, Column, Date, Schema
 from project.table.cells import missing_texts, spellings
 from project.table.files import free_name

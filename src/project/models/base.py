@@ -135,7 +135,7 @@ class TableModel(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of all test rows."""
-        # They stay, until the next `setup`, to be looked at.
+        # They stay, for `project.report.remarks` to look at.
         self.log_dict(defined(self.test_metrics.compute()), sync_dist=True)
 
     def predict_step(self, batch: tuple[Tensor, Tensor] | Tensor, batch_idx: int) -> Tensor:
@@ -239,10 +239,7 @@ def predictions(outputs: Tensor, target: Target) -> Tensor:
         case "multiclass":
             return outputs.softmax(1)
         case _:  # as tensors, because torch.onnx rounds plain numbers to 32 bits
-            center, scale = (
-                torch.tensor(v, dtype=outputs.dtype, device=outputs.device) for v in (target.center, target.scale)
-            )
-            return outputs.squeeze(1) * scale + center
+            return outputs.squeeze(1) * outputs.new_tensor(target.scale) + outputs.new_tensor(target.center)
 
 
 @torch.inference_mode()

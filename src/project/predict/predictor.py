@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from project.commands.arguments import find_runs
 from project.encoder import Encoder
-from project.models import TableModel
-from project.models.base import predict_encoded
+from project.models import TableModel, predict_encoded
 from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import load_best
 from project.schema import Category

@@ -66,6 +66,7 @@ def on_disk(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """
     if not (size := math.prod(shape)):
         return torch.zeros(shape, dtype=dtype)
+    pa.default_memory_pool().release_unused()  # that of numbers which stand in a file by now
     with _file() as (file, path):
         if hasattr(os, "posix_fallocate"):  # else a full disk kills the process that writes to a page
             os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)

@@ -81,7 +81,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         warning = "some classes differ by capital letters alone"
     label_type = "string" if is_text(column.type) and reader.typed else _label_type(names.to_pylist(), column.type)
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
-    y = codes(reader.names(name, column), classes).astype(np.int64)
+    y = codes(reader.names(name, column), classes).astype(np.int32)
     kind: Literal["binary", "multiclass"] = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
     return Labels(y, classes, kind, label_type, warning)
 

@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import BaseTrial
 
 from project.commands.arguments import make_table
-from project.config import SECTIONS, Config, Layer, combine, flatten, inside, make_model
+from project.config import SECTIONS, Config, Layer, combine, differing, inside, make_model
 from project.errors import UsageError
 from project.many.one_of_many import said
 
@@ -99,10 +99,8 @@ def configure(config: Config, sample: Config) -> Config:
         UsageError: If a setting cannot be, or makes losses that cannot be compared.
     """
     tuned = combine([Layer(config, "tune.search"), Layer(sample, "tune.search")])
-    old, new = flatten(config), flatten(tuned)
-    for name in {**old, **new}:
-        measures = name in MEASURE or (name.partition(".")[0] == "data" and name not in TUNABLE)
-        if measures and old.get(name) != new.get(name):
+    for name in differing(config, tuned):
+        if name in MEASURE or (name.partition(".")[0] == "data" and name not in TUNABLE):
             raise UsageError(f"tune.search: {name} decides what loss/val measures, so it cannot be tuned")
     return tuned
 
