@@ -85,7 +85,7 @@ def test_a_feature_imports_the_ground_floor_and_what_it_needs(place: str) -> Non
     wrong = [
         f"{path}: {name}"
         for path, names in IMPORTS.items()
-        if place_of(path) == place and "tools" not in path.parts
+        if place_of(path) == place and not {"tools", "benchmarks"} & {*path.parts}
         for name in names
         if name.startswith(("project.", "tests.")) and name.split(".")[1] in others
     ]

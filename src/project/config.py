@@ -119,7 +119,8 @@ class RunSettings:
         name: The run's folder; by default it is made of the model, the optimizer, its rate and momentum, the scheduler
             and the seed.
         experiment: The folder around it; by default the name of the data, or of their file.
-        checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch.
+        checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch. They are
+            written every two seconds at most, and when the run ends or is stopped.
         lean: Whether to run Lightning's loops with what `project.engine.lean` spares; the numbers are the same.
         monitor: The logged value that chooses the best weights and stops early, such as ``auroc/val`` or
             ``loss/train``; by default ``loss/val``. The lowest is the best, of a score such as ``auroc/val`` the

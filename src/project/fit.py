@@ -23,6 +23,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from project import run_folder
 from project.baselines import baseline_scores
 from project.classes import find_class
 from project.cli import Request, help_text, next_command, read_flags, run_command, shown
@@ -32,9 +33,7 @@ from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError, printable
 from project.models import TableModel
-from project.models.load import load_checkpoint
 from project.report import COMPARED, finish_curves, how_it_went, print_scores, remarks, write_report
-from project.run_folder import alone, create_folder, find_checkpoint, load_best, read_report, write_config
 from project.schema import Schema
 from project.trust import content_of
 
@@ -62,7 +61,7 @@ def _main(args: Sequence[str]) -> int:
         return int(import_module(f"{__package__}.ddp.ranks").join(config, resume))
     run = prepare(config, resume)
     try:
-        with alone(run.folder):
+        with run_folder.alone(run.folder):
             print_start(run)
             report = fit(*run, config=config, command=shlex.join(["python", "-m", "project.fit", *args]))
     except Stopped as stopped:
@@ -106,7 +105,7 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
     data = make_data(config, **given)
     checkpoint = step = None
     if resume is not None:
-        checkpoint = find_checkpoint(resume, ("last.ckpt",))
+        checkpoint = run_folder.find_checkpoint(resume, ("last.ckpt",))
         saved = _load(resume, config, "last.ckpt")
         with content_of(checkpoint):
             kept = [Path(state.get("best_model_path", "")).name for state in saved["callbacks"].values()]
@@ -125,7 +124,7 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
         raise UsageError("batch norm needs two rows, and a batch has one: choose another data.batch_size")
     set_threads(model, data)
 
-    new = resume or folder or create_folder(config)
+    new = resume or folder or run_folder.create_folder(config)
     new.mkdir(parents=True, exist_ok=True)
     try:
         trainer = make_trainer(config, new, model, data, step)
@@ -173,7 +172,7 @@ def fit(
     plain = isinstance(model, TableModel)  # another one may keep objects among its hyper-parameters
     try:
         if folder is not None and config is not None and resume is None:
-            write_config(folder, config)
+            run_folder.write_config(folder, config)
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.add_chart()
         if resume is not None:
@@ -220,7 +219,7 @@ def _load_best(model: LightningModule, trainer: Trainer, folder: Path | None) ->
         best = Path(getattr(trainer.checkpoint_callback, "best_model_path", ""))
     if not best.is_file():
         return None
-    checkpoint = load_checkpoint(best, plain=isinstance(model, TableModel))
+    checkpoint = run_folder.load_checkpoint(best, plain=isinstance(model, TableModel))
     model.on_load_checkpoint(checkpoint)
     model.load_state_dict(checkpoint["state_dict"], model.strict_loading)
     return int(checkpoint["epoch"])
@@ -274,7 +273,7 @@ def _resumed_config(folder: Path, request: Request) -> Config:
     again = next_command("project.fit --config", path)
     if not path.is_file():
         raise UsageError(f"{folder} is no run's folder: it has no config.yaml")
-    if read_report(folder) is not None:
+    if run_folder.read_report(folder) is not None:
         raise UsageError(f"{folder} is finished; a new run: {again}")
     wanted = combine([read_layer(path, trusted=False), *request.layers])
     saved: Config = _load(folder, wanted, "last.ckpt").get("config", {})
@@ -288,8 +287,9 @@ def _load(folder: Path, config: Config, name: str) -> dict[str, Any]:
     """A checkpoint of a run that is to go on; an own model that is no `TableModel` may keep objects in it."""
     cls = find_class(config["model"]["class_path"], (), LightningModule)
     if issubclass(cls, TableModel):
-        return load_best(folder, (name,))[1]
-    return load_checkpoint(find_checkpoint(folder, (name,)), plain=cls.__module__.startswith(("lightning.", "torch.")))
+        return run_folder.load_best(folder, (name,))[1]
+    path, plain = run_folder.find_checkpoint(folder, (name,)), cls.__module__.startswith(("lightning.", "torch."))
+    return run_folder.load_checkpoint(path, plain)
 
 
 if __name__ == "__main__":

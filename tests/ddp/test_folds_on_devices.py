@@ -9,8 +9,7 @@ import pytest
 from fixture_types import Refused
 from test_ranks import DOUBLE, SHORT, start
 
-pytest.importorskip("project.cross_validate", reason="a fork can do without this feature")
-
+main = pytest.importorskip("project.cross_validate.__main__", reason="a fork can do without this feature").main
 COMMAND = [sys.executable, "-m", "project.cross_validate", "--folds", "2"]
 
 
@@ -37,8 +36,6 @@ def test_an_error_of_a_fold_on_several_devices_is_told(tmp_path: Path) -> None:
 
 
 def test_folds_start_their_own_processes(monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
-    from project.cross_validate.__main__ import main
-
     for args in (["--trainer.num_nodes", "2"], []):
         refused(main, ["--data", "Iris", *args], "folds are trained on one machine")
         monkeypatch.setenv("WORLD_SIZE", "2")  # as torchrun does

@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -17,9 +18,20 @@ from torch import Tensor
 
 from project.errors import Stopped
 
+PAUSE = 2.0
+"""Seconds between two times at which the checkpoints of a run are written."""
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints whole or not at all, and reads no damaged ones."""
+    """Writes checkpoints whole or not at all, and reads no damaged ones.
+
+    A run's own, ``best.ckpt`` and ``last.ckpt``, wait in memory until `PAUSE` seconds have passed since they were last
+    written, or the run ends or stops: a net may be better after each of many epochs that take no longer than a disk.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Path, memoryview] = {}
+        self._written = -PAUSE
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Saves a checkpoint.
@@ -29,7 +41,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        write_whole(Path(path), content.getbuffer())
+        self._waiting[path := Path(path)] = content.getbuffer()
+        if path.name not in ("best.ckpt", "last.ckpt") or time.monotonic() >= self._written + PAUSE:
+            self.teardown()
+
+    def teardown(self) -> None:
+        """Writes what waits; raises as `save_checkpoint`."""
+        for path in sorted(self._waiting):  # best.ckpt goes before the last.ckpt that names it
+            write_whole(path, self._waiting.pop(path))
+        self._written = time.monotonic()
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Reads a checkpoint onto the CPU, from where Lightning moves it; see `read_whole`."""

@@ -1,13 +1,13 @@
 """Pictures of a model's predictions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, PredictionErrorDisplay, RocCurveDisplay
 
 MAX_CLASSES = 30
 """With more classes than this, a confusion matrix has colours only: no names, no counts."""
@@ -15,7 +15,7 @@ MAX_CLASSES = 30
 
 def class_figures(
     classes: Sequence[str], y: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float64]
-) -> dict[str, "Figure"]:
+) -> dict[str, Figure]:
     """The confusion matrix and, for two classes that both occur, ROC, precision-recall and calibration curves.
 
     Args:
@@ -26,9 +26,6 @@ def class_figures(
     """
     figures = {"confusion": confusion_figure(classes, y, predicted)}
     if len(classes) == 2 and len(np.unique(y)) == 2:
-        from sklearn.calibration import CalibrationDisplay
-        from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
-
         names = np.array(["", *_plain(classes[1:])])
         arguments = names[y], probabilities[:, 1]
         for name, display, options in (
@@ -41,23 +38,19 @@ def class_figures(
     return figures
 
 
-def number_figures(y: NDArray[np.float64], predictions: NDArray[np.float64]) -> dict[str, "Figure"]:
+def number_figures(y: NDArray[np.float64], predictions: NDArray[np.float64]) -> dict[str, Figure]:
     """Predicted numbers against true ones, both ``(rows,)``; a thousand rows at most."""
-    from sklearn.metrics import PredictionErrorDisplay
-
     figure, axes = _axes()
     PredictionErrorDisplay.from_predictions(y, predictions, kind="actual_vs_predicted", random_state=0, ax=axes)
     return {"predictions": figure}
 
 
-def _axes(size: float = 5) -> tuple["Figure", Any]:
-    from matplotlib.figure import Figure  # slow to import, so not before it is needed
-
+def _axes(size: float = 5) -> tuple[Figure, Any]:
     figure = Figure(figsize=(size, size), layout="constrained")
     return figure, figure.subplots()
 
 
-def confusion_figure(classes: Sequence[str], y: NDArray[Any], predicted: NDArray[np.int64]) -> "Figure":
+def confusion_figure(classes: Sequence[str], y: NDArray[Any], predicted: NDArray[np.int64]) -> Figure:
     """A confusion matrix: true classes down, predicted ones across.
 
     Args:
@@ -65,8 +58,6 @@ def confusion_figure(classes: Sequence[str], y: NDArray[Any], predicted: NDArray
         y: Indices of the true classes, ``(rows,)``.
         predicted: Indices of the predicted ones, ``(rows,)``.
     """
-    from sklearn.metrics import ConfusionMatrixDisplay
-
     few = len(classes) <= MAX_CLASSES
     figure, axes = _axes(max(5, 0.4 * len(classes)) if few else 8)
     shown: dict[str, Any] = {"labels": range(len(classes)), "include_values": few, "colorbar": False, "ax": axes}
