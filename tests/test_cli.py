@@ -26,6 +26,9 @@ BAD_FLAGS = [
     (["--scheduler", "StepLR"], ["StepLR", "--scheduler.step_size"]),
     (["--scheduler", "null", "--scheduler.gamma", "0.5"], ["--scheduler NAME"]),
     (["--scheduler", "LambdaLR"], ["LambdaLR", "function"]),
+    (["--scheduler", "StpLR"], ["StpLR", "did you mean StepLR?"]),
+    (["--optimizer", "torch.optim.Adm"], ["torch.optim", "did you mean Adam?"]),
+    (["--optimizer", "StepLR"], ["StepLR", "Optimizer"]),
     (["--optimizer", "SparseAdam"], ["SparseAdam", "sparse gradients"]),
     (["--trainer.callbacks", "[EarlyStoping]"], ["EarlyStoping", "EarlyStopping"]),
     (

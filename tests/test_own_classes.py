@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import yaml
 from curves import read_curve
 
 from project.fit import main
@@ -28,15 +27,6 @@ def test_a_run_of_own_classes_is_trained_tested_and_kept(fit: Fit, capsys: pytes
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert losses == sorted(losses, reverse=True)
     assert len(losses) == 3
-
-
-def test_its_configuration_repeats_it(fit: Fit) -> None:
-    first = fit(*OWN, *SHORT)
-    config = yaml.safe_load((first / "config.yaml").read_text())
-    assert (config["optimizer"], config["scheduler"]) == (None, None)
-    again = fit("--config", str(first / "config.yaml"))
-    metrics = [json.loads((folder / "report.json").read_text())["metrics"] for folder in (first, again)]
-    assert metrics[0] == metrics[1]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import numpy as np
 import own_models
 import pytest
 import torch
-import yaml
 from fixture_types import Capture, Refused
 from processes import start, wait_for
 
@@ -88,16 +87,6 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
         assert (run["status"] == "diverged") == (run["rate"] > 2 / max(curvatures))
 
 
-@pytest.mark.slow
-def test_sgd_diverges_just_beyond_two_over_the_highest_curvature(compare: Compare, runs_of: RunsOf) -> None:
-    limit = 2 / (2 * 2.0**2)
-    rates = f"{0.96 * limit},{1.04 * limit}"
-    folder = compare(*bowl(1.0, 2.0), "--rates", rates, "--trainer.max_epochs", "120", "--tuning-share", "1", *ONCE)
-    for run in runs_of(folder, stage="tuning"):
-        assert run["status"] == ("diverged" if run["rate"] > limit else "done")
-    assert "diverged" in runs_of(folder, stage="tuning", rate=1.04 * limit)[0]["message"]
-
-
 def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:
     args = ("--trainer.max_epochs", "12", "--model.bias", "false", "--tuning-seeds", "2", "--seeds", "2")
     folder = compare(*bowl(3.0, 3.0), *args)
@@ -128,13 +117,6 @@ def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Compare, runs_o
         assert len(losses) == (4 if run["stage"] == "tuning" else 7)
         windows = [losses] if len(losses) < 5 else np.lib.stride_tricks.sliding_window_view(losses, 4)
         assert run["loss"] == pytest.approx(min(np.mean(window) for window in windows), rel=1e-12)
-
-
-def test_copies_of_an_optimizer_are_tied(compare: Compare, tmp_path: Path, capsys: Capture) -> None:
-    optimizers = [{"label": label, "class_path": "Adam"} for label in ("one", "two")]
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump({"compare": {"optimizers": optimizers}}))
-    compare("--config", str(tmp_path / "two.yaml"), *SMALL, "--rates", "none", "--seeds", "2")
-    assert "tie" in capsys.readouterr().out
 
 
 def test_a_run_that_fails_is_a_row_and_not_the_end(compare: Compare, runs_of: RunsOf, capsys: Capture) -> None:
@@ -197,8 +179,6 @@ def test_a_run_that_diverged_says_so_in_the_table_of_runs(compare: Compare, caps
     assert "diverged" in capsys.readouterr().out
 
 
-Compare = Callable[..., Path]
-RunsOf = Callable[..., list[dict[str, Any]]]
 ARGS = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "6", "--seeds", "2")
 ARGS += ("--optimizers", "SGD,Adam", "--rates", "0.1,0.01", "--tuning-seeds", "1")
 

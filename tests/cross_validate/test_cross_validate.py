@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import shops
 import yaml
-from curves import read_curve
 from fixture_types import Capture, Refused
 from processes import start, wait_for
 from reports import read_report
@@ -108,13 +107,6 @@ def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Run) ->
     again = fit("--config", str(fold / "config.yaml"), *SHORT)
     assert_same_weights(fold, again)
     assert read_report(again)["metrics"] == read_report(fold)["metrics"] == entry["metrics"]
-
-
-def test_tensorboard_finds_every_fold_in_the_folder(iris: Path) -> None:
-    for entry in read_report(iris)["folds"]:
-        ((_, accuracy),) = read_curve(iris / entry["run"], "accuracy/test")
-        assert accuracy == pytest.approx(entry["metrics"]["accuracy"])
-        assert len(read_curve(iris / entry["run"], "loss/val")) == 2
 
 
 @pytest.mark.slow

@@ -90,7 +90,7 @@ class Seen(LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(0.0))
-        self.batches: dict[str, list[list[int]]] = {"train": [], "val": [], "predict": []}
+        self.batches: dict[str, list[list[int]]] = {"train": [], "val": []}
 
     def note(self, stage, batch):
         self.batches[stage].append(batch[1].tolist())
@@ -101,9 +101,6 @@ class Seen(LightningModule):
 
     def validation_step(self, batch, batch_idx):
         self.note("val", batch)
-
-    def predict_step(self, batch, batch_idx):
-        return self.note("predict", batch)
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters())
@@ -120,9 +117,6 @@ class InHooks(LightningDataModule):
         return BatchLoader(X, Y, 3, self.seed)
 
     def val_dataloader(self):
-        return BatchLoader(X, Y, 4)
-
-    def predict_dataloader(self):
         return BatchLoader(X, Y, 4)
 
 
@@ -154,24 +148,6 @@ def test_a_plain_trainer_sees_whole_batches(in_hooks, seed, settings, epochs, nu
     plain_trainer(**settings).fit(model, *((data,) if in_hooks else (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))))
     assert model.batches["train"] == expected
     assert model.batches["val"] == IN_ORDER_OF_FOUR[:num_val] * epochs
-
-
-@pytest.mark.parametrize("in_hooks", [True, False])
-@pytest.mark.parametrize("seed", [None, 5])
-@pytest.mark.filterwarnings("ignore:You requested to overfit but enabled train dataloader shuffling")
-def test_overfitting_sees_the_same_whole_batches_in_every_epoch(in_hooks, seed):
-    model = Seen()
-    data = (InHooks(seed),) if in_hooks else (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))
-    plain_trainer(overfit_batches=2).fit(model, *data)
-    assert model.batches["train"] == IN_ORDER[:2] * 2
-
-
-@pytest.mark.parametrize("in_hooks", [True, False])
-def test_prediction_sees_whole_batches(in_hooks):
-    model = Seen()
-    outputs = plain_trainer().predict(model, InHooks(None) if in_hooks else BatchLoader(X, Y, 4))
-    assert model.batches["predict"] == IN_ORDER_OF_FOUR
-    assert len(outputs) == 3
 
 
 def test_results_do_not_depend_on_how_often_one_validates():

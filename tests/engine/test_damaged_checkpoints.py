@@ -37,14 +37,6 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(checkpoint: Path, tmp_path:
     assert refused > 50  # the rest fell on padding and on dates of files
 
 
-@pytest.mark.parametrize("part", [0.0, 0.3, 0.99])
-def test_a_cut_file_is_named(part: float, checkpoint: Path, tmp_path: Path) -> None:
-    content = checkpoint.read_bytes()
-    (path := tmp_path / "cut.ckpt").write_bytes(content[: int(part * len(content))])
-    with pytest.raises(ValueError, match=r"cut\.ckpt is not a checkpoint of this package, or is damaged"):
-        load_best(path)[0]
-
-
 CONTENTS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "no schema": (("hyper_parameters", "schema"), None),
     "no columns": (("hyper_parameters", "schema", "columns"), 5),

@@ -347,13 +347,6 @@ def test_names_of_classes_do_not_spoil_the_pictures(classes: list[str]) -> None:
         figure.savefig(BytesIO())
 
 
-def test_what_is_no_run_is_refused(refused: Refused, tmp_path: Path) -> None:
-    for args, word in (([], "RUN"), (["a", "b"], "b"), (["nowhere"], "nowhere"), ([tmp_path], "best.ckpt")):
-        refused(main, args, word)
-    (tmp_path / "foreign.ckpt").write_bytes(b"not a checkpoint")
-    refused(main, [tmp_path / "foreign.ckpt"], "foreign.ckpt is not a checkpoint", status=1)
-
-
 def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(
     fit: Fit, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

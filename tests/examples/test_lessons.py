@@ -24,12 +24,6 @@ def line_through_origin(schema: Schema = LINE) -> LinearRegression:
     return LinearRegression(schema, bias=False, init="ones_")
 
 
-def test_l1_gradient_of_a_logarithm():
-    x, w, b = (torch.tensor(v, requires_grad=v > 1) for v in (1.0, 2.0, 3.0))
-    torch.log(x * w + b).backward()
-    assert (w.grad.item(), b.grad.item()) == pytest.approx((0.2, 0.2))
-
-
 def test_l2_one_step_of_gradient_descent():
     model = line_through_origin()
     loss = model.loss(model(torch.tensor([[1.0]])), torch.tensor([2.0]))
@@ -37,40 +31,6 @@ def test_l2_one_step_of_gradient_descent():
     assert (loss.item(), model.linear.weight.grad.item()) == (1.0, -2.0)
     torch.optim.SGD(model.parameters(), lr=0.01).step()
     assert model.linear.weight.item() == pytest.approx(1.02)
-
-
-def test_l3_gradient_of_a_polynomial():
-    x = torch.full((4, 4), 12.5, requires_grad=True)
-    (2 * x**2 + 5 * x + 6).sum().backward()
-    assert x.grad.eq(55).all()
-
-
-def test_l4_gradient_of_a_product():
-    a, b = torch.tensor(3.0, requires_grad=True), torch.tensor(5.0, requires_grad=True)
-    (a * b).backward()
-    assert (a.grad.item(), b.grad.item()) == (5, 3)
-
-
-def test_l5_two_ways_to_a_gradient():
-    x = torch.linspace(0, 2 * math.pi, 25, requires_grad=True)
-    (gradient,) = torch.autograd.grad(x.sin().sum(), x)
-    assert x.grad is None
-    x.sin().sum().backward()
-    assert torch.equal(x.grad, gradient)
-    np.testing.assert_allclose(gradient, np.cos(x.detach().numpy()), atol=1e-6)
-
-
-def test_l6_r7_gradient_of_logistic_regression():
-    data = FiveRows()
-    model = LogisticRegression(set_up(data).schema).double()
-    x, y = (t.double() for t in set_up(data).splits["train"])
-    model.loss(model(x), y).backward()
-
-    x, y = x.numpy(), y.numpy()
-    w, b = (p.detach().numpy() for p in model.parameters())
-    error = (sigmoid(x @ w[0] + b) - y) / len(y)
-    np.testing.assert_allclose(model.linear.weight.grad[0], error @ x, atol=1e-10)
-    np.testing.assert_allclose(model.linear.bias.grad, [error.sum()], atol=1e-10)
 
 
 @pytest.mark.parametrize("lr", [1e-3, 1e-2])
