@@ -172,32 +172,29 @@ def test_the_console_is_short_and_names_the_next_commands(run: Run, fit: Run, ca
     assert yaml.safe_load((kept / "config.yaml").read_text())["data"]["init_args"]["num_folds"] is None
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--folds", "1"], ["--folds", "2 or more", "1"]),
-        (["--folds", "few"], ["--folds", "few"]),
-        (["--folds", "-3"], ["--folds", "2 or more", "-3"]),
-        (["--jobs=0"], ["--jobs", "1 or more"]),
-        (["--repeats"], ["--repeats", "expected one argument"]),
-        (["--jobs", "--folds", "3"], ["--jobs", "expected one argument"]),
-        (["--seed", "--folds", "3"], ["--seed needs a value"]),
-        (["--fold", "3"], ["--fold is not accepted; did you mean --folds?"]),
-        (["--job=2"], ["--job is not accepted", "--jobs?"]),
-        (["--repeat", "2"], ["--repeat is not accepted", "--repeats?"]),
-        (["stray"], ["'stray' is no flag"]),
-        (["--optimiser", "SGD"], ["--optimiser is not accepted", "--optimizer"]),
-        (["--data.seed", "4294967295", "--repeats", "2"], ["seed", "4294967296"]),
-        (["--data", "points.FixedPoints"], ["FixedPoints", "num_folds"]),
-        (["--data.num_folds", "3"], ["data.num_folds", "--folds"]),
-        (["--repeats", "2", "--data.shuffle", "false"], ["data.shuffle", "--repeats"]),
-        (["--resume", "logs/run"], ["--resume", "project.fit"]),
-    ],
-    ids=lambda value: " ".join(value),
-)
-def test_what_cannot_work_is_one_sentence_and_leaves_nothing(
-    args: list[str], words: list[str], tmp_path: Path, refused: Refused
-) -> None:
+REFUSED = [
+    (["--folds", "1"], ["--folds", "2 or more", "1"]),
+    (["--folds", "few"], ["--folds", "few"]),
+    (["--folds", "-3"], ["--folds", "2 or more", "-3"]),
+    (["--jobs=0"], ["--jobs", "1 or more"]),
+    (["--repeats"], ["--repeats", "expected one argument"]),
+    (["--jobs", "--folds", "3"], ["--jobs", "expected one argument"]),
+    (["--seed", "--folds", "3"], ["--seed needs a value"]),
+    (["--fold", "3"], ["--fold is not accepted; did you mean --folds?"]),
+    (["--job=2"], ["--job is not accepted", "--jobs?"]),
+    (["--repeat", "2"], ["--repeat is not accepted", "--repeats?"]),
+    (["stray"], ["'stray' is no flag"]),
+    (["--optimiser", "SGD"], ["--optimiser is not accepted", "--optimizer"]),
+    (["--data.seed", "4294967295", "--repeats", "2"], ["seed", "4294967296"]),
+    (["--data", "points.FixedPoints"], ["FixedPoints", "num_folds"]),
+    (["--data.num_folds", "3"], ["data.num_folds", "--folds"]),
+    (["--repeats", "2", "--data.shuffle", "false"], ["data.shuffle", "--repeats"]),
+    (["--resume", "logs/run"], ["--resume", "project.fit"]),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), REFUSED, ids=lambda value: " ".join(value))
+def test_what_cannot_work_is_one_sentence_and_leaves_nothing(args, words, tmp_path, refused):
     refused(main, ["--data", "Iris", "--trainer.default_root_dir", tmp_path / "logs", *args], *words)
     assert not list((tmp_path / "logs").glob("*/*"))
 
@@ -264,21 +261,19 @@ HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
 """Above the rival's."""
 
 
+COMPARED = [
+    ("BreastCancer", "FeedForward", 10),
+    ("Wine", "FeedForward", 10),
+    ("Iris", "FeedForward", 10),
+    ("Digits", "FeedForward", 4),
+    ("Wine", "LogisticRegression", 4),
+]
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # the rival's default is to stop before it has converged
-@pytest.mark.parametrize(
-    ("name", "model", "num_folds"),
-    [
-        ("BreastCancer", "FeedForward", 10),
-        ("Wine", "FeedForward", 10),
-        ("Iris", "FeedForward", 10),
-        ("Digits", "FeedForward", 4),
-        ("Wine", "LogisticRegression", 4),
-    ],
-)
-def test_defaults_are_no_worse_than_those_of_scikit_learn(
-    name: str, model: str, num_folds: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("name", "model", "num_folds"), COMPARED)
+def test_defaults_are_no_worse_than_those_of_scikit_learn(name, model, num_folds, tmp_path):
     logs = ["--trainer.default_root_dir", str(tmp_path)]
     assert main(["--data", name, "--model", model, "--folds", str(num_folds), *logs]) == 0
     (path,) = tmp_path.glob("*/cv-*/report.json")

@@ -122,19 +122,19 @@ def test_order_of_batches_has_a_seed_of_its_own():
     assert sorted(order(first)) == sorted(order(second))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("val_fraction", -0.1),
-        ("test_fraction", -0.1),
-        ("test_fraction", 1.0),
-        ("val_fraction", 0.8),
-        ("batch_size", 0),
-        ("batch_size", "ful"),
-        ("seed", -1),
-        ("seed", 2**32),
-    ],
-)
+WRONG = [
+    ("val_fraction", -0.1),
+    ("test_fraction", -0.1),
+    ("test_fraction", 1.0),
+    ("val_fraction", 0.8),
+    ("batch_size", 0),
+    ("batch_size", "ful"),
+    ("seed", -1),
+    ("seed", 2**32),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
 def test_a_wrong_argument_is_named(name, value):
     with pytest.raises(ValueError, match=name):
         Rows(X, **CLASSES, **{name: value})

@@ -128,18 +128,17 @@ IN_ORDER = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10]]
 IN_ORDER_OF_FOUR = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
 
 
+LIMITS = [
+    ({}, 2, 4, 3),
+    ({"limit_train_batches": 3, "limit_val_batches": 2}, 2, 3, 2),
+    ({"limit_train_batches": 0.5, "limit_val_batches": 1.0}, 2, 2, 3),
+    ({"fast_dev_run": 2}, 1, 2, 2),
+]
+
+
 @pytest.mark.parametrize("in_hooks", [True, False])
 @pytest.mark.parametrize("seed", [None, 5])
-@pytest.mark.parametrize(
-    ("settings", "epochs", "num_train", "num_val"),
-    [
-        ({}, 2, 4, 3),
-        ({"limit_train_batches": 3, "limit_val_batches": 2}, 2, 3, 2),
-        ({"limit_train_batches": 0.5, "limit_val_batches": 1.0}, 2, 2, 3),
-        ({"fast_dev_run": 2}, 1, 2, 2),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("settings", "epochs", "num_train", "num_val"), LIMITS, ids=str)
 def test_a_plain_trainer_sees_whole_batches(in_hooks, seed, settings, epochs, num_train, num_val):
     model, data = Seen(), InHooks(seed)
     expected = []

@@ -36,15 +36,14 @@ def test_bundled_sets_are_those_of_scikit_learn(name):
     assert list(table.classes or []) == [str(n) for n in getattr(bunch, "target_names", [])]
 
 
-@pytest.mark.parametrize(
-    ("made", "expected"),
-    [
-        (Blobs(300, 5, 3, 2.5, seed=7), datasets.make_blobs(300, 5, centers=3, cluster_std=2.5, random_state=7)),
-        (Moons(200, 0.3, seed=7), datasets.make_moons(200, noise=0.3, random_state=7)),
-        (Circles(200, 0.05, 0.4, seed=7), datasets.make_circles(200, noise=0.05, factor=0.4, random_state=7)),
-    ],
-    ids=["Blobs", "Moons", "Circles"],
-)
+TOYS = {
+    "Blobs": (Blobs(300, 5, 3, 2.5, seed=7), datasets.make_blobs(300, 5, centers=3, cluster_std=2.5, random_state=7)),
+    "Moons": (Moons(200, 0.3, seed=7), datasets.make_moons(200, noise=0.3, random_state=7)),
+    "Circles": (Circles(200, 0.05, 0.4, seed=7), datasets.make_circles(200, noise=0.05, factor=0.4, random_state=7)),
+}
+
+
+@pytest.mark.parametrize(("made", "expected"), TOYS.values(), ids=TOYS)
 def test_toys_are_those_of_scikit_learn(made, expected):
     table = made.read()
     np.testing.assert_allclose(table.x, expected[0], rtol=1e-6)

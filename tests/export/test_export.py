@@ -125,17 +125,15 @@ def predicted(run: Path, columns: dict[str, list[Any]]) -> Any:
     return predict_encoded(model, Encoder(model.schema)(torch.from_numpy(rows))).numpy()
 
 
-@pytest.mark.parametrize(
-    ("target", "args"),
-    [
-        ("grade", ["--model", "LogisticRegression", "--data.missing", "?"]),
-        ("churned", ["--model", "FeedForward", "--model.batch_norm", "true", "--model.dropout", "0.5"]),
-        ("spent", ["--model", "FeedForward", "--model.activation", "GELU"]),
-    ],
-)
-def test_both_formats_give_what_the_checkpoint_gives(
-    target: str, args: list[str], fit: Fit, tmp_path: Path, capsys: Capture
-) -> None:
+RUNS = [
+    ("grade", ["--model", "LogisticRegression", "--data.missing", "?"]),
+    ("churned", ["--model", "FeedForward", "--model.batch_norm", "true", "--model.dropout", "0.5"]),
+    ("spent", ["--model", "FeedForward", "--model.activation", "GELU"]),
+]
+
+
+@pytest.mark.parametrize(("target", "args"), RUNS)
+def test_both_formats_give_what_the_checkpoint_gives(target, args, fit, tmp_path, capsys):
     run = fit(*table_args(write_table(tmp_path / "table.csv"), target, *args))
     capsys.readouterr()
     onnx, program = load_onnx(export(run)), load_torch(export(run, "--format", "torch"))
@@ -283,23 +281,21 @@ def test_a_file_is_replaced_only_by_force(grades: tuple[Path, Path], tmp_path: P
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_missing_packages_are_named(
-    package: str, grades: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
-) -> None:
+def test_missing_packages_are_named(package, grades, tmp_path, monkeypatch, refused):
     monkeypatch.setitem(sys.modules, package, None)  # to import it is an error now
     words = (f"needs {package},", "pip install 'project[export]'")
     refused(main, [grades[0], "-o", tmp_path / "model.onnx"], *words, status=1)
 
 
-@pytest.mark.parametrize(
-    ("args", "sentence"),
-    [
-        (["RUN"], "-o"),
-        (["no run", "-o", "model.onnx"], "no run"),
-        (["RUN", "-o", "model.onnx", "--format", "pickle"], "pickle"),
-        (["RUN", "-o", "model.onnx", "--forced"], "--forced"),
-    ],
-)
+BAD_ARGUMENTS = [
+    (["RUN"], "-o"),
+    (["no run", "-o", "model.onnx"], "no run"),
+    (["RUN", "-o", "model.onnx", "--format", "pickle"], "pickle"),
+    (["RUN", "-o", "model.onnx", "--forced"], "--forced"),
+]
+
+
+@pytest.mark.parametrize(("args", "sentence"), BAD_ARGUMENTS)
 def test_a_wrong_command_line(args: list[str], sentence: str, refused: Refused) -> None:
     refused(main, args, sentence)
 

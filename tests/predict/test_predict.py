@@ -217,9 +217,7 @@ LABELS = [  # as they are in the file, in Python, and in the names of the column
 
 
 @pytest.mark.parametrize(("table", "labels", "values", "names"), LABELS, ids=lambda value: str(value)[:20])
-def test_labels_come_back_as_they_were_given(
-    table: str, labels: list[Any], values: list[Any], names: list[str], tmp_path: Path
-) -> None:
+def test_labels_come_back_as_they_were_given(table, labels, values, names, tmp_path):
     x = [i % len(labels) * 10.0 + i % 7 for i in range(30 * len(labels))]  # tells the label
     columns = {"x": x, "y": labels * 30}
     run = train(tmp_path, columns, "y", "--data.batch_size", "4", "--trainer.max_epochs", "12", table=table)
@@ -263,9 +261,7 @@ WRONG: dict[str, tuple[Columns, list[str]]] = {
 
 @pytest.mark.parametrize(("columns", "words"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("output", ["out.csv", "out.csv.gz", "out.parquet"])
-def test_a_wrong_table_is_refused_by_column_row_and_value(
-    columns: Columns, words: list[str], output: str, runs: Runs, tmp_path: Path, refused: Refused
-) -> None:
+def test_a_wrong_table_is_refused_by_column_row_and_value(columns, words, output, runs, tmp_path, refused):
     path = write(tmp_path / "new.csv", columns)
     refused(main, [runs("churned"), path, "-o", tmp_path / output], *words, status=1)
 

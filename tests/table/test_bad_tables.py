@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from fixture_types import Capture, Refused
+from fixture_types import Refused
 from pyarrow import parquet
 
 from project.fit import main
@@ -145,16 +145,14 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        *(pytest.param("t.csv", *case, id=name) for name, case in (FILES | CELLS).items()),
-        *(pytest.param("t.parquet", *case, id=f"parquet: {name}") for name, case in PARQUET.items()),
-    ],
-)
-def test_files_and_cells_that_cannot_be_used(
-    name: str, content: Content, words: list[str], refuse: Refuse, tmp_path: Path
-) -> None:
+EVERY_FILE = [
+    *(pytest.param("t.csv", *case, id=name) for name, case in (FILES | CELLS).items()),
+    *(pytest.param("t.parquet", *case, id=f"parquet: {name}") for name, case in PARQUET.items()),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), EVERY_FILE)
+def test_files_and_cells_that_cannot_be_used(name, content, words, refuse, tmp_path):
     refuse(write(tmp_path / name, content), (), words)
 
 
@@ -187,9 +185,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(("settings", "status", "words"), SETTINGS.values(), ids=SETTINGS)
-def test_settings_that_do_not_fit_the_table(
-    settings: list[str], status: int, words: list[str], refuse: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_that_do_not_fit_the_table(settings, status, words, refuse, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flags = [f"--data.{part}" if i % 2 == 0 else part for i, part in enumerate(settings)]
     refuse(write(tmp_path / "t.csv", csv()), tuple(flags), words, status)
@@ -220,21 +216,18 @@ def test_damaged_gz(refuse: Refuse, tmp_path: Path) -> None:
         refuse(write(tmp_path / "t.csv.gz", content), (), ["t.csv.gz cannot be read"])
 
 
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        (csv(a=at(2, "12 kg")), ["'a'", "row 2 of ", "other.csv", "'12 kg'"]),
-        ("a,b,y\n1,2,no\n", ["other.csv", "no column 'c'"]),
-        ("a,b,c,y\n1,2,r,\n", ["other.csv", "no row with a target"]),
-        ("a,b,c,y\n", ["other.csv", "no row"]),
-        ("", ["other.csv is empty"]),
-    ],
-    ids=["cell", "column", "target", "header alone", "empty"],
-)
+OTHER_FILES = {
+    "cell": (csv(a=at(2, "12 kg")), ["'a'", "row 2 of ", "other.csv", "'12 kg'"]),
+    "column": ("a,b,y\n1,2,no\n", ["other.csv", "no column 'c'"]),
+    "target": ("a,b,c,y\n1,2,r,\n", ["other.csv", "no row with a target"]),
+    "header alone": ("a,b,c,y\n", ["other.csv", "no row"]),
+    "empty": ("", ["other.csv is empty"]),
+}
+
+
+@pytest.mark.parametrize(("other", "words"), OTHER_FILES.values(), ids=OTHER_FILES)
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_the_file_of_a_split_is_looked_at_too(
-    split: str, other: str, words: list[str], refuse: Refuse, tmp_path: Path
-) -> None:
+def test_the_file_of_a_split_is_looked_at_too(split, other, words, refuse, tmp_path):
     path = write(tmp_path / "t.csv", csv())
     refuse(path, (f"--data.{split}_path", str(write(tmp_path / "other.csv", other))), words)
 
@@ -257,9 +250,7 @@ MENDED = {
 
 
 @pytest.mark.parametrize(("name", "content", "args"), MENDED.values(), ids=MENDED)
-def test_what_the_messages_advise_works(
-    name: str, content: Content, args: tuple[str, ...], tmp_path: Path, capsys: Capture
-) -> None:
+def test_what_the_messages_advise_works(name, content, args, tmp_path, capsys):
     small = ("--model", "LogisticRegression")
     assert run(write(tmp_path / name, content), *args, *small) == 0
     assert capsys.readouterr().err == ""

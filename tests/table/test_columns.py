@@ -275,9 +275,7 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize(("name", "cells", "kind"), LEFT_OUT.values(), ids=LEFT_OUT)
-def test_columns_that_teach_nothing_are_left_out_and_named(
-    name: str, cells: list[str], kind: str, tmp_path: Path
-) -> None:
+def test_columns_that_teach_nothing_are_left_out_and_named(name, cells, kind, tmp_path):
     table = read(tmp_path, cells, name)
     assert find(table, name).kind == kind
     assert [column.name for column in table.schema.columns] == ["other"]

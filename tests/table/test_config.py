@@ -33,9 +33,7 @@ def test_the_averaged_weights_are_tested_and_kept(fit: Callable[..., Path]) -> N
     assert log_loss(y, predict_encoded(model, x)) != pytest.approx(reported, rel=1e-3)
 
 
-def test_averages_of_names_go_on_to_the_same_bits_and_are_what_is_kept(
-    fit: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_averages_of_names_go_on_to_the_same_bits_and_are_what_is_kept(fit, tmp_path):
     """The run is stopped before its last batch, after which ``max_steps`` ends it without another validation."""
     rows = [f"{'abcdefgh'[i % 8]},n{i % 20},{'yes' if i % 8 % 2 + i % 20 % 3 > 1 else 'no'}\n" for i in range(500)]
     (tmp_path / "names.csv").write_text("".join(["letter,name,y\n", *rows]))

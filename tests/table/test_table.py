@@ -133,23 +133,21 @@ def test_the_console_says_what_was_made_of_each_column(fit: Fit, tmp_path: Path,
     assert "Warning" not in err
 
 
-@pytest.mark.parametrize(
-    ("column", "cell", "settings", "problem"),
-    [
-        ("x", "oops", {}, "'oops' is not a number"),
-        ("x", "oops", {"numeric": "x"}, "'oops' is not a number"),
-        ("x", "inf", {}, "not finite"),
-        ("day", "31.12.2023", {}, "no date"),
-        ("shop", "", {"group": "shop"}, "empty"),
-        ("day", "", {"time": "day"}, "empty"),
-        ("part", "sometimes", {"split_column": "part"}, "'sometimes'"),
-        ("part", "", {"split_column": "part"}, "empty"),
-        ("y", "oops", {"task": "number"}, "'oops' is not a number"),
-    ],
-)
-def test_messages_number_the_rows_of_the_file(
-    column: str, cell: str, settings: dict[str, str], problem: str, tmp_path: Path
-) -> None:
+NUMBERED = [
+    ("x", "oops", {}, "'oops' is not a number"),
+    ("x", "oops", {"numeric": "x"}, "'oops' is not a number"),
+    ("x", "inf", {}, "not finite"),
+    ("day", "31.12.2023", {}, "no date"),
+    ("shop", "", {"group": "shop"}, "empty"),
+    ("day", "", {"time": "day"}, "empty"),
+    ("part", "sometimes", {"split_column": "part"}, "'sometimes'"),
+    ("part", "", {"split_column": "part"}, "empty"),
+    ("y", "oops", {"task": "number"}, "'oops' is not a number"),
+]
+
+
+@pytest.mark.parametrize(("column", "cell", "settings", "problem"), NUMBERED)
+def test_messages_number_the_rows_of_the_file(column, cell, settings, problem, tmp_path):
     """The first one below the header is row 1, also where rows without a target come before."""
     columns = {
         "x": [str(i % 4) for i in range(40)],
