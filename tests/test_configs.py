@@ -114,9 +114,3 @@ def test_an_optimizer_trains_the_default_model(path: Path, fit: Fit) -> None:
     assert content(path)["init_args"].items() <= used["init_args"].items()
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert losses[2] < losses[0]
-
-
-@pytest.mark.parametrize("path", files("optimizers"), ids=name)
-def test_an_optimizer_comes_with_a_word_about_it(path: Path) -> None:
-    assert header(path).startswith("# ")
-    assert content(path).keys() == {"class_path", "init_args"}

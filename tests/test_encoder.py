@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 import torch
-from sklearn.preprocessing import StandardScaler
 from test_schema import learn
 
 from project.encoder import Encoder, date_parts
@@ -15,15 +14,6 @@ from project.schema import Category, Number, Schema, Target
 
 TARGET = Target("y", "number")
 DAY = timedelta(days=1)
-
-
-def test_equals_the_standard_scaler_with_the_median_for_missing_values():
-    x = np.random.default_rng(0).normal([5.0, -300.0], [0.1, 70.0], (50, 2))
-    x[3, 0] = x[7, 1] = np.nan
-    schema = learn(x, np.zeros(50))
-    filled = np.where(np.isnan(x), np.nanmedian(x, axis=0), x)
-    expected = np.hstack([StandardScaler().fit(x).transform(filled), np.isnan(x)])
-    np.testing.assert_allclose(Encoder(schema)(torch.from_numpy(x)), expected, atol=1e-6)
 
 
 def test_small_differences_of_large_numbers_survive():

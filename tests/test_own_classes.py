@@ -54,21 +54,16 @@ def test_an_own_model_takes_a_table(fit: Fit, capsys: pytest.CaptureFixture[str]
 
 REFUSED = [
     (["--model", "torch.nn.Linear"], ["'torch.nn.Linear' is no LightningModule"]),
-    (["--model", "own_classes.LineData"], ["'own_classes.LineData' is no LightningModule"]),
     (["--data", "project.models.FeedForward"], ["is no LightningDataModule"]),
     (["--data", "own_classes.LinData"], ["LinData", "did you mean LineData?"]),
     (["--data", "own_classes.LineData"], ["FeedForward needs a table's schema", "LineData has none"]),
     ([*OWN, "--optimizer", "SGD"], ["command line", "Line takes no optimizer"]),
-    ([*OWN, "--optimizer.lr", "0.1"], ["command line", "Line takes no optimizer"]),
     ([*OWN, "--scheduler", "StepLR", "--scheduler.step_size", "1"], ["command line", "Line takes no scheduler"]),
     ([*OWN, "--model.rat", "0.1"], ["'model.rat'", "did you mean rate?"]),
-    (["--model", "own_classes.TableLine", "--model.schema", "{}"], ["model.schema"]),
     (["--optimizer", "null"], ["optimizer must name a class", "FeedForward"]),
     ([*OWN, "--trainer.devices", "2", "--trainer.accelerator", "cpu"], ["devices"]),
     (["--trainer.logger", "CSVLoger"], ["trainer.logger", "CSVLoger", "CSVLogger"]),
     (["--batch_size", "3"], ["--data.batch_size"]),
-    (["--hidden_sizes", "3"], ["--model.hidden_sizes"]),
-    (["--lr", "3"], ["--optimizer.lr"]),
     (["--max_epochs", "3"], ["--trainer.max_epochs"]),
 ]
 

@@ -5,9 +5,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import pytest
 import torch
 from curves import all_curves
 from filelock import FileLock
+from processes import start, wait_for
 from weights import assert_same_weights
 
 from project.engine.checkpoints import AtomicCheckpointIO, random_state, set_random_state
@@ -104,21 +102,6 @@ def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Callab
 LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2")  # 419 batches an epoch
 
 
-def start(logs: Path, *args: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "project.fit", *LONG, "--trainer.max_epochs", "3", *args]
-    command += ["--trainer.default_root_dir", str(logs), "--name", "run"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_step(checkpoint: Path, step: int) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if checkpoint.exists() and torch.load(checkpoint, weights_only=True)["global_step"] >= step:
-            return
-        time.sleep(0.02)  # another process is to get so far
-    raise TimeoutError(checkpoint)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "status", "every"),
@@ -126,9 +109,11 @@ def wait_for_step(checkpoint: Path, step: int) -> None:
     ids=["SIGINT", "SIGKILL"],
 )
 def test_a_stopped_process_goes_on_in_its_own_folder(signum, status, every, tmp_path, fit, capsys):
-    process = start(tmp_path, *every)
+    logs = ("--trainer.default_root_dir", str(tmp_path), "--name", "run")
+    process = start("project.fit", *LONG, "--trainer.max_epochs", "3", *every, *logs)
     folder = tmp_path / "digits" / "run"
-    wait_for_step(folder / "checkpoints" / "last.ckpt", 400 if every else 375)
+    last, step = folder / "checkpoints" / "last.ckpt", 400 if every else 375
+    wait_for(lambda: last.exists() and torch.load(last, weights_only=True)["global_step"] >= step)
     process.send_signal(signum)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status

@@ -57,9 +57,7 @@ def test_an_interval_s_mean_is_logged_within_an_epoch(key: str | None, tmp_path:
 DIVERGING = [
     ((1.0, 1e6, 1e7), 1, 3),
     ((1.0, float("nan"), 1.0), 1, 2),
-    ((5.0, 4e6, float("inf")), 1, 3),
     ((0.1, 1.0, 1e7, 1.0, 1.0), 2, 2),
-    ((0.1, 1.0, 1.0, 1e7, 1.0), 2, 2),
     ((0.1, 1.0, 1.0, 1.0, 1e7), 2, 3),
 ]
 

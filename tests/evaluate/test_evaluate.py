@@ -212,11 +212,6 @@ def test_no_threshold_has_a_higher_f1(seed: int) -> None:
     assert sk.f1_score(y, p >= threshold) == pytest.approx(max(sk.f1_score(y, p >= other) for other in p))
 
 
-def test_the_threshold_lies_between_two_rows() -> None:
-    p, y = np.array([0.1, 0.4, 0.3, 0.9]), np.array([False, True, False, True])
-    assert best_f1_threshold(p, y) == pytest.approx(0.35)
-
-
 PICTURES = {
     "binary": ["calibration", "confusion", "precision_recall", "roc"],
     "Wine": ["confusion"],
@@ -310,8 +305,6 @@ def test_bad_files(content: str, words: str, run: Path, tmp_path: Path, refused:
 BAD_ARGUMENTS = [
     (["--threshold", "-0.5"], 2, "between 0 and 1"),
     (["--threshold", "best-f2"], 2, "best-f1"),
-    (["--threshold"], 2, "--threshold"),
-    (["--date", "x.csv"], 2, "--date"),
     (["--data", "nowhere.csv"], 1, "nowhere.csv"),
 ]
 

@@ -231,17 +231,6 @@ def test_labels_come_back_as_they_were_given(table, labels, values, names, tmp_p
     assert {type(label) for label in predicted} == {type(values[0])}
 
 
-def test_columns_may_be_in_another_order_with_others_among_them_and_no_target(runs: Runs, tmp_path: Path) -> None:
-    new = without_targets(make_rows(20, seed=3))
-    mixed = {"id": list(range(20)), **{name: new[name] for name in reversed(new)}, "z": [None] * 20}
-    predictor = Predictor.from_run(runs("grade"))
-    expected = predictor.predict_proba(new)
-    np.testing.assert_array_equal(predictor.predict_proba(mixed), expected)
-    got = predict(runs("grade"), write(tmp_path / "new.csv", mixed), tmp_path / "out.csv")
-    assert list(got)[: len(mixed)] == list(mixed)
-    np.testing.assert_allclose(np.array(got["probability_a"], float), expected[:, 0], atol=1e-6)
-
-
 def changed(columns: Columns, name: str, row: int, cell: Any) -> Columns:
     return {**columns, name: [*columns[name][: row - 1], cell, *columns[name][row:]]}
 
@@ -374,14 +363,6 @@ def test_a_file_without_rows_gives_a_header(content: str, output: str, runs: Run
     got = predict(runs("churned"), tmp_path / "new.csv", tmp_path / output)
     names = [*content.strip().split(","), "prediction", "probability_no", "probability_yes"]
     assert list(got.items()) == [(name, []) for name in names]
-
-
-def test_a_parquet_file_without_rows_keeps_its_types(runs: Runs, tmp_path: Path) -> None:
-    table = pa.table(without_targets(NEW))[:0]
-    parquet.write_table(table, tmp_path / "new.parquet")
-    predict(runs("spent"), tmp_path / "new.parquet", tmp_path / "out.parquet")
-    expected = table.append_column("prediction", pa.array([], pa.float64()))
-    assert parquet.read_table(tmp_path / "out.parquet").equals(expected)
 
 
 def test_the_checkpoint_is_all_that_prediction_needs(tmp_path: Path, capsys: Capture) -> None:

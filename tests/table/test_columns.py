@@ -70,14 +70,12 @@ def test_numbers_and_truth(cells: Any, numbers: list[float], tmp_path: Path) -> 
 
 DATES = {
     "%Y-%m-%d": ["2024-02-29", "1969-12-31", "2000-01-01"],
-    "%Y/%m/%d": ["2024/02/29", "1969/12/31", "2000/01/01"],
     "%d.%m.%Y": ["29.02.2024", "31.12.1969", "1.1.2000"],
     "%d.%m.%y": ["29.02.24", "31.12.69", "1.1.00"],
     "%m/%d/%y": ["02/29/24", "12/31/69", "01/01/00"],
     "%d/%m/%y": ["29/02/24", "31/12/69", "01/01/00"],
     "%m/%d/%Y": ["02/29/2024", "12/31/1969", "01/01/2000"],
     "%d/%m/%Y": ["29/02/2024", "31/12/1969", "01/01/2000"],
-    "%d-%m-%Y": ["29-02-2024", "31-12-1969", "01-01-2000"],
     "%d-%b-%Y": ["29-Feb-2024", "31-DEC-1969", "1-jan-2000"],
     "%d %b %Y": ["29 Feb 2024", "31 Dec 1969", "01 Jan 2000"],
     "%b %d, %Y": ["Feb 29, 2024", "Dec 31, 1969", "Jan 1, 2000"],
@@ -89,10 +87,8 @@ DATES = {
     ],
     "%Y-%m-%d %H:%M": ["2024-02-29 18:30", "1969-12-31 00:00", "2000-01-01 06:00"],
     "%Y-%m-%dT%H:%M:%S.%f": ["2024-02-29T18:30:00.5", "1969-12-31T00:00:00.0", "2000-01-01T06:00:00.25"],
-    "%d/%m/%Y %H:%M": ["29/02/2024 18:30", "31/12/1969 9:05", "01/01/2000 06:00"],
     "%d.%m.%Y %H:%M:%S": ["29.02.2024 18:30:59", "31.12.1969 23:59:59", "01.01.2000 06:00:00"],
     "%m/%d/%Y %I:%M %p": ["02/29/2024 02:00 PM", "12/31/1969 12:30 AM", "01/01/2000 12:15 pm"],
-    "%d-%b-%Y %H:%M": ["29-Feb-2024 14:00", "31-Dec-1969 23:00", "01-Jan-2000 00:00"],
     "%d-%b-%y %I:%M:%S %p": ["29-Feb-24 2:00:01 PM", "31-Dec-69 11:00:00 AM", "01-Jan-00 12:00:00 AM"],
     "%Y-%m-%d %H:%M:%S UTC": ["2024-02-29 18:30:00 UTC", "1969-12-31 23:00:00 UTC", "2000-01-01 06:00:00 UTC"],
     "%Y-%m-%dT%H:%M:%SZ": ["2024-02-29T18:30:00Z", "1969-12-31T23:00:00Z", "2000-01-01T06:00:00Z"],
@@ -240,11 +236,6 @@ def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
     assert column.format == "%d/%m/%Y"
 
 
-def test_commas_between_thousands_are_no_decimal_commas(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'1,000' is not a number \(commas between thousands\)"):
-        read(tmp_path, [f"{i},000" for i in range(1, 13)])
-
-
 def test_one_name_may_be_written_in_several_ways(tmp_path: Path) -> None:
     table = read(tmp_path, ["3", "3.0", "2.50", "2.5", "007", "3.00"], categorical="x")
     column = table.schema.columns[0]
@@ -257,12 +248,10 @@ def test_one_name_may_be_written_in_several_ways(tmp_path: Path) -> None:
 SHUFFLED = [17, 3, 88, 41, 56, 9, 72, 25, 64, 30, 95, 11]
 LEFT_OUT = {
     "constant number": ("x", ["7"], "constant"),
-    "constant name": ("x", ["a"], "constant"),
     "constant date": ("x", ["2024-01-01"], "constant"),
     "empty": ("x", [""], "empty"),
     "missing": ("x", ["NA", "null", "n/a"], "empty"),
     "counts the rows": ("x", [str(i) for i in range(1, NUM_ROWS + 1)], "identifier"),
-    "counts down": ("x", [str(500 - i) for i in range(NUM_ROWS)], "identifier"),
     "names that all differ": ("x", [f"AX-{i}B" for i in range(NUM_ROWS)], "identifier"),
     **{
         f"named '{name}'": (name, [str(i) for i in SHUFFLED], "identifier")
@@ -353,16 +342,6 @@ def test_drop_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     table = read_table(write_table(tmp_path / "t.csv", columns), drop=wanted, **WHOLE)
     assert find(table).kind == "dropped"
     assert [c.name for c in table.schema.columns] == (["other"] if "z" in wanted else ["z", "other"])
-
-
-def test_a_name_with_a_comma_is_one_name(tmp_path: Path) -> None:
-    table = read(tmp_path, ["1", "2"], "length, in m", categorical="length, in m")
-    assert find(table, "length, in m").kind == "category"
-
-
-@pytest.mark.parametrize("setting", ["categorical", "numeric"])
-def test_a_wholly_empty_column_is_left_out_even_if_named(setting: str, tmp_path: Path) -> None:
-    assert find(read(tmp_path, [""], **{setting: "x"})).kind == "empty"
 
 
 def test_statistics_are_those_of_the_training_rows(tmp_path: Path) -> None:

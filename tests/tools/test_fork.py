@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.fork import choose_features, main, read_features, without_sections
+from tools.fork import choose_features, main, read_features
 
 ROOT = Path(__file__).parents[2]
 FEATURES = read_features((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -145,7 +145,6 @@ def test_a_feature_brings_what_it_needs_and_its_packages(fork, capsys):
 CHOSEN = [
     (None, set(FEATURES) - {"examples", "compare"}),
     ("", set()),
-    ("runs", {"runs", "commands"}),
     ("evaluate, many", {"evaluate", "predict", "table", "many", "commands"}),
     ("compare cross_validate", {"compare", "many", "runs", "cross_validate", "commands"}),
 ]
@@ -154,14 +153,6 @@ CHOSEN = [
 @pytest.mark.parametrize(("chosen", "wanted"), CHOSEN)
 def test_features(chosen: str | None, wanted: set[str]) -> None:
     assert choose_features(chosen, FEATURES) == wanted
-
-
-def test_sections() -> None:
-    code = "```bash\n# `tune` is no heading\n```\n"
-    text = f"# A\n{code}## `tune`: B\nb\n### C\n```\n## D\n```\n## E `tune`\n### `runs`\nr\n"
-    assert without_sections(text, ["tune"]) == text.replace("## `tune`: B\nb\n### C\n```\n## D\n```\n", "")
-    assert without_sections(text, ["runs"]) == text.replace("### `runs`\nr\n", "")
-    assert without_sections(text, []) == text
 
 
 @pytest.mark.parametrize("chosen", [DEFAULT, BARE])
@@ -216,7 +207,6 @@ BAD_NAMES = [
     *[([name], "standard library") for name in ("json", "antigravity")],
     *[([name], "installed") for name in ("torch", "scikit_learn", "project")],
     *[([name], "the template has") for name in ("configs", "np", "table")],
-    (["class", "new"], "Python's own"),
     (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
 ]
 

@@ -185,13 +185,6 @@ def test_what_is_tuned_may_be_no_better(tune: Tune, tmp_path: Path, capsys: Capt
     assert not list(folder.glob("best-seed*"))
 
 
-def test_a_fresh_run_that_is_never_validated_is_told(tune: Tune, capsys: Capture) -> None:
-    search = {"trainer": {"max_epochs": {"choices": [3, 4]}}}
-    tune("--trainer.check_val_every_n_epoch", "3", search=search, trials=2)
-    words = "the untuned run broke in 2 of 2 fresh runs: the run ended before its first validation"
-    assert words in capsys.readouterr().out
-
-
 def test_where_all_diverge_the_first_message_is_told(tmp_path: Path, capsys: Capture) -> None:
     search = {"optimizer": {"init_args": {"lr": {"low": 1e29, "high": 1e30}}}}
     (tmp_path / "sgd.yaml").write_text("optimizer: {class_path: SGD, init_args: {lr: 1.0e+30}}\n")
