@@ -1,6 +1,5 @@
 """Every file under configs/ runs as its header says."""
 
-import json
 import math
 import shlex
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from curves import read_curve
+from results import read_curve, read_report
 
 from project.config import RUN_SETTINGS, SECTIONS
 
@@ -81,7 +80,7 @@ def test_a_preset_stacks_over_any_run(path: Path) -> None:
 def test_debug_takes_five_steps(stacked: bool, fit: Fit) -> None:
     folder = fit(*commands(ROOT / "configs/presets/debug.yaml")[stacked])
     assert folder.parent.name == "debug"
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     assert (report["epochs"], report["steps"]) == (1, 5)
     assert report["metrics"]
 
@@ -91,7 +90,7 @@ def test_overfit_learns_one_batch_by_heart(stacked: bool, fit: Fit) -> None:
     folder = fit(*commands(ROOT / "configs/presets/overfit.yaml")[stacked])
     assert folder.parent.name == "overfit"
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
-    assert json.loads((folder / "report.json").read_text())["steps"] == len(losses) == 200
+    assert read_report(folder)["steps"] == len(losses) == 200
     assert losses[0] > 0.5
     assert losses[-1] < 0.05
 

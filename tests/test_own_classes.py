@@ -1,12 +1,11 @@
 """Any LightningModule and LightningDataModule can be named, and any of Lightning's loggers."""
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from curves import read_curve
+from results import read_curve, read_report
 
 from project.fit import main
 
@@ -20,7 +19,7 @@ def test_a_run_of_own_classes_is_trained_tested_and_kept(fit: Fit, capsys: pytes
     out, err = capsys.readouterr()
     assert err == ""
     assert "Training Line on LineData; parameters: 2\n" in out
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     assert (report["epochs"], report["steps"], report["baselines"]) == (3, 24, {})
     assert report["metrics"]["error"] < 0.01  # gradient descent at half the curvature's inverse is quick
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -40,16 +39,16 @@ STOPPED = {
 def test_it_goes_on_after_a_stop(args: Sequence[str], fit: Fit) -> None:
     folder = fit(*args, *SHORT)
     report = folder / "report.json"
-    first = json.loads(report.read_text())["metrics"]
+    first = read_report(folder)["metrics"]
     report.unlink()  # as if it had been stopped before its test
     assert main(["--resume", str(folder)]) == 0
-    assert json.loads(report.read_text())["metrics"] == first
+    assert read_report(folder)["metrics"] == first
 
 
 def test_an_own_model_takes_a_table(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fit("--data", "Iris", "--model", "own_classes.TableLine", *SHORT)
     assert "predict" not in capsys.readouterr().out  # which needs a TableModel
-    assert set(json.loads((folder / "report.json").read_text())["metrics"]) == {"error"}
+    assert set(read_report(folder)["metrics"]) == {"error"}
 
 
 REFUSED = [

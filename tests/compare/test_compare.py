@@ -154,13 +154,12 @@ def test_what_cannot_be_is_one_sentence(args: str, words: str, tmp_path: Path, r
     assert not list(tmp_path.iterdir())
 
 
-def test_data_and_model_give_the_name_and_a_run_under_way_is_left_alone(compare: Compare, capsys: Capture) -> None:
+def test_data_and_model_give_the_name_and_a_run_under_way_is_left_alone(compare: Compare, refused: Refused) -> None:
     data = ("--data", "Diabetes", "--model", "LinearRegression", "--trainer.max_epochs", "1")
     folder = compare(*data, "--optimizers", "SGD", "--rates", "none", "--seeds", "1")
     assert folder.name == "Diabetes-LinearRegression"
     with alone(folder):
-        assert main(["--resume", str(folder), "--jobs", "1"]) == 2
-    assert "another process is at work in" in capsys.readouterr().err
+        refused(main, ["--resume", folder, "--jobs", "1"], "another process is at work in")
 
 
 def test_a_run_that_diverged_says_so_in_the_table_of_runs(compare: Compare, capsys: Capture) -> None:
@@ -209,12 +208,12 @@ def test_a_comparison_that_was_stopped_does_what_is_missing(signum, whole, runs_
     capsys.readouterr()
 
 
-def test_going_on_does_what_is_missing_and_no_more(compare: Compare, runs_of: RunsOf, capsys: Capture) -> None:
+def test_going_on_does_what_is_missing_and_no_more(compare, runs_of, capfd, refused):
     folder = compare(*ARGS, "--optimizers", "SGD", "--trainer.max_epochs", "2")
-    table = capsys.readouterr().out
+    table = capfd.readouterr().out
     files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert main(["--resume", str(folder), "--jobs", "1"]) == 0
-    assert capsys.readouterr().out == table
+    assert capfd.readouterr().out == table
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 
     whole, made = runs_of(folder), folder / "runs.csv"
@@ -223,8 +222,7 @@ def test_going_on_does_what_is_missing_and_no_more(compare: Compare, runs_of: Ru
     assert losses(runs_of(folder)) == losses(whole)
     assert runs_of(folder)[:3] == whole[:3]  # with their seconds
     for flags in (("--seeds", "9"), ("--data", "Wine"), ("--name", "other")):
-        assert main(["--resume", str(folder), *flags]) == 2
-        assert "a comparison goes on as it began" in capsys.readouterr().err
+        refused(main, ["--resume", folder, *flags], "a comparison goes on as it began")
 
 
 @pytest.mark.lowest

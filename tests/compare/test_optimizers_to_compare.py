@@ -8,15 +8,14 @@ import pytest
 import torch
 from fixture_types import Fit
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from points import set_up
 from quiet import trainer
-from reports import read_report
+from results import read_report
 from schedulefree import AdamWScheduleFree
-from set_up import set_up
-from test_resume import SMALL, assert_same_run, callback, resume
+from test_resume import SMALL, assert_same_run, callback, resume, stop
 
 from project import load_run
 from project.data import Iris
-from project.fit import main
 from project.models import FeedForward
 
 BY_NAME = ("--optimizer", "schedulefree.AdamWScheduleFree", "--optimizer.lr", "0.02", "--optimizer.warmup_steps", "5")
@@ -50,9 +49,7 @@ def test_schedule_free_ends_with_the_weights_of_a_plain_loop(val_fraction: float
 def test_a_schedule_free_run_goes_on_to_the_same_bits(tmp_path: Path, fit: Fit) -> None:
     whole = fit(*SMALL, *BY_NAME, *callback(0))
     for batch in (4, 8):
-        logs = tmp_path / str(batch)
-        assert main([*SMALL, *BY_NAME, *callback(batch), "--trainer.default_root_dir", str(logs)]) == 143
-        (run,) = logs.glob("*/*")
+        run = stop(tmp_path / str(batch), *SMALL, *BY_NAME, *callback(batch))
         assert resume(run) == 0
         assert_same_run(whole, run)
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Browser, browser, tensorboard, wait
-from curves import events
 from in_process import run
 from pyarrow.csv import read_csv
+from results import events
 
 from project.compare.__main__ import main
 from project.compare.curves import make_bands, write_bands

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from set_up import set_up
+from points import set_up
 
 from project.examples.reference import FiveRows, HeightWeight, RandomLabels, ThreePoints
 from project.models import FeedForward, LinearRegression, LogisticRegression

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pytest
 from fixture_types import Capture, Refused
 from folds import make_folds
+from points import set_up
 from pyarrow import csv, parquet
-from set_up import set_up
+from results import read_report
 
 from project import Predictor, train
 from project.fit import main as fit
@@ -95,7 +96,7 @@ def test_folds_of_other_classes_are_refused(tmp_path: Path, refused: Refused) ->
     folder = cross_validate(tmp_path / "logs", "sold", rows)
     other = cross_validate(tmp_path / "others", "sold", rows.replace("yes", "gone"))
     (other / "fold-1").rename(folder / "fold-4")
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     report["folds"].append({"run": "fold-4"})
     (folder / "report.json").write_text(json.dumps(report))
     args = [folder, tmp_path / "logs" / "rows.csv", "-o", tmp_path / "out.csv"]

@@ -1,14 +1,14 @@
 """configs/table.yaml: the best net, with averaged weights."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from quiet import trainer
+from results import read_report
 from sklearn.metrics import log_loss
-from test_resume import AVERAGE, assert_same_run, callback, resume
+from test_resume import AVERAGE, assert_same_run, callback, resume, stop
 
 from project.fit import main
 from project.models import predict_encoded
@@ -22,7 +22,7 @@ WINE = ROOT / "configs" / "data" / "wine.csv"
 
 def test_the_averaged_weights_are_tested_and_kept(fit: Callable[..., Path]) -> None:
     folder = fit(*TABLE, "--data.path", str(WINE), "--trainer.max_epochs", "6")
-    reported = json.loads((folder / "report.json").read_text())["metrics"]["log_loss"]
+    reported = read_report(folder)["metrics"]["log_loss"]
     data = Table(WINE, "class")
     data.setup()
     x, y = data.splits["test"]
@@ -41,12 +41,9 @@ def test_averages_of_names_go_on_to_the_same_bits_and_are_what_is_kept(fit, tmp_
     flags += ["--trainer.max_epochs", "-1", "--trainer.max_steps", "128"]
     early = "{class_path: EarlyStopping, init_args: {patience: 16}}"
     whole = fit(*flags, *callback(0, AVERAGE, early))
-    metrics = json.loads((whole / "report.json").read_text())["metrics"]
+    metrics = read_report(whole)["metrics"]
     assert metrics["accuracy"] == 1  # the names decide it
-    assert (
-        main([*flags, *callback(127, AVERAGE, early), "--trainer.default_root_dir", str(tmp_path / "stopped")]) == 143
-    )
-    (run,) = tmp_path.glob("stopped/*/*")
+    run = stop(tmp_path / "stopped", *flags, *callback(127, AVERAGE, early))
     assert resume(run) == 0
     assert_same_run(whole, run)
     model = load_best(run)[0]
