@@ -244,12 +244,3 @@ def test_losses_without_a_logarithm(losses: list[float], scale: str, make: Make)
     figure = picture(make({"a": [losses] * 2, "b": [losses] * 2}))
     figure.canvas.draw()
     assert {axes.get_yscale() for axes in figure.axes} == {scale}
-
-
-def test_rates_that_diverged_have_a_cross() -> None:
-    row = {"optimizer": "a", "loss_name": "loss/val", "loss_median": None, "rate": 0.1}
-    axes = draw([row], {"a": {}}, {"a": {0.01: 0.5, 0.1: 0.4, 30.0: None}}).axes[-1]
-    line, chosen, crosses = axes.lines
-    assert np.asarray(line.get_xdata()) == pytest.approx([0.01, 0.1, 30])
-    assert np.asarray(chosen.get_xdata()) == pytest.approx([0.1])
-    assert (crosses.get_marker(), list(np.asarray(crosses.get_xdata()))) == ("x", [30.0])

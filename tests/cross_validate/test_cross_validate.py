@@ -219,8 +219,6 @@ def test_help_and_configuration(capsys: Capture) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(flag in out for flag in ("--folds K", "--repeats R", "--jobs N", "project.fit"))
-    assert main(["--model.help", "FeedForward"]) == 0
-    assert "--model.hidden_sizes" in capsys.readouterr().out
     assert main([*IRIS, "--folds", "7", "--print_config"]) == 0
     config = yaml.safe_load(capsys.readouterr().out)
     assert config["data"]["class_path"] == "project.data.Iris"

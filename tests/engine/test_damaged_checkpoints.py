@@ -10,7 +10,6 @@ import torch
 
 from project import train
 from project.run_folder import load_best
-from project.schema import Schema
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +38,10 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(checkpoint: Path, tmp_path:
 
 CONTENTS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "no schema": (("hyper_parameters", "schema"), None),
-    "no columns": (("hyper_parameters", "schema", "columns"), 5),
     "an unknown kind of column": (("hyper_parameters", "schema", "columns", 0, "kind"), "Sound"),
-    "a mean that is text": (("hyper_parameters", "schema", "columns", 0, "center"), "x"),
     "classes that are numbers": (("hyper_parameters", "schema", "target", "classes"), [1, 2, 3]),
     "a decimal point that is a number": (("hyper_parameters", "schema", "decimal_point"), 0.5),
     "another net": (("hyper_parameters", "hidden_sizes"), [4]),
-    "a class that is a number": (("model_class",), 5),
     "a class that is no model": (("model_class",), "torch.nn.Linear"),
     "no weights": (("state_dict",), {}),
 }
@@ -63,12 +59,3 @@ def test_wrong_content_is_one_sentence(place: tuple[Any, ...], value: Any, check
     with pytest.raises(ValueError, match=r"wrong\.ckpt does not hold what it should: ") as error:
         load_best(path)[0]
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(("kind", "classes"), [("binary", ["no"]), ("binary", []), ("number", ["no", "yes"])])
-def test_a_target_has_the_classes_of_its_kind(kind: str, classes: list[str]) -> None:
-    """The weights of one output fit all of these."""
-    target = {"name": "y", "kind": kind, "classes": classes, "center": 0.0, "scale": 1.0, "counts": []}
-    values = {"columns": [], "target": target | {"label_type": "string"}, "missing": [], "decimal_point": "."}
-    with pytest.raises(ValueError, match=f"a target that is {kind} cannot have {len(classes)} classes"):
-        Schema.from_dict(values)

@@ -93,32 +93,6 @@ def test_l6_r8_gradient_of_a_two_layer_net_and_its_descent():
     assert losses[-1] == pytest.approx(entropy, abs=1e-3)
 
 
-def test_l6_r9_modular_backprop():
-    """Forward and backward pairs, composed; they start from (ŷ − y) / (ŷ (1 − ŷ)) / N."""
-    data = RandomLabels()
-    model = FeedForward(set_up(data).schema, hidden_sizes=(100,)).double()
-    x, y = (t.double() for t in set_up(data).splits["train"])
-    model.loss(model(x), y).backward()
-
-    w1, b1, w2, b2 = (p.detach().numpy() for p in model.parameters())
-    chain = [
-        (lambda x: x @ w1.T + b1, lambda gradient, x, y: gradient @ w1),
-        (lambda x: np.maximum(x, 0), lambda gradient, x, y: gradient * (x > 0)),
-        (lambda x: x @ w2.T + b2, lambda gradient, x, y: gradient @ w2),
-        (sigmoid, lambda gradient, x, y: gradient * y * (1 - y)),
-    ]
-    values = [x.numpy()]
-    for forward, _ in chain:
-        values.append(forward(values[-1]))
-    out = values[-1]
-    gradients = [(out - y.numpy()[:, None]) / (out * (1 - out)) / len(y)]  # by each of the values
-    for i, (_, backward) in reversed([*enumerate(chain)]):
-        gradients.insert(0, backward(gradients[0], values[i], values[i + 1]))
-    for i in (0, 2):
-        np.testing.assert_allclose(model.net[i].weight.grad, gradients[i + 1].T @ values[i], atol=1e-10)
-        np.testing.assert_allclose(model.net[i].bias.grad, gradients[i + 1].sum(0), atol=1e-10)
-
-
 def test_l7_a_larger_weight_makes_a_steeper_curve():
     """The slope of sigmoid(w · x) at 0 is w / 4."""
     slopes, x = [], torch.tensor([[0.0]], requires_grad=True)

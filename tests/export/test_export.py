@@ -238,14 +238,6 @@ def test_any_name_of_a_column_will_do(fit: Fit, tmp_path: Path) -> None:
     np.testing.assert_allclose(load_onnx(export(run))(inputs), expected, atol=1e-6)
 
 
-def test_a_column_without_a_name(fit: Fit, tmp_path: Path, refused: Refused) -> None:
-    path = tmp_path / "unnamed.csv"
-    path.write_text(",x,y\n" + "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(60)))
-    run = fit(*table_args(path))
-    refused(main, [run, "-o", tmp_path / "model.onnx"], "a column has no name", status=1)
-    export(run, "--format", "torch")
-
-
 class Drifting(LogisticRegression):
     """Gives something else when it is exported."""
 
@@ -296,13 +288,6 @@ BAD_ARGUMENTS = [
 @pytest.mark.parametrize(("args", "sentence"), BAD_ARGUMENTS)
 def test_a_wrong_command_line(args: list[str], sentence: str, refused: Refused) -> None:
     refused(main, args, sentence)
-
-
-def test_help_tells_what_the_file_takes(capsys: Capture) -> None:
-    assert main(["--help"]) == 0
-    told = capsys.readouterr().out
-    for word in ("RUN", "--force", "--format", "float64", "1970-01-01", "probabilities"):
-        assert word in told
 
 
 def test_the_mean_of_folds_is_one_file(tmp_path: Path) -> None:
