@@ -168,7 +168,3 @@ def test_help_does_not_offer_what_cannot_be_used(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "SparseAdam" not in out
     assert "LambdaLR" not in out
-
-
-def test_a_name_is_not_taken_for_trouble_between_processes(tmp_path: Path, refused: Refused) -> None:
-    refused(main, ["--config", tmp_path / "gloomy.yaml"], "there is no file", "gloomy.yaml")

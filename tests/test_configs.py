@@ -2,16 +2,15 @@
 
 import math
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from fixture_types import Fit
 from results import read_curve, read_report
 
 from project.config import RUN_SETTINGS, SECTIONS
 
-Fit = Callable[..., Path]
 ROOT = Path(__file__).parents[1]
 
 

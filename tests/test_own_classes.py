@@ -1,15 +1,15 @@
 """Any LightningModule and LightningDataModule can be named, and any of Lightning's loggers."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from fixture_types import Fit, Refused
 from results import read_curve, read_report
 
 from project.fit import main
 
-Fit = Callable[..., Path]
 OWN = ("--data", "own_classes.LineData", "--model", "own_classes.Line")
 SHORT = ("--trainer.max_epochs", "3")
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_is_told_in_a_sentence(args, words, refused, tmp_path):
     assert not list((tmp_path / "logs").glob("*/*"))
 
 
-def test_a_file_that_names_an_optimizer_for_such_a_model(refused: Callable[..., None], tmp_path: Path) -> None:
+def test_a_file_that_names_an_optimizer_for_such_a_model(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("{data: own_classes.LineData, model: own_classes.Line, optimizer: SGD}")
     refused(main, ["--config", path], f"{path}: Line takes no optimizer")

@@ -4,14 +4,13 @@ import random
 import re
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from fixture_types import Refused
+from fixture_types import Fit, Refused
 from processes import start, wait_for
 from results import all_curves, assert_same_weights, read_report
 
@@ -98,7 +97,7 @@ def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(args, tmp_path, fit,
     assert resumed >= 3
 
 
-def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Callable[..., Path]) -> None:
+def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Fit) -> None:
     run = stop(tmp_path / "stopped", *SMALL, *callback(-1))
     assert resume(run) == 0
     assert_same_run(fit(*SMALL, *callback(0)), run)

@@ -13,7 +13,7 @@ import numpy as np
 import own_models
 import pytest
 import torch
-from fixture_types import Capture, Refused
+from fixture_types import Capture, Fit, Refused
 from processes import start, wait_for
 
 from project.compare.__main__ import main
@@ -21,7 +21,6 @@ from project.run_folder import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
 
-Compare = Callable[..., Path]
 RunsOf = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[2]
 SMALL = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "4")
@@ -29,7 +28,7 @@ ONCE = ("--tuning-seeds", "1")
 FEW = ("--rates", "0.1,0.01", "--tuning-seeds", "1", "--seeds", "2")
 
 
-def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_numbers(compare: Compare) -> None:
+def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_numbers(compare: Fit) -> None:
     own_models.Recorded.runs.clear()
     args = ("--model", "own_models.Recorded", "--model.dropout", "0.5", "--data", "Iris", "--data.batch_size", "32")
     compare(*args, "--rates", "none", "--optimizers", "SGD,Adam,Muon", "--seeds", "2", "--trainer.max_epochs", "3")
@@ -42,7 +41,7 @@ def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_number
 
 
 @pytest.mark.lowest
-def test_fit_repeats_the_runs_to_the_bit(compare: Compare, fit: Compare) -> None:
+def test_fit_repeats_the_runs_to_the_bit(compare: Fit, fit: Fit) -> None:
     folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW, "--seeds", "1")
     runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
     for run in runs:
@@ -54,7 +53,7 @@ def test_fit_repeats_the_runs_to_the_bit(compare: Compare, fit: Compare) -> None
 
 
 @pytest.mark.slow
-def test_the_tutorial_s_three_curves(compare: Compare) -> None:
+def test_the_tutorial_s_three_curves(compare: Fit) -> None:
     """R4; the tutorial prints Adam's losses, those of SGD are from a plain PyTorch loop. RMSprop's first epoch is so
     chaotic that the processor decides it; `test_reference_runs` compares it with a plain loop in the same process."""
     folder = compare("--config", str(ROOT / "configs" / "compare_tutorial.yaml"), "--trainer.max_epochs", "2")
@@ -85,7 +84,7 @@ def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(widths, compare, 
         assert (run["status"] == "diverged") == (run["rate"] > 2 / max(curvatures))
 
 
-def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_of: RunsOf) -> None:
+def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Fit, runs_of: RunsOf) -> None:
     args = ("--trainer.max_epochs", "12", "--model.bias", "false", "--tuning-seeds", "2", "--seeds", "2")
     folder = compare(*bowl(3.0, 3.0), *args)
     rates = sorted({run["rate"] for run in runs_of(folder, stage="tuning")})
@@ -98,7 +97,7 @@ def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Compare, runs_
     assert {run["seed"] for run in runs_of(folder, stage="final")} == {2, 3}
 
 
-def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs_of: RunsOf) -> None:
+def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Fit, runs_of: RunsOf) -> None:
     folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.3,0.03", *ONCE, "--seeds", "1")
     tuning, final = runs_of(folder, stage="tuning"), runs_of(folder, stage="final")
     assert {run["rate"] for run in tuning} == {0.03, 0.3}
@@ -107,7 +106,7 @@ def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Compare, runs
     assert {run["rate"] for run in final} == {best, 0.001}
 
 
-def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Compare, runs_of: RunsOf) -> None:
+def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Fit, runs_of: RunsOf) -> None:
     args = ("--optimizers", "SGD,Adam", "--rates", "0.3", *ONCE, "--seeds", "1", "--trainer.max_epochs", "7")
     folder = compare("--data", "Wine", *args)
     for run in runs_of(folder):
@@ -117,7 +116,7 @@ def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Compare, runs_o
         assert run["loss"] == pytest.approx(min(np.mean(window) for window in windows), rel=1e-12)
 
 
-def test_a_run_that_fails_is_a_row_and_not_the_end(compare: Compare, runs_of: RunsOf, capsys: Capture) -> None:
+def test_a_run_that_fails_is_a_row_and_not_the_end(compare: Fit, runs_of: RunsOf, capsys: Capture) -> None:
     """LBFGS wants the full batch."""
     folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", "--rates", "none", "--seeds", "1")
     failed = runs_of(folder, optimizer="LBFGS")
@@ -154,7 +153,7 @@ def test_what_cannot_be_is_one_sentence(args: str, words: str, tmp_path: Path, r
     assert not list(tmp_path.iterdir())
 
 
-def test_data_and_model_give_the_name_and_a_run_under_way_is_left_alone(compare: Compare, refused: Refused) -> None:
+def test_data_and_model_give_the_name_and_a_run_under_way_is_left_alone(compare: Fit, refused: Refused) -> None:
     data = ("--data", "Diabetes", "--model", "LinearRegression", "--trainer.max_epochs", "1")
     folder = compare(*data, "--optimizers", "SGD", "--rates", "none", "--seeds", "1")
     assert folder.name == "Diabetes-LinearRegression"
@@ -162,7 +161,7 @@ def test_data_and_model_give_the_name_and_a_run_under_way_is_left_alone(compare:
         refused(main, ["--resume", folder, "--jobs", "1"], "another process is at work in")
 
 
-def test_a_run_that_diverged_says_so_in_the_table_of_runs(compare: Compare, capsys: Capture) -> None:
+def test_a_run_that_diverged_says_so_in_the_table_of_runs(compare: Fit, capsys: Capture) -> None:
     folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.1,1e30", *ONCE, "--seeds", "1")
     capsys.readouterr()
     assert runs_main([str(folder.parents[1]), "--all", "--where", "lr=1e+30"]) == 0
@@ -226,7 +225,7 @@ def test_going_on_does_what_is_missing_and_no_more(compare, runs_of, capfd, refu
 
 
 @pytest.mark.lowest
-def test_results_do_not_depend_on_the_number_of_processes(compare: Compare, runs_of: RunsOf) -> None:
+def test_results_do_not_depend_on_the_number_of_processes(compare: Fit, runs_of: RunsOf) -> None:
     args = (*ARGS, "--rates", "none", "--trainer.max_epochs", "2")
     assert losses(runs_of(compare(*args, "--jobs", "2"))) == losses(runs_of(compare(*args)))
 

@@ -235,12 +235,3 @@ def test_bands_and_medians_are_those_of_the_seeds(make: Make) -> None:
         ends = band.get_paths()[0].get_extents()
         assert (ends.x0, ends.x1) == pytest.approx((places[0], places[-1]))
         assert (ends.y0, ends.y1) == pytest.approx((0.2, 3.0))
-
-
-@pytest.mark.parametrize(
-    ("losses", "scale"), [([1.0, 0.5], "log"), ([0.7], "log"), ([1.0, 0.0], "linear"), ([0.5, -2.0], "linear")]
-)
-def test_losses_without_a_logarithm(losses: list[float], scale: str, make: Make) -> None:
-    figure = picture(make({"a": [losses] * 2, "b": [losses] * 2}))
-    figure.canvas.draw()
-    assert {axes.get_yscale() for axes in figure.axes} == {scale}

@@ -1,7 +1,6 @@
 """Optimizers that only a comparison's extra brings: Schedule-Free, and averaged weights as an entry."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,7 +70,7 @@ def test_a_later_validation_leaves_the_weights_as_they_are() -> None:
     assert all(map(torch.equal, model.parameters(), weights))
 
 
-def test_an_entry_s_callbacks_are_its_own_and_are_kept(compare: Callable[..., Path], fit: Fit) -> None:
+def test_an_entry_s_callbacks_are_its_own_and_are_kept(compare: Fit, fit: Fit) -> None:
     average = {"class_path": "EMAWeightAveraging", "init_args": {"decay": 0.5}}
     optimizers = json.dumps(["Adam", {"label": "averaged", "class_path": "Adam", "callbacks": [average]}])
     flags = ("--data", "Iris", "--model", "LogisticRegression", "--trainer.max_epochs", "2")

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import shops
 import yaml
-from fixture_types import Capture, Refused
+from fixture_types import Capture, Fit, Refused
 from processes import start, wait_for
 from results import assert_same_weights, read_report
 from sklearn import datasets
@@ -30,13 +29,12 @@ import project.fit
 from project import load_run
 from project.cross_validate.__main__ import main
 
-Run = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "2", "--optimizer.lr", "0.01")
 IRIS = ("--data", "Iris", *SHORT)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> Fit:
     return partial(in_process.run, main, tmp_path / "logs")
 
 
@@ -99,7 +97,7 @@ def test_everything_is_learned_from_the_rows_outside_the_fold(iris: Path) -> Non
     assert found["summary"]["baselines"]["logistic regression"]["accuracy"]["mean"] == pytest.approx(mean)
 
 
-def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Run) -> None:
+def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Fit) -> None:
     entry = read_report(iris)["folds"][6]
     fold = iris / entry["run"]
     assert fold.name == "repeat-2-fold-2"
@@ -109,7 +107,7 @@ def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Run) ->
 
 
 @pytest.mark.slow
-def test_the_number_of_jobs_changes_no_bit(run: Run) -> None:
+def test_the_number_of_jobs_changes_no_bit(run: Fit) -> None:
     args = (*IRIS, "--model.dropout", "0.2", "--folds", "3")
     one, two = run(*args), run(*args, "--jobs=2")
     assert (one / "predictions.csv").read_bytes() == (two / "predictions.csv").read_bytes()
@@ -119,7 +117,7 @@ def test_the_number_of_jobs_changes_no_bit(run: Run) -> None:
         assert read_report(one / fold)["baselines"] == read_report(two / fold)["baselines"]
 
 
-def test_splits_labels_and_row_numbers_are_those_of_the_source(run: Run) -> None:
+def test_splits_labels_and_row_numbers_are_those_of_the_source(run: Fit) -> None:
     folder = run("--data", "shops.Shops", "--folds", "4", *SHORT)
     found = predictions(folder)
     assert list(found) == ["row", "repeat", "fold", "target", "prediction", "probability_no", "probability_yes, all"]
@@ -138,7 +136,7 @@ def test_a_class_that_a_later_fold_takes_whole_is_told_before_any_training(tmp_p
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:
+def test_a_number_is_predicted_in_its_own_unit(run: Fit) -> None:
     folder = run("--data", "Diabetes", "--folds", "3", *SHORT)
     y = load_diabetes().target
     table, found = predictions(folder), read_report(folder)
@@ -154,7 +152,7 @@ def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:
     assert {"mean", "ridge regression", "gradient boosting"} == set(found["summary"]["baselines"])
 
 
-def test_the_console_is_short_and_names_the_next_commands(run: Run, fit: Run, capsys: Capture) -> None:
+def test_the_console_is_short_and_names_the_next_commands(run: Fit, fit: Fit, capsys: Capture) -> None:
     folder = run(*IRIS, "--folds", "2")
     out, err = capsys.readouterr()
     assert err == ""

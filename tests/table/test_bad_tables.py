@@ -105,8 +105,6 @@ FILES = {
 
 PARQUET = {
     "nested": (with_column([[i] for i in range(60)]), ["'new'", "list", "--data.drop"]),
-    "struct": (with_column([{"i": i} for i in range(60)]), ["'new'", "struct", "--data.drop"]),
-    "binary": (with_column([b"x"] * 60), ["'new'", "binary", "--data.drop"]),
     "durations": (with_column(pa.array(range(60), pa.duration("s"))), ["'new'", "duration", "--data.drop"]),
     "nested target": (TYPED.set_column(2, "y", pa.array([[y] for y in Y])), ["target 'y'", "list"]),
     "infinite": (with_column([*range(59), np.inf]), ["'new'", "row 60", "inf"]),
