@@ -130,19 +130,6 @@ def test_the_page_is_whole_and_loads_nothing(real: Path) -> None:
     assert "LinearRegression on 310 rows of Diabetes, with 44 validation rows" in page
 
 
-def test_labels_stand_as_they_are(make: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    label = "<b>&amp;$x$[red]:smile:"  # HTML, mathematics, and what colours a console
-    monkeypatch.setenv("COLUMNS", "120")
-    comparison = make({label: constant(0.5, 0.6), "$y$": constant(0.7, 0.9)})
-    write_report(comparison, label, 2)
-    assert capsys.readouterr().out.count(label) == 2
-    page = (comparison.folder / "report.html").read_text(encoding="utf-8")
-    assert unescape(page[: page.index("<svg")]).count(label) == 3  # in the heading and in both tables
-    assert drawn(page).count(label) == 1  # as a line's name, and not as a formula
-    write_report(comparison, label, 2)
-    assert (comparison.folder / "report.html").read_text(encoding="utf-8") == page
-
-
 def test_diverged_and_failed_runs_are_rows(make: Make, capsys: Capture) -> None:
     curves = {"good": constant(0.5, 0.6), "wild": [[1.0, 0.4, 0.4], [1.0, 1e9]], "broken": constant(0.5, 0.6)}
     comparison = make(curves)

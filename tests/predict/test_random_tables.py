@@ -32,7 +32,6 @@ from project.predict.__main__ import main as predict
 from project.table.files import free_name
 
 Rng = random.Random
-Cells = list[Any]
 EXTREMES = (
     "0 -0 1e300 -1e39 3.4e38 1e-320 inf -Infinity 1e999 9007199254740993 99999999999999999999 0x1F 1_000 1e5 +7 .5 5."
 )

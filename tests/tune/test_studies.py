@@ -141,17 +141,6 @@ def test_a_study_for_other_settings_is_refused(flag, value, shared, refused):
     assert set((logs / "tune").iterdir()) == {first, second}
 
 
-def test_another_program_s_study_is_refused(tune: Fit, tmp_path: Path, capsys: Capture) -> None:
-    storage = f"sqlite:///{tmp_path / 'mine.db'}"
-    study = optuna.create_study(study_name="mine", storage=storage)
-    study.tell(study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}), 1.0)
-    with pytest.raises(AssertionError):
-        tune("--storage", storage, "--name", "mine", search=SEARCH)
-    assert "the study 'mine' was made for" in (error := capsys.readouterr().err)
-    assert error.count("\n") == 1
-    assert len(study.trials) == 1
-
-
 UNREACHABLE = [
     ("study.db", "Could not parse"),
     ("sqlite:///{}", "file is not a database"),
