@@ -1,6 +1,10 @@
-"""Comparisons are fair, find the rate that theory gives, claim no more than the data carry, and go on when stopped."""
+"""Comparisons are fair, find the rate that theory gives, claim no more than the data carry, and go on when stopped.
+
+At the end what only their extra brings: Schedule-Free, and averaged weights as an entry.
+"""
 
 import itertools
+import json
 import math
 import os
 import signal
@@ -14,16 +18,25 @@ import own_models
 import pytest
 import torch
 from fixture_types import Capture, Fit, Refused
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from points import set_up
 from processes import start, wait_for
+from quiet import trainer
+from results import read_report
+from schedulefree import AdamWScheduleFree
+from test_resume import SMALL, assert_same_run, callback, resume, stop
 
+from project import load_run
 from project.compare.__main__ import main
+from project.data import Iris
+from project.models import FeedForward
 from project.run_folder import alone
 from project.runs.__main__ import main as runs_main
 from project.runs.curves import read_curves
 
 RunsOf = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[2]
-SMALL = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "4")
+QUICK = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs", "4")
 ONCE = ("--tuning-seeds", "1")
 FEW = ("--rates", "0.1,0.01", "--tuning-seeds", "1", "--seeds", "2")
 
@@ -42,7 +55,7 @@ def test_a_seed_gives_every_optimizer_the_same_weights_batches_and_random_number
 
 @pytest.mark.lowest
 def test_fit_repeats_the_runs_to_the_bit(compare: Fit, fit: Fit) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW, "--seeds", "1")
+    folder = compare(*QUICK, "--optimizers", "SGD,configs/optimizers/muon.yaml", *FEW, "--seeds", "1")
     runs = [next(folder.glob("SGD/tuning/*")), next(folder.glob("SGD/lr*")), next(folder.glob("muon/lr*"))]
     for run in runs:
         there, here = read_curves(run), read_curves(fit("--config", str(run / "config.yaml")))
@@ -98,7 +111,7 @@ def test_a_grid_grows_until_its_best_rate_has_neighbours(compare: Fit, runs_of: 
 
 
 def test_tuning_runs_are_shorter_and_given_rates_are_kept(compare: Fit, runs_of: RunsOf) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.3,0.03", *ONCE, "--seeds", "1")
+    folder = compare(*QUICK, "--optimizers", "SGD", "--rates", "0.3,0.03", *ONCE, "--seeds", "1")
     tuning, final = runs_of(folder, stage="tuning"), runs_of(folder, stage="final")
     assert {run["rate"] for run in tuning} == {0.03, 0.3}
     assert {run["steps"] for run in final} == {2 * run["steps"] for run in tuning}
@@ -118,7 +131,7 @@ def test_a_run_counts_by_its_lowest_mean_of_four_losses(compare: Fit, runs_of: R
 
 def test_a_run_that_fails_is_a_row_and_not_the_end(compare: Fit, runs_of: RunsOf, capsys: Capture) -> None:
     """LBFGS wants the full batch."""
-    folder = compare(*SMALL, "--optimizers", "LBFGS,Adam", "--rates", "none", "--seeds", "1")
+    folder = compare(*QUICK, "--optimizers", "LBFGS,Adam", "--rates", "none", "--seeds", "1")
     failed = runs_of(folder, optimizer="LBFGS")
     assert {run["status"] for run in failed} == {"failed"}
     assert "batch_size full" in failed[0]["message"]
@@ -162,7 +175,7 @@ def test_data_and_model_give_the_name_and_a_run_under_way_is_left_alone(compare:
 
 
 def test_a_run_that_diverged_says_so_in_the_table_of_runs(compare: Fit, capsys: Capture) -> None:
-    folder = compare(*SMALL, "--optimizers", "SGD", "--rates", "0.1,1e30", *ONCE, "--seeds", "1")
+    folder = compare(*QUICK, "--optimizers", "SGD", "--rates", "0.1,1e30", *ONCE, "--seeds", "1")
     capsys.readouterr()
     assert runs_main([str(folder.parents[1]), "--all", "--where", "lr=1e+30"]) == 0
     assert "diverged" in capsys.readouterr().out
@@ -233,3 +246,71 @@ def test_results_do_not_depend_on_the_number_of_processes(compare: Fit, runs_of:
 def test_a_comparison_that_goes_on_imports_no_class_from_elsewhere(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "compare.yaml").write_text("compare: {optimizers: [{class_path: stranger.Sgd}]}\n")
     refused(main, ["--resume", tmp_path], "names stranger.Sgd, a class from elsewhere: if you trust it, say --import")
+
+
+BY_NAME = ("--optimizer", "schedulefree.AdamWScheduleFree", "--optimizer.lr", "0.02", "--optimizer.warmup_steps", "5")
+
+
+@pytest.mark.parametrize("val_fraction", [0.1, 0.0])
+def test_schedule_free_ends_with_the_weights_of_a_plain_loop(val_fraction: float, fit: Fit) -> None:
+    flags = ("--data", "Iris", "--model.dropout", "0", "--model.input_dropout", "0", "--scheduler", "null")
+    folder = fit(*flags, *BY_NAME, "--data.val_fraction", str(val_fraction), "--trainer.max_epochs", "4")
+    data = set_up(Iris(val_fraction=val_fraction))
+    torch.manual_seed(0)
+    model = FeedForward(data.schema, (128,), "SiLU")
+    optimizer = AdamWScheduleFree(model.parameters(), lr=0.02, warmup_steps=5)
+    losses, weights = [], []
+    loader = data.train_dataloader()
+    for epoch in range(4):
+        optimizer.train()
+        loader.sampler.set_epoch(epoch)
+        for x, y in loader:
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        optimizer.eval()
+        x, y = data.splits["val"]
+        losses.append(torch.nn.functional.cross_entropy(model(x), y).item() if len(x) else -epoch)
+        weights.append([p.detach().clone() for p in model.parameters()])
+    best = weights[min(range(4), key=losses.__getitem__)]
+    torch.testing.assert_close(list(load_run(folder).model.parameters()), best, rtol=0, atol=1e-5)
+
+
+def test_a_schedule_free_run_goes_on_to_the_same_bits(tmp_path: Path, fit: Fit) -> None:
+    whole = fit(*SMALL, *BY_NAME, *callback(0))
+    for batch in (4, 8):
+        run = stop(tmp_path / str(batch), *SMALL, *BY_NAME, *callback(batch))
+        assert resume(run) == 0
+        assert_same_run(whole, run)
+
+
+def test_its_weights_are_not_averaged_a_second_time() -> None:
+    data = set_up(Iris())
+    model = FeedForward(data.schema, optimizer="schedulefree.AdamWScheduleFree")
+    with pytest.raises(ValueError, match="AdamWScheduleFree averages weights itself: leave EMAWeightAveraging out"):
+        trainer(max_epochs=1, callbacks=[EMAWeightAveraging()]).fit(model, data)
+
+
+def test_a_later_validation_leaves_the_weights_as_they_are() -> None:
+    data = set_up(Iris())
+    model = FeedForward(data.schema, optimizer="schedulefree.AdamWScheduleFree")
+    plain = trainer(max_epochs=1)
+    plain.fit(model, data)
+    weights = [p.detach().clone() for p in model.parameters()]
+    plain.validate(model, data, verbose=False)
+    assert all(map(torch.equal, model.parameters(), weights))
+
+
+def test_an_entry_s_callbacks_are_its_own_and_are_kept(compare: Fit, fit: Fit) -> None:
+    average = {"class_path": "EMAWeightAveraging", "init_args": {"decay": 0.5}}
+    optimizers = json.dumps(["Adam", {"label": "averaged", "class_path": "Adam", "callbacks": [average]}])
+    flags = ("--data", "Iris", "--model", "LogisticRegression", "--trainer.max_epochs", "2")
+    folder = compare(*flags, "--optimizers", optimizers, "--seeds", "1", "--rates", "none")
+    losses = []
+    for label, callbacks in (("Adam", "null"), ("averaged", json.dumps([average]))):
+        run = fit(*flags, "--scheduler", "null", "--optimizer", "Adam", "--trainer.callbacks", callbacks)
+        losses.append(read_report(run)["val_loss"])
+        (entry,) = folder.glob(f"{label}/own-settings-*")
+        assert read_report(entry)["val_loss"] == losses[-1]
+    assert losses[0] != losses[1]
+    assert (folder / "compare.yaml").read_text().count("EMAWeightAveraging") == 1

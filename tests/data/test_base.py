@@ -1,4 +1,4 @@
-"""Splits, scaling and loaders of every data module."""
+"""Splits, scaling and loaders of every data module; the data sets themselves, bundled and made on the spot."""
 
 from itertools import chain
 

@@ -1,4 +1,7 @@
-"""The reference runs as files in configs/experiments/, against what the tutorials print, plain PyTorch, or theory."""
+"""The reference runs as files in configs/experiments/, against what the tutorials print, plain PyTorch, or theory.
+
+At the end the tiny data sets of which the rows are known.
+"""
 
 import math
 from collections.abc import Callable

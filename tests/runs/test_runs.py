@@ -112,6 +112,7 @@ def test_folds_and_comparisons_are_shown_on_demand(logs, show):
 
 ORDERS = [
     (["--sort", "val_loss"], ["b", "C", "a", "none"]),  # as numbers: as text, 10 would come before 9.5
+    (["--sort", "-val_loss"], ["a", "C", "b", "none"]),
     (["--sort", "run"], ["a", "b", "C", "none"]),
     (["--sort", "age"], ["none", "C", "b", "a"]),
     ([], ["a", "b", "C", "none"]),

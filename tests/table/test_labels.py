@@ -27,6 +27,7 @@ def target(table: Table) -> Target:
 
 BINARY = {
     "strings": (["yes", "no"], ["no", "yes"]),
+    "whole numbers": (["1", "0"], [0, 1]),
     "whole numbers of other length": (["10", "9"], [9, 10]),
     "negative numbers": (["1", "-1"], [-1, 1]),
     "booleans": (["true", "false"], [False, True]),

@@ -1,4 +1,7 @@
-"""What a run on a table of one's own can be trusted in: no leaks, warnings, row numbers."""
+"""What a run on a table of one's own can be trusted in: no leaks, warnings, row numbers.
+
+At the end the net of configs/table.yaml, with averaged weights.
+"""
 
 from pathlib import Path
 from typing import Any
