@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fixture_types import Fit
-from reports import read_report
+from results import read_report
 
 from project.fit import main
 
