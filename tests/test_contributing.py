@@ -1,18 +1,20 @@
 """CONTRIBUTING.md: its recipes do what they promise, and what it says of the code is so."""
 
 import os
-import pkgutil
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from results import read_curve, read_report
+
+from project.fit import main as fit
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "project"
@@ -149,11 +151,36 @@ def test_the_files_of_the_recipes_pass_the_checks(followed: Followed) -> None:
     followed.run("pytest tests/test_imports.py -k 'not run and not changes'")  # nothing else is to be changed
 
 
-def test_the_functions_that_the_page_names_are_there() -> None:
-    names = re.findall(r"`([a-z_]+(?:\.\w+)+)`", section(TEXT, "## How it works"))
+def first_calls(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> list[str]:
+    """The functions of the package that a command calls, in the order of their first calls."""
+    names: dict[str, None] = {}
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        file = frame.f_code.co_filename
+        if event == "call" and file.startswith(f"{SOURCE}{os.sep}"):
+            module = ".".join(Path(file).relative_to(SOURCE).with_suffix("").parts)
+            names.setdefault(f"{module}.{frame.f_code.co_qualname}")
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        assert command(args) == 0
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return list(names)
+
+
+def test_the_life_of_a_run_is_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each function that the page names is called, and for the first time in the order of the page."""
+    monkeypatch.chdir(ROOT)
+    story = section(TEXT, "## How it works")
+    names = re.findall(r"`([a-z_]+(?:\.\w+)+)`", story)
     told = [name for name in names if name.rpartition(".")[2] not in ("ckpt", "json", "toml", "yaml")]
+    where = ["--name", "run", "--trainer.max_epochs", "2", "--trainer.default_root_dir", str(tmp_path)]
+    called = first_calls(fit, where)
     assert len(told) > 10
-    assert all(callable(pkgutil.resolve_name(f"project.{name}")) for name in told)
+    assert [name for name in called if name in told] == told
 
 
 def test_the_commands_for_every_day_are_there() -> None:

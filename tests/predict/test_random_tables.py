@@ -54,6 +54,8 @@ CELLS: dict[str, Callable[[Rng], Callable[[], str]]] = {
     "unique": lambda rng: lambda: f"{rng.getrandbits(64):x}",
     # Of those below, few tables get through.
     "time": lambda rng: lambda: f"2024-0{rng.randint(1, 9)}-3{rng.randint(0, 1)}T1{rng.randint(0, 9)}:30:00+02:00",
+    "units": lambda rng: lambda: f"{rng.randint(0, 99)} {rng.choice(['kg', 'kg', 'g'])}",
+    "comma": lambda rng: lambda: f"{rng.randint(0, 99)},{rng.randint(0, 9)}",
     "empty": lambda rng: lambda: "",
     "missing": lambda rng: lambda: rng.choice(["", "NA", "NaN", "null", "None", "N/A", " "]),
     "long int": lambda rng: lambda: str(rng.randint(-(2**70), 2**70)),
@@ -70,13 +72,19 @@ TYPES: list[tuple[pa.DataType, Callable[[Rng], Any]]] = [
     (pa.dictionary(pa.int32(), pa.string()), lambda rng: rng.choice(["u", "v", "NA"])),
     (pa.uint8(), lambda rng: rng.randint(0, 3)),
     (pa.float32(), lambda rng: rng.gauss(0, 1)),
+    *((kind, lambda rng: rng.choice(["a", "b", "c"])) for kind in (pa.large_string(), pa.string_view())),
+    *((kind, lambda rng: rng.randint(-100, 100)) for kind in (pa.int8(), pa.int16(), pa.int32())),
     (pa.string(), lambda rng: rng.choice(WORDS)),
     (pa.string(), lambda rng: rng.choice(["1.5", "2", "NA", "-3"])),
     (pa.decimal128(20, 3), lambda rng: Decimal(rng.randint(-(10**9), 10**9)) / 1000),
     (pa.date32(), lambda rng: date(1900, 1, 1) + timedelta(rng.randint(0, 90_000))),
+    (pa.timestamp("s"), lambda rng: rng.randint(-(10**9), 10**9)),
     (pa.timestamp("ns"), lambda rng: rng.randint(-(10**18), 10**18)),
     (pa.timestamp("us", "Europe/Rome"), lambda rng: SECOND + timedelta(seconds=rng.randint(0, 10**9))),
+    (pa.dictionary(pa.int8(), pa.int64()), lambda rng: rng.randint(0, 3)),
     # Of those below, few tables get through.
+    (pa.decimal256(60, 0), lambda rng: Decimal(10) ** rng.randint(0, 59)),
+    (pa.timestamp("ms"), lambda rng: rng.choice([-(2**62), 2**62, 0, 10**15])),
     (pa.int64(), lambda rng: rng.choice([2**63 - 1, -(2**63), 2**53 + 1, 0])),
     (pa.uint64(), lambda rng: rng.choice([2**64 - 1, 0, 5])),
     (pa.float16(), lambda rng: np.float16(rng.gauss(0, 1))),
@@ -87,7 +95,7 @@ TYPES: list[tuple[pa.DataType, Callable[[Rng], Any]]] = [
     (pa.null(), lambda rng: None),
 ]
 """What makes the values of a column of a Parquet file, with its type."""
-TAME = {True: 10, False: 13}
+TAME = {True: 10, False: 20}
 """How many of the above are harmless, of CSV and of Parquet."""
 TAME_TARGETS = ["two words", "letters", "boolean", "zeros", "float"]
 STEP = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.enable_progress_bar", "false"]
