@@ -186,3 +186,8 @@ def test_classes_and_what_is_told_of_them(cells, classes, counts, notes, tmp_pat
 
 def test_a_class_may_be_called_none(tmp_path: Path) -> None:
     assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
+
+
+def test_a_number_with_another_decimal_point_is_named_as_it_stands(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"column 'y', row 2: '1\.50' is not a number; .*data.task multiclass"):
+        read(tmp_path, ["1", "1.50", "2"], decimal_point=",")

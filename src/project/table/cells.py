@@ -180,7 +180,7 @@ class CellReader:
         few, half = (times * len(others) <= len(present) for times in (10, 2))
         if few or (all(quantities) and (half or one_unit)):
             text = self.text(cells).combine_chunks()
-            wrong = pc.is_in(canonical(text), value_set=others)
+            wrong = pc.is_in(canonical(text), value_set=canonical(others))
             cell = text.filter(wrong)[0].as_py()
             comma = " (decimal commas: --data.decimal_point ,)" if cell.count(",") == 1 and "." not in cell else ""
             if all(THOUSANDS.fullmatch(other) for other in others.to_pylist()):
