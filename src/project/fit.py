@@ -10,7 +10,6 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +57,7 @@ def _main(args: Sequence[str]) -> int:
         return 0
 
     if rank_zero_only.rank:  # type: ignore[attr-defined]  # set when Lightning is imported
-        return int(import_module(f"{__package__}.ddp.ranks").join(config, resume))
+        return int(importlib.import_module(f"{__package__}.ddp.ranks").join(config, resume))
     run = prepare(config, resume)
     try:
         with run_folder.alone(run.folder):

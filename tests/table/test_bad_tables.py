@@ -39,6 +39,8 @@ def wide(num_columns: int) -> str:
     return "\n".join([",".join([*(f"c{i}" for i in range(num_columns - 1)), "y"]), *rows]) + "\n"
 
 
+MONEY = csv(delimiter=";", a=[f"${i % 9 + 1},500" for i in range(len(A))])
+SHARES = csv(delimiter=";", a=[f"0,{i % 9 + 1}00" for i in range(len(A))])
 COMMAS = csv(delimiter=";", a=[a.replace(".", ",") for a in A])
 TYPED = pa.table({"a": np.array(A, float), "b": np.array(B, int), "y": Y})
 
@@ -128,6 +130,8 @@ CELLS = {
     "one unit in the target": (csv(y=at(12, "12 kg")), ["'y'", "row 12", "'12 kg'"]),
     "units": (csv(a=[f"{a} kg" for a in A]), ["'a'", "row ", " kg'", "--data.categorical a"]),
     "decimal commas": (COMMAS, ["'a'", ",5'", "--data.decimal_point ,"]),
+    "commas in money": (MONEY, ["'a'", ",500' is not a number (commas between thousands); mend the file"]),
+    "shares with commas": (SHARES, ["'a'", "00' is not a number (decimal commas: --data.decimal_point ,)"]),
     "thousands": (csv(delimiter=";", a=[f"1,{a:0>5}" for a in A]), ["'a'", "'1,000.5'", "--data.categorical a"]),
     "infinite": (csv(a=at(33, "inf")), ["'a'", "row 33", "inf", "not finite"]),
     "infinite target": (csv(y=at(33, "inf")), ["'y'", "row 33", "inf"]),

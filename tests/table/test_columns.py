@@ -182,7 +182,8 @@ MEANT = [
     *((form, "numbers") for form in ("\N{MINUS SIGN}{}", "{} %", "~{}", "<{}.5", "{}.5-")),
     *((form, "dates") for form in ("{:02}/03/2024 14:00", "{:02}.03.2024 14:00", "{:02}-Mar-2024", "{:02}MAR2024")),
     *((form, "dates") for form in ("2024-03-{:02} 14:00:00 UTC", "March {}th, 2024", "{}. Oktober 2024")),
-    *((form, "dates") for form in ("{} févr. 2024", "202403{:02}")),
+    *((form, "numbers") for form in ("CHF {}00.50", "R$ {}1", "₩{},000", "{}’234", "{:02},05,567", "\u2013{}5")),
+    *((form, "dates") for form in ("{} févr. 2024", "202403{:02}", "202403{:02}T130500", "202403{:02}130500")),
 ]
 
 
@@ -215,6 +216,8 @@ FINDINGS = [  # cells, the kind that is found, and what the warning says
     *((cells, "category", "") for cells in (["12:30", "8:15"], ["1-2", "3-4"], ["1", "a"], ["a", "b", "c"])),
     *(([form.format(i % 8 + 1) for i in range(NUM_ROWS)], "category", "") for form in NO_NUMBERS),
     (["0", "1", "2", "3", ">3"], "category", "looks like numbers"),
+    ([*(str(i % 7) for i in range(NUM_ROWS - 1)), "tbd"], "category", "looks like numbers, but for 'tbd'"),
+    (["tbd", *(f"2024-01-{i % 28 + 1:02}" for i in range(NUM_ROWS - 1))], "category", "dates, but for 'tbd'"),
     (["20240131", "20231225", "20240229"], "number", DAYS),
     (["20240131", "", "20240229"], "number", DAYS),
     (["20050000", "20010000", "20090000"], "number", ""),  # millions

@@ -188,6 +188,12 @@ def test_a_class_may_be_called_none(tmp_path: Path) -> None:
     assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
 
 
+def test_few_classes_that_look_like_numbers_are_told(tmp_path: Path) -> None:
+    words = "target 'y': the classes look like numbers: write them in another way to predict a quantity"
+    assert read(tmp_path, ["5 %", "10 %", "20 %"]).notes == [words]
+    assert not read(tmp_path, ["<=50", ">50"]).notes
+
+
 def test_a_number_with_another_decimal_point_is_named_as_it_stands(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"column 'y', row 2: '1\.50' is not a number; .*data.task multiclass"):
         read(tmp_path, ["1", "1.50", "2"], decimal_point=",")

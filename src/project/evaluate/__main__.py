@@ -45,16 +45,11 @@ def _main(args: Sequence[str]) -> int:
         found = ", which has the best F1 on the validation rows" if options.threshold == BEST_F1 else ""
         name = tested.model.schema.target.classes[1]
         print(f"Threshold of '{name}', for project.predict too: --threshold {tested.threshold:.6g}{found}")
-    if (run := _run_folder(options.run)) is not None:
+    path = Path(options.run)
+    run = path.absolute().parent.parent if path.is_file() else path
+    if (run / "config.yaml").is_file():  # else it is a checkpoint that stands elsewhere
         print(f"The report and the pictures are in {_write(tested, run, options.data, options.threshold)}")
     return 0
-
-
-def _run_folder(run: str) -> Path | None:
-    """The folder of a run, from itself or from a checkpoint in it; None for a checkpoint that stands elsewhere."""
-    path = Path(run)
-    folder = path.absolute().parent.parent if path.is_file() else path
-    return folder if (folder / "config.yaml").is_file() else None
 
 
 def _write(tested: Evaluation, run: Path, file: Path | None, threshold: str | None) -> Path:

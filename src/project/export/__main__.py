@@ -150,8 +150,6 @@ def make_rows(schema: Schema, num_rows: int = 256) -> NDArray[np.float64]:
         match column:
             case Category():
                 rows[:, i] = rng.integers(-1, len(column.values), num_rows)
-            case Number(boolean=True):
-                rows[:, i] = rng.integers(0, 2, num_rows)
             case Number():
                 rows[:, i] = rng.normal(column.fill, column.scale, num_rows)
             case Date():

@@ -27,7 +27,7 @@ WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?"
 _MONTH = r"(?i:jan|f[eé][bv]|m[aä]r|a[pv]r|ma[iy]|ju[inl]|ao[uû]|aug|sep|o[ck]t|nov|d[eé][cz])[^\W\d]*\.?"
 _IN_DIGITS = r"\d{4}[-/. ]\d\d?[-/. ]|\d\d?[-/. ]\d\d?[-/. ](?=\d\d)"
 _IN_WORDS = rf"\d{{1,4}}(?:st|nd|rd|th|\.)?[-/ ]?{_MONTH}[-/ ]?|{_MONTH} \d\d?(?:st|nd|rd|th)?,? "
-DATE = re.compile(rf"{WEEKDAY}(?:{_IN_DIGITS}|{_IN_WORDS})\d{{1,4}}(?!\.?\d).*")
+DATE = re.compile(rf"{WEEKDAY}(?:{_IN_DIGITS}|{_IN_WORDS})\d{{1,4}}(?!\.?\d).*|(?:19|20)\d{{6}}[T ]\d{{4,6}}Z?")
 """Text that is a date, or was meant to be one."""
 NUMBER = r"^[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:inf(inity)?|nan))$"
 BOOLEANS = pa.array(["false", "true"])
@@ -45,13 +45,14 @@ SPELT = r"^[-+]?\d.*[.:e]|^(?i:true|false)$"
 """Names that may have another spelling; the others need no more than this look."""
 EXPONENT = r"^-?\d(\.\d+)?e[-+]\d+$"
 """How Arrow writes numbers of many digits; 1E5 may be a code."""
-THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
-"""A number with commas between its thousands."""
-_SIGN = r"\s?[-+\u2212]?\s?"
-_NUMERAL = rf"{_SIGN}[$€£¥]?{_SIGN}(?:\d{{1,3}}(?:[.,'\s]\d{{3}})+|\d+)(?:[.,]\d*)?"
+THOUSANDS = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+(\.\d*)?\D*")
+"""A number with commas between its thousands, perhaps of money."""
+_SIGN = r"\s?[-+\u2212\u2013]?\s?"
+_MONEY = r"(?:[A-Z]{0,3}[$€£¥₩₹₺₽]|USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|SEK|NOK|DKK|PLN|CZK|AUD|CAD|Rs\.?|kr\.?)"
+_NUMERAL = rf"{_SIGN}{_MONEY}?{_SIGN}(?:\d{{1,3}}(?:[.,'’_\s]\d{{3}})+|\d{{1,2}}(?:,\d\d)+,\d{{3}}|\d+)(?:[.,]\d*)?"
 QUANTITY = re.compile(rf"(?:\({_NUMERAL}\)|{_NUMERAL})\s?((?!s$|th$)[^\d\s.,'+\-:()/][^\d\s.,'+\-:()]{{0,7}})?")
 """A number, perhaps with a unit, between thousands or before decimals what is no point, or negative in brackets."""
-MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|[~≈<>≤≥]?{_NUMERAL}-?\s?[%$€£¥kKMB]?")
+MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|[~≈<>≤≥]?{_NUMERAL}-?\s?[%$€£¥₩₹₺₽kKMB]?")
 """The same as a laboratory may write it, with no other unit."""
 LOOKS_LIKE = {"dates": DATE, "numbers": MEANT_AS_NUMBER}
 """Text that is neither, for it is not written so, but was meant to be."""

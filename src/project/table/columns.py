@@ -159,13 +159,14 @@ class ColumnLearner:
         found, times = names.take(pa.array(self.rows)).value_counts().flatten()
         counts = dict(zip(found.to_pylist(), times.to_pylist(), strict=True))
         missing = counts.pop(None, 0)
-        many = len(counts) > 10 and len(counts) > 0.5 * (len(self.rows) - missing)
-        warning = ALL_DIFFER if many else ""
-        looks = [what for what, form in LOOKS_LIKE.items() if all(form.fullmatch(value) for value in counts)]
-        if told:
-            warning = told
-        elif looks and counts and name not in self.categorical:
-            warning = f"looks like {looks[0]}: write them in another way"
+        many = len(counts) > max(10, 0.5 * (len(self.rows) - missing))
+        warning, looks = told or (ALL_DIFFER if many else ""), bool(told)
+        for what, form in LOOKS_LIKE.items() if counts and not told and name not in self.categorical else ():
+            others = [value for value in counts if not form.fullmatch(value)]
+            if looks := 10 * sum(counts[value] for value in others) < len(self.rows) - missing:
+                but = f", but for '{others[0]}'" if others else ""
+                warning = f"looks like {what}{but}: write them in another way"
+                break
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
         return Learned(
             Finding(name, "category", missing, len(counts), warning),
@@ -176,7 +177,9 @@ class ColumnLearner:
 
 
 def _are_days(ordered: Floats) -> bool:
-    """Whether whole numbers say days: 20240131."""
+    """Whether whole numbers say days: 20240131, perhaps with the time."""
+    while ordered[0] > 1900_00_00_00:
+        ordered = ordered // 100
     month, day = ordered // 100 % 100, ordered % 100
     years = ordered[0] > 1900_00_00 and ordered[-1] < 2200_00_00
     return bool(years and month.min() >= 1 and month.max() <= 12 and day.min() >= 1 and day.max() <= 31)
