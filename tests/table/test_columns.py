@@ -265,6 +265,7 @@ LEFT_OUT = {
         for name in (
             *("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no", "PassengerId"),
             *("EmployeeNumber", "employee_number", "user_no", "userid", "orderno", "customer", "Order", "invoiceNum"),
+            *("uid", "Kundennummer"),
         )
     },
 }

@@ -17,10 +17,10 @@ from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes,
 from project.table.findings import Finding
 
 ALL_DIFFER = "almost every row has a name of its own"
-_KEY = r"id|idx|index|key|uuid|guid|nr|no|num|number"
+_KEY = r"id|uid|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn"
 _OWNER = r"account|client|customer|employee|invoice|member|order|passenger|patient|person|student|user"
 IDENTIFIER = re.compile(
-    rf"(?i:(^|[\W_])({_KEY}|{_OWNER})$|({_OWNER})({_KEY})$|^unnamed)|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number)$|^$"
+    rf"(?i:(^|[\W_])({_KEY}|{_OWNER})$|({_OWNER})({_KEY})$|nummer$|^unnamed)|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop {}"

@@ -69,9 +69,9 @@ def _main(args: Sequence[str]) -> int:
         begin(tuning)  # so that nothing is written if it cannot be used
     tuning.folder = folder = folder or create_folder({**config, "experiment": "tune"})
     (folder / "tune.yaml").write_text(yaml.safe_dump({"tune": settings, **config}, sort_keys=False), encoding="utf-8")
-    print(f"Tuning {model} on {data}; ranges: {', '.join(names)}")
-    print(f"If it is stopped, go on with: {next_command('project.tune --resume', folder)}")
     with alone(folder):
+        print(f"Tuning {model} on {data}; ranges: {', '.join(names)}")
+        print(f"If it is stopped, go on with: {next_command('project.tune --resume', folder)}")
         tune(tuning, options.jobs)
     print(f"The tuning is in {shown(folder)}; next:")
     print(f"  {next_command('project.fit --config', folder / 'best.yaml')}   # train the best found")
