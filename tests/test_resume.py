@@ -114,7 +114,7 @@ LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2") 
 )
 def test_a_stopped_process_goes_on_in_its_own_folder(signum, status, every, tmp_path, fit, capsys):
     logs = ("--trainer.default_root_dir", str(tmp_path), "--name", "run")
-    process = start("project.fit", *LONG, "--trainer.max_epochs", "6", *every, *logs)
+    process = start("project.fit", *LONG, "--trainer.max_epochs", "15", *every, *logs)
     folder = tmp_path / "digits" / "run"
     last, step = folder / "checkpoints" / "last.ckpt", 400 if every else 0  # it is written every two seconds
     wait_for(lambda: last.exists() and torch.load(last, weights_only=True)["global_step"] >= step)
@@ -129,7 +129,7 @@ def test_a_stopped_process_goes_on_in_its_own_folder(signum, status, every, tmp_
     assert capsys.readouterr().err == ""
     assert (folder / "report.json").exists()
 
-    whole = fit(*LONG, "--trainer.max_epochs", "6", *every)
+    whole = fit(*LONG, "--trainer.max_epochs", "15", *every)
     assert_same_run(whole, folder)
 
 
