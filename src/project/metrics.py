@@ -26,9 +26,7 @@ def make_metrics(target: Target, postfix: str | None = None) -> "Scores":
         target: The target.
         postfix: What is to stand behind the metrics' names, such as ``/val``.
     """
-    if target.kind == "number":
-        return _of_numbers(target.scale, postfix)
-    return _of_classes(len(target.classes), postfix)
+    return _of_numbers(target.scale, postfix) if target.kind == "number" else _of_classes(len(target.classes), postfix)
 
 
 def scored(outputs: Tensor, y: Tensor, target: Target) -> dict[str, Tensor]:

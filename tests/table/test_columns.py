@@ -250,6 +250,8 @@ def test_one_name_may_be_written_in_several_ways(tmp_path: Path) -> None:
     assert column.values == ("007", "2.5", "3")
     codes = table.splits["train"].x[:6, -1].tolist()
     assert codes == [2, 2, 1, 1, 0, 2]
+    (column,) = read(tmp_path, [".5", "0.5", ".50", "1"], categorical="x").schema.categories
+    assert column.values == ("0.5", "1")
 
 
 SHUFFLED = [17, 3, 88, 41, 56, 9, 72, 25, 64, 30, 95, 11]

@@ -3,10 +3,13 @@
 At the end the net of configs/table.yaml, with averaged weights.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from fixture_types import Capture, Fit, Refused
@@ -254,3 +257,36 @@ def test_columns_can_have_brackets_in_their_names(fit: Fit, tmp_path: Path) -> N
     folder = fit(*flags, "--data.target", "[red]", "--data.drop", "['{0}']")
     schema = load_best(folder / "checkpoints" / "best.ckpt")[0].schema
     assert (schema.target.name, [column.name for column in schema.columns]) == ("[red]", ["x"])
+
+
+def test_the_types_of_a_frame_count_beside_a_csv_file(tmp_path: Path) -> None:
+    """What are numbers in the frame stay so, and digits in text stay names."""
+    n = range(120)
+    frame = pd.DataFrame({"n": [i * 7 % 31 for i in n], "c": [str(i % 9) for i in n], "y": [i * 3 % 25 for i in n]})
+    frame.to_csv(tmp_path / "test.csv", index=False)
+    tables = [Table(frame, "y", test_path=test) for test in (frame, tmp_path / "test.csv")]
+    for table in tables:
+        table.setup()
+        assert [finding.kind for finding in table.findings] == ["number", "category"]
+        assert table.schema.target.kind == "number"
+    torch.testing.assert_close(tables[1].splits["test"], tables[0].splits["test"], rtol=0, atol=0)
+
+
+def test_a_text_for_what_is_missing_is_found_in_32_bits() -> None:
+    frame = pd.DataFrame({"x": np.array([-999.9, 1.5, 2.5, 3.0] * 30, np.float32), "y": [*"abba"] * 30})
+    table = Table(frame, "y", missing="-999.9", shuffle=False)
+    table.setup()
+    assert table.findings[0].missing == 21  # of the 84 rows to train on
+
+
+def test_a_zero_of_many_decimals_is_a_zero() -> None:
+    zeros = pa.array([Decimal(i % 2) for i in range(120)], pa.decimal128(20, 8))
+    table = Table(pa.table({"x": [i % 7 + 0.5 for i in range(120)], "y": zeros}), "y")
+    table.setup()
+    assert table.schema.target.classes == ("0", "1")
+
+
+def test_what_arrow_cannot_take_is_one_sentence() -> None:
+    frame = pd.DataFrame({"x": pd.cut(np.arange(99.0), 4), "y": [*"abc"] * 33})
+    with pytest.raises(ValueError, match=r"rows must come as a table .*interval"):
+        Table(frame, "y").setup()

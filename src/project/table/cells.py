@@ -34,6 +34,7 @@ BOOLEANS = pa.array(["false", "true"])
 _DAY = r"\d{4}-\d\d-\d\d"
 _CLOCK = rf"(?:{_DAY}[T ])?\d\d:\d\d"
 SPELLINGS = {
+    r"^([-+]?)\.(\d)": r"\10.\2",
     r"^(\d:\d\d(?::\d\d(?:\.\d+)?)?)$": r"0\1",
     rf"^([-+]?(?:0|[1-9]\d*)|{_CLOCK}:\d\d)(?:\.0*|(\.\d*[1-9])0*)$": r"\1\2",
     rf"^({_CLOCK}):00$": r"\1",
@@ -41,9 +42,9 @@ SPELLINGS = {
     rf"^({_DAY}) 00:00$": r"\1",
 }
 """Other spellings of a number or a time, and what is written in their place, one after the other."""
-SPELT = r"^[-+]?\d.*[.:e]|^(?i:true|false)$"
+SPELT = r"^[-+]?(\d.*([.:e]|E-)|\.\d)|^(?i:true|false)$"
 """Names that may have another spelling; the others need no more than this look."""
-EXPONENT = r"^-?\d(\.\d+)?e[-+]\d+$"
+EXPONENT = r"^-?\d(\.\d+)?(e[-+]|E-)\d+$"
 """How Arrow writes numbers of many digits; 1E5 may be a code."""
 THOUSANDS = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+(\.\d*)?\D*")
 """A number with commas between its thousands, perhaps of money."""
@@ -73,13 +74,13 @@ class CellReader:
         missing: Texts that mean a missing value, besides `MISSING`; all of them, if the empty text is among them.
         decimal_point: What stands before the decimals of a number.
         locate: Says where a row is, for messages, from its number.
-        typed: Whether the table says of what type its columns are, as all but CSV do.
+        typed: The columns of which the table says that they are text, as all but CSV can.
     """
 
     missing: tuple[str, ...] = ()
     decimal_point: str = "."
     locate: Callable[[int], str] = "row {}".format
-    typed: bool = False
+    typed: frozenset[str] = frozenset()
 
     def refuse(self, name: str, cells: pa.ChunkedArray, wrong: pa.ChunkedArray, why: str) -> None:
         """Raises ValueError if a cell is wrong, with the place of the first such cell.
@@ -137,8 +138,9 @@ class CellReader:
         else:
             raise ValueError(f"column '{name}' must hold numbers, not {column.type}")
         values = _floats(numbers)
+        kind = column.type if pa.types.is_floating(column.type) else pa.float64()  # -999.9 is another number in 32 bits
         for text in self.missing:
-            values = np.where(values == _floats(self.parse_numbers(pa.array([text]))), np.nan, values)
+            values = np.where(values == _floats(self.parse_numbers(pa.array([text])).cast(kind)), np.nan, values)
         large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
         self.refuse(name, pa.array(values), large, "{} is not finite, or too large for 32-bit numbers")
         return values
@@ -154,9 +156,9 @@ class CellReader:
                 return text.cast(pa.float64())
         return pc.if_else(pc.match_substring_regex(text, NUMBER), text, None).cast(pa.float64())
 
-    def are_codes(self, names: pa.Array) -> bool:
+    def are_codes(self, name: str, names: pa.Array) -> bool:
         """Whether all of some texts are digits that are no number: else a table with types would have it as one."""
-        return self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
+        return name in self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
 
     def _refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
         if values.null_count:

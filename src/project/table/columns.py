@@ -96,14 +96,14 @@ class ColumnLearner:
         if numeric or is_number(cells.type) or boolean:
             return self._number(name, self.reader.numbers(name, cells), boolean)
         # The quick way, which most columns go; of names the first rows tell.
-        untyped = is_text(cells.type) and not self.reader.typed
+        untyped = is_text(cells.type) and name not in self.reader.typed
         if untyped and self._all_numbers(cells[:1000]) and (numbers := self._all_numbers(cells)):
             return self._number(name, self.reader.numbers(name, numbers))
         names = self.reader.names(name, cells)
         present = pc.unique(names.take(pa.array(self.rows))).dictionary_decode().drop_null()
         if not len(present):
             return self._category(name, names)
-        if name not in self.numeric and self.reader.are_codes(present):
+        if name not in self.numeric and self.reader.are_codes(name, present):
             told = f"digits in text, taken as names; --data.numeric {name} takes them as numbers"
             return self._category(name, names, told)
         if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none

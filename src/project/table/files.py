@@ -97,11 +97,11 @@ def as_table(rows: Any) -> pa.Table:
         if isinstance(rows, dict):
             rows = {str(name): pa.array(column, from_pandas=True) for name, column in rows.items()}
         table = pa.table(rows)
+        if len(set(table.column_names)) < table.num_columns:
+            raise ValueError(f"two columns have the same name: {table.column_names}")
+        return table.cast(pa.schema([f.with_type(_plain(f.type)) for f in table.schema], table.schema.metadata))
     except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"rows must come as a table or a dictionary of columns: {error}") from error
-    if len(set(table.column_names)) < table.num_columns:
-        raise ValueError(f"two columns have the same name: {table.column_names}")
-    return table.cast(pa.schema([f.with_type(_plain(f.type)) for f in table.schema], table.schema.metadata))
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -67,7 +67,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     if len(distinct) == 1:
         raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}' (NA and None mean a missing one)")
     integers = values is not None and bool((values == np.floor(values)).all())
-    codes_of_text = is_text(column.type) and reader.are_codes(names)
+    codes_of_text = is_text(column.type) and reader.are_codes(name, names)
     whole = integers and (codes_of_text or len(distinct) <= MAX_WHOLE_CLASSES)
     if task == "number" or (task == "auto" and values is not None and not whole and len(distinct) > 2):
         words = f"{len(distinct)} whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
@@ -81,7 +81,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         warning = "some classes differ by capital letters alone"
     if task == "auto" and values is None and len(distinct) > 2 and all(map(MEANT_AS_NUMBER.fullmatch, distinct)):
         warning = "the classes look like numbers: write them in another way to predict a quantity"
-    label_type = "string" if is_text(column.type) and reader.typed else _label_type(names.to_pylist(), column.type)
+    label_type = "string" if name in reader.typed else _label_type(names.to_pylist(), column.type)
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
     y = codes(reader.names(name, column), classes).astype(np.int32)
     kind: Literal["binary", "multiclass"] = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"

@@ -23,7 +23,7 @@ from project.encoder import Encoder
 from project.errors import nearest
 from project.schema import Schema, learn_target
 from project.table import roles
-from project.table.cells import CellReader, is_simple
+from project.table.cells import CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
 from project.table.files import Frame, append_rows, as_table, is_parquet, read_file, without_index
 from project.table.findings import Finding, giveaways, print_findings
@@ -189,6 +189,8 @@ class Table(TableData):
         self.named = {setting: self._names(setting, table.column_names) for setting in self.forced}
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
+        has_types = self.path in self.frames or is_parquet(self.path)  # and its text stays text beside a CSV file
+        typed = frozenset(field.name for field in table.schema if has_types and is_text(field.type))
         fixed: dict[str, Rows] = {}
         for split, path in self.paths.items():
             other, others, notes = self._read_file(path)
@@ -201,7 +203,6 @@ class Table(TableData):
             files = [self.paths[split] for split, rows in fixed.items() if row in rows]
             return f"row {numbers[row]}{''.join(f' of {path}' for path in files)}"
 
-        typed = self.path in self.frames or is_parquet(self.path)
         reader = replace(self.reader, locate=locate, typed=typed)
         found = roles.read_labels(self.target, table[self.target], self.task, reader)
         labels = found if self.positive is None else roles.with_positive(self.target, found, self.positive)
