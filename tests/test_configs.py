@@ -1,16 +1,18 @@
 """Every file under configs/ runs as its header says."""
 
+import json
 import math
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from fixture_types import Fit
-from results import read_curve, read_report
+from curves import read_curve
 
 from project.config import SECTIONS, RunSettings, arguments
 
+Fit = Callable[..., Path]
 ROOT = Path(__file__).parents[1]
 
 
@@ -79,7 +81,7 @@ def test_a_preset_stacks_over_any_run(path: Path) -> None:
 def test_debug_takes_five_steps(stacked: bool, fit: Fit) -> None:
     folder = fit(*commands(ROOT / "configs/presets/debug.yaml")[stacked])
     assert folder.parent.name == "debug"
-    report = read_report(folder)
+    report = json.loads((folder / "report.json").read_text())
     assert (report["epochs"], report["steps"]) == (1, 5)
     assert report["metrics"]
 
@@ -89,7 +91,7 @@ def test_overfit_learns_one_batch_by_heart(stacked: bool, fit: Fit) -> None:
     folder = fit(*commands(ROOT / "configs/presets/overfit.yaml")[stacked])
     assert folder.parent.name == "overfit"
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
-    assert read_report(folder)["steps"] == len(losses) == 200
+    assert json.loads((folder / "report.json").read_text())["steps"] == len(losses) == 200
     assert losses[0] > 0.5
     assert losses[-1] < 0.05
 
@@ -112,3 +114,9 @@ def test_an_optimizer_trains_the_default_model(path: Path, fit: Fit) -> None:
     assert content(path)["init_args"].items() <= used["init_args"].items()
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert losses[2] < losses[0]
+
+
+@pytest.mark.parametrize("path", files("optimizers"), ids=name)
+def test_an_optimizer_comes_with_a_word_about_it(path: Path) -> None:
+    assert header(path).startswith("# ")
+    assert content(path).keys() == {"class_path", "init_args"}

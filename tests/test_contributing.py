@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from results import read_curve, read_report
+from curves import read_curve
+from reports import read_report
 
 from project.fit import main as fit
 

@@ -54,6 +54,18 @@ def test_scores_of_classes_equal_those_of_scikit_learn(num_classes, seed):
     assert class_metrics(log_probabilities, y) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["all right", "all wrong"])
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_extremes(kind, num_classes):
+    y = torch.arange(40) % num_classes
+    guess = y if kind == "all right" else (y + 1) % num_classes
+    scores = class_metrics((20.0 * torch.nn.functional.one_hot(guess)).log_softmax(1), y)
+    right = float(kind == "all right")
+    assert [scores[name] for name in ("accuracy", "balanced_accuracy", "f1")] == [right] * 3
+    assert scores["log_loss"] == pytest.approx(20.0 * (1 - right), abs=1e-5)
+    assert scores["calibration_error"] == pytest.approx(1 - right, abs=1e-6)
+
+
 @pytest.mark.parametrize("logit", [50.0, 200.0, 1e4])
 def test_saturated_logits_give_a_finite_log_loss(logit):
     """A single wrong row of four; in probabilities it would cost minus the logarithm of 0."""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback
-from points import set_up
 from quiet import trainer
+from set_up import set_up
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
@@ -63,16 +63,43 @@ def test_wants_the_full_batch(name):
         trainer().fit(LogisticRegression(set_up(data).schema, optimizer=name), data)
 
 
-SPECS: list[tuple[Any, dict[str, Any]]] = [
-    (partial(torch.optim.SGD, lr=0.1), {"lr": 0.1}),
-    *(({"class_path": f"{prefix}SGD", "init_args": {"lr": 0.1}}, {"lr": 0.1}) for prefix in ("", "torch.optim.sgd.")),
-    *((spec, {}) for spec in ("SGD", torch.optim.SGD, {"class_path": "SGD"})),
-]
+@pytest.mark.parametrize("spec", ["SparseAdam", "torch.optim.SparseAdam", torch.optim.SparseAdam])
+def test_sparse_adam_says_why_not(spec):
+    with pytest.raises(ValueError, match="SparseAdam cannot be used: it takes sparse gradients"):
+        LogisticRegression(set_up(BreastCancer()).schema, optimizer=spec)
 
 
-@pytest.mark.parametrize(("spec", "settings"), SPECS)
-def test_every_way_to_name_an_optimizer_means_the_same(spec, settings):
-    assert describe(spec, Optimizer) == {"class_path": "torch.optim.SGD", "init_args": settings}
+@pytest.mark.parametrize(
+    "spec",
+    [
+        partial(torch.optim.SGD, lr=0.1),
+        {"class_path": "SGD", "init_args": {"lr": 0.1}},
+        {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
+        {"class_path": "torch.optim.sgd.SGD", "init_args": {"lr": 0.1}},
+    ],
+)
+def test_every_way_to_name_an_optimizer_means_the_same(spec):
+    assert describe(spec, Optimizer) == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+
+
+@pytest.mark.parametrize("spec", ["Adam", torch.optim.Adam, {"class_path": "Adam"}])
+def test_an_optimizer_may_come_without_settings(spec):
+    assert describe(spec, Optimizer) == {"class_path": "torch.optim.Adam", "init_args": {}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("Adm", r"did you mean Adam\?"),
+        ("torch.optim.Adm", r"torch\.optim.*did you mean Adam\?"),
+        ("nowhere.Adam", "nowhere"),
+        ("StepLR", "Optimizer"),
+        ("torch.nn.Linear", "Optimizer"),
+    ],
+)
+def test_an_unknown_optimizer_is_named(spec, message):
+    with pytest.raises(ValueError, match=message):
+        LogisticRegression(set_up(BreastCancer()).schema, optimizer=spec)
 
 
 @pytest.mark.parametrize("decay_biases", [True, False])
@@ -112,15 +139,13 @@ def small_net() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(12, 7), nn.BatchNorm1d(7), nn.Linear(7, 2))
 
 
-def take_steps(net: nn.Module, optimizers: list[Optimizer], seed: int) -> None:
-    """Three steps on random rows, after each of which a schedule halves the rates."""
-    torch.manual_seed(seed)
-    schedules = [lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5) for optimizer in optimizers]
-    for _ in range(3):
+def take_steps(net: nn.Module, optimizers: list[Optimizer], num_steps: int) -> None:
+    """Steps on random rows; the random numbers go on from call to call."""
+    for _ in range(num_steps):
         net.zero_grad()
         net(torch.randn(20, 1, 4, 4)).square().mean().backward()
-        for part in (*optimizers, *schedules):
-            part.step()
+        for optimizer in optimizers:
+            optimizer.step()
 
 
 def in_one(net: nn.Sequential, lr: float, weight_decay: float, **options: Any) -> MuonWithAdamW:
@@ -146,16 +171,38 @@ def assert_equal_weights(first: nn.Module, second: nn.Module) -> None:
 
 @pytest.mark.parametrize("own", [{}, {"adamw_lr": 0.003, "adamw_weight_decay": 0.5}])
 def test_muon_moves_the_hidden_matrices_and_adamw_the_rest(own):
-    """To the bit, under a schedule; also when the state goes through a checkpoint in between."""
+    """To the bit; also when the state goes through a checkpoint in between."""
     ours, theirs = small_net(), small_net()
     optimizer, parts = in_one(ours, 0.02, 0.1, **own), both_parts(theirs, 0.02, 0.1, **own)
-    take_steps(ours, [optimizer], seed=1)
-    take_steps(theirs, parts, seed=1)
+    torch.manual_seed(1)
+    take_steps(ours, [optimizer], 3)
+    torch.manual_seed(1)
+    take_steps(theirs, parts, 3)
     assert_equal_weights(ours, theirs)
+
     resumed = in_one(ours, 0.5, 0.0)
     resumed.load_state_dict(optimizer.state_dict())
-    take_steps(ours, [resumed], seed=2)
-    take_steps(theirs, parts, seed=2)
+    torch.manual_seed(2)
+    take_steps(ours, [resumed], 3)
+    torch.manual_seed(2)
+    take_steps(theirs, parts, 3)
+    assert_equal_weights(ours, theirs)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_schedule_reaches_both_parts_of_muon(resume):
+    ours, theirs = small_net(), small_net()
+    optimizer, parts = in_one(ours, 0.02, 0.1), both_parts(theirs, 0.02, 0.1)
+    if resume:
+        optimizer.load_state_dict(optimizer.state_dict())
+    schedules = [lr_scheduler.StepLR(o, step_size=1, gamma=0.5) for o in (optimizer, *parts)]
+    for step in range(3):
+        torch.manual_seed(step)
+        take_steps(ours, [optimizer], 1)
+        torch.manual_seed(step)
+        take_steps(theirs, parts, 1)
+        for schedule in schedules:
+            schedule.step()
     assert_equal_weights(ours, theirs)
 
 
@@ -174,6 +221,45 @@ def test_muon_gets_hidden_matrices_only():
         hidden = {id(p) for p in net.hidden_matrices()}
         assert " ".join(name for name, p in net.named_parameters() if id(p) in hidden) == names
     assert LogisticRegression(digits).hidden_matrices() == []
+
+
+def test_muon_runs_the_closure_with_gradients():
+    net = nn.Linear(3, 2)
+    optimizer, start = MuonWithAdamW([{"params": [*net.parameters()]}], [net.weight], 0.02), net.weight.detach().clone()
+
+    def closure() -> float:
+        loss = net(torch.ones(1, 3)).square().sum()
+        loss.backward()
+        return loss.item()
+
+    assert optimizer.step(closure) > 0
+    assert not torch.equal(net.weight, start)
+
+
+class Convolution(TableModel):
+    """A convolution of images of 8 by 8 pixels, whose weight is no matrix, and a linear layer."""
+
+    def __init__(self, schema, **options) -> None:
+        super().__init__(schema, **options)
+        linear = nn.Linear(36, self.schema.target.num_outputs)
+        self.net = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 1, 3), nn.Flatten(), linear)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_muon_trains_nets_of_all_shapes(bias):
+    """Matrices alone, and convolutions, which AdamW takes."""
+    data = Digits(batch_size="full")
+    models = [
+        LogisticRegression(set_up(data).schema, bias=bias, optimizer="Muon"),
+        Convolution(set_up(data).schema, optimizer="Muon"),
+    ]
+    for model in models:
+        start = [p.detach().clone() for p in model.parameters()]
+        trainer(max_epochs=1, limit_val_batches=0).fit(model, data)
+        assert not any(torch.equal(p, q) for p, q in zip(model.parameters(), start, strict=True))
 
 
 def test_muon_spares_biases_from_weight_decay_if_asked():
@@ -258,13 +344,17 @@ def test_learning_rates_follow_the_schedule(name):
     assert rates_of({"class_path": name, "init_args": settings}).rates == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "per_step"),
-    [("OneCycleLR", {"max_lr": 0.1, "total_steps": 3 * BATCHES}, True), ("CosineAnnealingLR", {"T_max": 3}, False)],
-)
-def test_a_schedule_gets_its_length_and_its_highest_rate_by_itself(name, settings, per_step):
-    expected = by_hand(name, settings, per_step, 3 * BATCHES)
-    assert rates_of(name, max_epochs=3).rates == pytest.approx(expected, rel=1e-12)
+def test_one_cycle_gets_its_steps_and_its_highest_rate_by_itself():
+    expected = by_hand("OneCycleLR", {"max_lr": 0.1, "total_steps": 3 * BATCHES}, True, 3 * BATCHES)
+    rates = rates_of("OneCycleLR", max_epochs=3).rates
+    assert rates == pytest.approx(expected, rel=1e-12)
+    assert max(rates) == pytest.approx(0.1, rel=0.05)
+    assert rates[-1] < 0.001
+
+
+def test_cosine_ends_with_the_last_epoch_by_itself():
+    expected = by_hand("CosineAnnealingLR", {"T_max": 3}, False, 3 * BATCHES)
+    assert rates_of("CosineAnnealingLR", max_epochs=3).rates == pytest.approx(expected, rel=1e-12)
 
 
 def test_cosine_needs_its_length_where_the_run_has_no_last_epoch():
@@ -322,3 +412,9 @@ def test_a_plateau_follows_the_validation_loss():
 def test_a_schedule_made_of_code_says_why_not(name):
     with pytest.raises(ValueError, match=f"{name} cannot be used: .*no file or checkpoint can hold"):
         LogisticRegression(set_up(BreastCancer()).schema, scheduler=name)
+
+
+@pytest.mark.parametrize(("spec", "message"), [("StpLR", r"did you mean StepLR\?"), ("Adam", "LRScheduler")])
+def test_an_unknown_schedule_is_named(spec, message):
+    with pytest.raises(ValueError, match=message):
+        LogisticRegression(set_up(BreastCancer()).schema, scheduler=spec)

@@ -196,3 +196,21 @@ def test_update(tmp_path: Path) -> None:
     assert changes == [("gone", "1000.0", "-"), *renewed]
     assert "constraints.txt: 0 changes" in renew(tmp_path, keep="pytest").stdout
     assert not (tmp_path / ".venv-update").exists()
+
+
+@pytest.mark.parametrize(
+    ("keep", "oldest", "sentence"),
+    [
+        ("mypy torhc", "{}.{}".format(*sys.version_info), "constraints.txt has no pin of 'torhc' that could be kept."),
+        ("mypy", "3.2", "The pins must suit Python 3.2 too: make update PYTHON=python3.2"),
+    ],
+)
+def test_update_is_refused(keep: str, oldest: str, sentence: str, tmp_path: Path) -> None:
+    small_package(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(f'requires-python = ">={oldest}"\n')
+    before = (tmp_path / "constraints.txt").read_text()
+    done = renew(tmp_path, keep)
+    assert done.returncode > 0
+    assert done.stderr.splitlines()[0] == sentence
+    assert (tmp_path / "constraints.txt").read_text() == before
+    assert not (tmp_path / ".venv-update").exists()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fixture_types import Fit
-from results import read_report
+from reports import read_report
 
 from project.fit import main
 

@@ -1,18 +1,22 @@
 """A stopped run goes on to the same bits and one unbroken curve."""
 
+import json
 import random
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from curves import all_curves
 from filelock import FileLock
-from fixture_types import Fit, Refused
-from processes import start, wait_for
-from results import all_curves, assert_same_weights, read_report
+from weights import assert_same_weights
 
 from project.engine.checkpoints import AtomicCheckpointIO, random_state, set_random_state
 from project.fit import main
@@ -33,13 +37,6 @@ def callback(batch: int, *others: str) -> list[str]:
 AVERAGE = "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}"
 
 
-def stop(logs: Path, *args: str) -> Path:
-    """Runs the command with a callback that stops it, and returns the run's folder."""
-    assert main([*args, "--trainer.default_root_dir", str(logs)]) == 143
-    (run,) = logs.glob("*/*")
-    return run
-
-
 def resume(run: Path) -> int:
     """Goes on a second later: of two files that begin in the same one TensorBoard may read the newer one first."""
     for file in run.glob("events.out.tfevents.*"):
@@ -51,34 +48,36 @@ def resume(run: Path) -> int:
 def assert_same_run(a: Path, b: Path) -> None:
     assert_same_weights(a, b)
     assert all_curves(a) == all_curves(b)
-    metrics = [read_report(run)["metrics"] for run in (a, b)]
+    metrics = [json.loads((run / "report.json").read_text())["metrics"] for run in (a, b)]
     assert metrics[0] == metrics[1]
 
 
-RUNS = [
-    pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
-    pytest.param(
-        "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5", marks=pytest.mark.slow
-    ),
-    pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
-    pytest.param(
-        "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
-        marks=pytest.mark.slow,
-    ),
-    pytest.param("--trainer.accumulate_grad_batches 4", marks=pytest.mark.slow),
-    pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
-    pytest.param("--trainer.max_epochs -1 --trainer.max_steps 15", marks=pytest.mark.slow),
-    "--data.val_fraction 0 --checkpoint_every 3",
-    "--model TabM --optimizer AdamW",
-    pytest.param(
-        "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
-        marks=pytest.mark.slow,
-    ),
-]
-
-
-@pytest.mark.parametrize("args", RUNS)
-def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(args, tmp_path, fit, capsys):
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
+        pytest.param(
+            "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5", marks=pytest.mark.slow
+        ),
+        pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
+        pytest.param(
+            "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("--trainer.accumulate_grad_batches 4", marks=pytest.mark.slow),
+        pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
+        pytest.param("--trainer.max_epochs -1 --trainer.max_steps 15", marks=pytest.mark.slow),
+        "--data.val_fraction 0 --checkpoint_every 3",
+        "--model TabM --optimizer AdamW",
+        pytest.param(
+            "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
+    args: str, tmp_path: Path, fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     own = SMALL[:6] if "TabM" in args else SMALL
     others = [AVERAGE] if "TabM" in args else []
     whole = fit(*own, *args.split(), *callback(0, *others))
@@ -97,13 +96,29 @@ def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(args, tmp_path, fit,
     assert resumed >= 3
 
 
-def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Fit) -> None:
-    run = stop(tmp_path / "stopped", *SMALL, *callback(-1))
+def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Callable[..., Path]) -> None:
+    assert main([*SMALL, *callback(-1), "--trainer.default_root_dir", str(tmp_path)]) == 143
+    (run,) = tmp_path.glob("iris/*")
     assert resume(run) == 0
     assert_same_run(fit(*SMALL, *callback(0)), run)
 
 
 LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2")  # 419 batches an epoch
+
+
+def start(logs: Path, *args: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "project.fit", *LONG, "--trainer.max_epochs", "15", *args]
+    command += ["--trainer.default_root_dir", str(logs), "--name", "run"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(checkpoint: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if checkpoint.exists() and torch.load(checkpoint, weights_only=True)["global_step"] >= step:
+            return
+        time.sleep(0.02)  # another process is to get so far
+    raise TimeoutError(checkpoint)
 
 
 @pytest.mark.slow
@@ -112,12 +127,17 @@ LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2") 
     [(signal.SIGINT, 130, ()), (signal.SIGKILL, -9, ("--checkpoint_every", "100"))],
     ids=["SIGINT", "SIGKILL"],
 )
-def test_a_stopped_process_goes_on_in_its_own_folder(signum, status, every, tmp_path, fit, capsys):
-    logs = ("--trainer.default_root_dir", str(tmp_path), "--name", "run")
-    process = start("project.fit", *LONG, "--trainer.max_epochs", "15", *every, *logs)
+def test_a_stopped_process_goes_on_in_its_own_folder(
+    signum: int,
+    status: int,
+    every: tuple[str, ...],
+    tmp_path: Path,
+    fit: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    process = start(tmp_path, *every)
     folder = tmp_path / "digits" / "run"
-    last, step = folder / "checkpoints" / "last.ckpt", 400 if every else 0  # it is written every two seconds
-    wait_for(lambda: last.exists() and torch.load(last, weights_only=True)["global_step"] >= step)
+    wait_for_step(folder / "checkpoints" / "last.ckpt", 400 if every else 0)  # written every two seconds
     process.send_signal(signum)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
@@ -133,7 +153,9 @@ def test_a_stopped_process_goes_on_in_its_own_folder(signum, status, every, tmp_
     assert_same_run(whole, folder)
 
 
-def test_a_changed_configuration_is_refused_with_the_difference(fit, capsys):
+def test_a_changed_configuration_is_refused_with_the_difference(
+    fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = fit("--trainer.max_epochs", "1")
     (folder / "report.json").unlink()  # as if it had been stopped
     capsys.readouterr()
@@ -147,19 +169,26 @@ def test_a_changed_configuration_is_refused_with_the_difference(fit, capsys):
     assert "optimizer.lr: 0.003, not 0.5" in capsys.readouterr().err
 
 
-def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(fit, refused):
+def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(
+    fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = fit("--trainer.max_epochs", "1")
-    refused(main, ["--resume", folder], "finished")
+    capsys.readouterr()
+    assert main(["--resume", str(folder)]) == 2
+    assert "finished" in capsys.readouterr().err
     (folder / "report.json").unlink()
     (folder / "checkpoints" / "last.ckpt").unlink()
-    refused(main, ["--resume", folder], "last.ckpt")
+    assert main(["--resume", str(folder)]) == 2
+    assert "last.ckpt" in capsys.readouterr().err
 
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
     """A run whose best epoch is the first, for it climbs the loss, and which was stopped in the third."""
-    climb = ("--optimizer", "SGD", "--optimizer.lr", "0.01", "--optimizer.maximize", "true")
-    return stop(tmp_path / "logs", *climb, *SMALL, *callback(17))
+    flags = ["--optimizer", "SGD", "--optimizer.lr", "0.01", "--optimizer.maximize", "true", *SMALL, *callback(17)]
+    assert main([*flags, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 143
+    (run,) = tmp_path.glob("logs/iris/*")
+    return run
 
 
 def test_a_run_that_was_moved_keeps_its_best_checkpoint(stopped: Path, tmp_path: Path) -> None:
@@ -170,22 +199,29 @@ def test_a_run_that_was_moved_keeps_its_best_checkpoint(stopped: Path, tmp_path:
     assert_same_run(stopped, moved)
     losses = [loss for _, loss in all_curves(moved)["loss/val"]]
     assert losses == sorted(losses)
-    assert read_report(moved)["val_loss"] == pytest.approx(losses[0])
+    assert json.loads((moved / "report.json").read_text())["val_loss"] == pytest.approx(losses[0])
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-@pytest.mark.parametrize(("damage", "status"), [(Path.unlink, 2), (cut, 1)])
-def test_a_best_checkpoint_that_is_gone_or_cut_is_told_before_the_run_goes_on(damage, status, stopped, refused):
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-100])])
+def test_a_best_checkpoint_that_is_gone_or_cut_is_told_before_the_run_goes_on(
+    damage: Callable[[Path], object], stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     damage(stopped / "checkpoints" / "best.ckpt")
-    refused(main, ["--resume", stopped], "best.ckpt", status=status)
+    before = (stopped / "checkpoints" / "last.ckpt").read_bytes()
+    capsys.readouterr()
+    assert main(["--resume", str(stopped)]) in (1, 2)
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "best.ckpt" in err
+    assert (stopped / "checkpoints" / "last.ckpt").read_bytes() == before
 
 
-def test_a_run_under_way_is_not_resumed_a_second_time(stopped: Path, refused: Refused) -> None:
+def test_a_run_under_way_is_not_resumed_a_second_time(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
     with FileLock(stopped / ".lock"):
-        refused(main, ["--resume", stopped], f"error: another process is at work in {stopped}")
+        assert main(["--resume", str(stopped)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: another process is at work in {stopped}")
+    assert {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file() and path.name != ".lock"} == before
     assert main(["--resume", str(stopped)]) == 0
 
 

@@ -102,8 +102,7 @@ def load_run(run: str | os.PathLike[str]) -> Run:
     folder = Path(run)
     if folder.is_file():
         raise UsageError(f"{folder} is a file: name the run's folder")
-    model, _ = run_folder.load_best(folder)
-    return Run(folder, model, run_folder.read_report(folder) or {})
+    return Run(folder, run_folder.load_best(folder)[0], run_folder.read_report(folder) or {})
 
 
 def _plain(value: object) -> str:

@@ -119,8 +119,8 @@ class RunSettings:
         name: The run's folder; by default it is made of the model, the optimizer, its rate and momentum, the scheduler
             and the seed.
         experiment: The folder around it; by default the name of the data, or of their file.
-        checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch. They
-            are written every two seconds at most, and when the run ends or is stopped.
+        checkpoint_every: Steps between two checkpoints to resume from; by default there is one after each epoch. None
+            is written less than two seconds after another, unless the run ends or is stopped.
         lean: Whether to run Lightning's loops with what `project.engine.lean` spares; the numbers are the same.
         monitor: The logged value that chooses the best weights and stops early, such as ``auroc/val`` or
             ``loss/train``; by default ``loss/val``. The lowest is the best, of a score such as ``auroc/val`` the
@@ -240,7 +240,7 @@ def _complete(cls: type, settings: dict[str, Any], where: str) -> dict[str, Any]
         if required and name not in {*settings, *section.deduced}:
             raise UsageError(f"{where}: {cls.__name__} needs {name if section is NESTED else f'--{where}.{name}'}")
     # Through JSON, so that tuples, paths and enumerations become lists and strings.
-    plain = parser.parse_object(settings).as_dict()  # but for a path, meant from the current folder, and the like
+    plain = parser.parse_object(settings).as_dict()  # a path among the defaults is meant from the current folder
     values = json.loads(json.dumps(plain, default=lambda v: str(v.absolute() if isinstance(v, Path) else v)))
     return {name: values[name] for name, required in names.items() if not required or values[name] is not None}
 

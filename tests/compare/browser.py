@@ -1,5 +1,7 @@
 """TensorBoard in a headless browser: Chromium, by the WebDriver protocol (https://www.w3.org/TR/webdriver2)."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -12,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+
+from PIL import Image
 
 Value = TypeVar("Value")
 
@@ -60,6 +64,10 @@ class Browser:
     def run(self, script: str, *args: Any) -> Any:
         """What a script returns, in which ``findAll`` finds elements by a selector."""
         return self.call("POST", "/execute/sync", {"script": FIND_ALL + script, "args": args})
+
+    def picture(self) -> Image.Image:
+        """The page as one sees it."""
+        return Image.open(io.BytesIO(base64.b64decode(self.call("GET", "/screenshot")))).convert("RGB")
 
 
 @contextmanager

@@ -130,6 +130,19 @@ def test_the_page_is_whole_and_loads_nothing(real: Path) -> None:
     assert "LinearRegression on 310 rows of Diabetes, with 44 validation rows" in page
 
 
+def test_labels_stand_as_they_are(make: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    label = "<b>&amp;$x$[red]:smile:"  # HTML, mathematics, and what colours a console
+    monkeypatch.setenv("COLUMNS", "120")
+    comparison = make({label: constant(0.5, 0.6), "$y$": constant(0.7, 0.9)})
+    write_report(comparison, label, 2)
+    assert capsys.readouterr().out.count(label) == 2
+    page = (comparison.folder / "report.html").read_text(encoding="utf-8")
+    assert unescape(page[: page.index("<svg")]).count(label) == 3  # in the heading and in both tables
+    assert drawn(page).count(label) == 1  # as a line's name, and not as a formula
+    write_report(comparison, label, 2)
+    assert (comparison.folder / "report.html").read_text(encoding="utf-8") == page
+
+
 def test_diverged_and_failed_runs_are_rows(make: Make, capsys: Capture) -> None:
     curves = {"good": constant(0.5, 0.6), "wild": [[1.0, 0.4, 0.4], [1.0, 1e9]], "broken": constant(0.5, 0.6)}
     comparison = make(curves)
@@ -222,3 +235,21 @@ def test_bands_and_medians_are_those_of_the_seeds(make: Make) -> None:
         ends = band.get_paths()[0].get_extents()
         assert (ends.x0, ends.x1) == pytest.approx((places[0], places[-1]))
         assert (ends.y0, ends.y1) == pytest.approx((0.2, 3.0))
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale"), [([1.0, 0.5], "log"), ([0.7], "log"), ([1.0, 0.0], "linear"), ([0.5, -2.0], "linear")]
+)
+def test_losses_without_a_logarithm(losses: list[float], scale: str, make: Make) -> None:
+    figure = picture(make({"a": [losses] * 2, "b": [losses] * 2}))
+    figure.canvas.draw()
+    assert {axes.get_yscale() for axes in figure.axes} == {scale}
+
+
+def test_rates_that_diverged_have_a_cross() -> None:
+    row = {"optimizer": "a", "loss_name": "loss/val", "loss_median": None, "rate": 0.1}
+    axes = draw([row], {"a": {}}, {"a": {0.01: 0.5, 0.1: 0.4, 30.0: None}}).axes[-1]
+    line, chosen, crosses = axes.lines
+    assert np.asarray(line.get_xdata()) == pytest.approx([0.01, 0.1, 30])
+    assert np.asarray(chosen.get_xdata()) == pytest.approx([0.1])
+    assert (crosses.get_marker(), list(np.asarray(crosses.get_xdata()))) == ("x", [30.0])

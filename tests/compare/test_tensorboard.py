@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Browser, browser, tensorboard, wait
+from curves import events
 from in_process import run
 from pyarrow.csv import read_csv
-from results import events
 
 from project.compare.__main__ import main
 from project.compare.curves import make_bands, write_bands
@@ -125,7 +125,9 @@ return bands.length == arguments[0] && bands.every(band => band.split(',').lengt
 
 
 @pytest.mark.slow
-def test_the_custom_scalars_page_draws_the_bands(comparison, address, open_page):
+def test_the_custom_scalars_page_draws_the_bands(
+    comparison: Path, address: str, open_page: Callable[[], Browser]
+) -> None:
     page = open_page()
     page.open(f"{address}#custom_scalars&regexInput=median")
     colors, charts = wait(lambda: page.run(BAND_CHARTS, 4, 13), "there are not four bands of twelve points")

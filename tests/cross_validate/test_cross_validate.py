@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 import shops
 import yaml
-from fixture_types import Capture, Fit, Refused
+from curves import read_curve
+from fixture_types import Capture, Refused
 from processes import start, wait_for
-from results import assert_same_weights, read_report
+from reports import read_report
 from sklearn import datasets
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression
@@ -24,17 +26,19 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from weights import assert_same_weights
 
 import project.fit
 from project import load_run
 from project.cross_validate.__main__ import main
 
+Run = Callable[..., Path]
 SHORT = ("--trainer.max_epochs", "2", "--optimizer.lr", "0.01")
 IRIS = ("--data", "Iris", *SHORT)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Fit:
+def run(tmp_path: Path) -> Run:
     return partial(in_process.run, main, tmp_path / "logs")
 
 
@@ -97,7 +101,7 @@ def test_everything_is_learned_from_the_rows_outside_the_fold(iris: Path) -> Non
     assert found["summary"]["baselines"]["logistic regression"]["accuracy"]["mean"] == pytest.approx(mean)
 
 
-def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Fit) -> None:
+def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Run) -> None:
     entry = read_report(iris)["folds"][6]
     fold = iris / entry["run"]
     assert fold.name == "repeat-2-fold-2"
@@ -106,8 +110,15 @@ def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Fit) ->
     assert read_report(again)["metrics"] == read_report(fold)["metrics"] == entry["metrics"]
 
 
+def test_tensorboard_finds_every_fold_in_the_folder(iris: Path) -> None:
+    for entry in read_report(iris)["folds"]:
+        ((_, accuracy),) = read_curve(iris / entry["run"], "accuracy/test")
+        assert accuracy == pytest.approx(entry["metrics"]["accuracy"])
+        assert len(read_curve(iris / entry["run"], "loss/val")) == 2
+
+
 @pytest.mark.slow
-def test_the_number_of_jobs_changes_no_bit(run: Fit) -> None:
+def test_the_number_of_jobs_changes_no_bit(run: Run) -> None:
     args = (*IRIS, "--model.dropout", "0.2", "--folds", "3")
     one, two = run(*args), run(*args, "--jobs=2")
     assert (one / "predictions.csv").read_bytes() == (two / "predictions.csv").read_bytes()
@@ -117,7 +128,7 @@ def test_the_number_of_jobs_changes_no_bit(run: Fit) -> None:
         assert read_report(one / fold)["baselines"] == read_report(two / fold)["baselines"]
 
 
-def test_splits_labels_and_row_numbers_are_those_of_the_source(run: Fit) -> None:
+def test_splits_labels_and_row_numbers_are_those_of_the_source(run: Run) -> None:
     folder = run("--data", "shops.Shops", "--folds", "4", *SHORT)
     found = predictions(folder)
     assert list(found) == ["row", "repeat", "fold", "target", "prediction", "probability_no", "probability_yes, all"]
@@ -136,7 +147,7 @@ def test_a_class_that_a_later_fold_takes_whole_is_told_before_any_training(tmp_p
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_number_is_predicted_in_its_own_unit(run: Fit) -> None:
+def test_a_number_is_predicted_in_its_own_unit(run: Run) -> None:
     folder = run("--data", "Diabetes", "--folds", "3", *SHORT)
     y = load_diabetes().target
     table, found = predictions(folder), read_report(folder)
@@ -152,7 +163,7 @@ def test_a_number_is_predicted_in_its_own_unit(run: Fit) -> None:
     assert {"mean", "ridge regression", "gradient boosting"} == set(found["summary"]["baselines"])
 
 
-def test_the_console_is_short_and_names_the_next_commands(run: Fit, fit: Fit, capsys: Capture) -> None:
+def test_the_console_is_short_and_names_the_next_commands(run: Run, fit: Run, capsys: Capture) -> None:
     folder = run(*IRIS, "--folds", "2")
     out, err = capsys.readouterr()
     assert err == ""
@@ -169,22 +180,32 @@ def test_the_console_is_short_and_names_the_next_commands(run: Fit, fit: Fit, ca
     assert yaml.safe_load((kept / "config.yaml").read_text())["data"]["init_args"]["num_folds"] is None
 
 
-REFUSED = [
-    (["--folds", "1"], ["--folds", "2 or more", "1"]),
-    (["--jobs=0"], ["--jobs", "1 or more"]),
-    (["--repeats"], ["--repeats", "expected one argument"]),
-    (["--fold", "3"], ["--fold is not accepted; did you mean --folds?"]),
-    (["stray"], ["'stray' is no flag"]),
-    (["--data.seed", "4294967295", "--repeats", "2"], ["seed", "4294967296"]),
-    (["--data", "points.FixedPoints"], ["FixedPoints", "num_folds"]),
-    (["--data.num_folds", "3"], ["data.num_folds", "--folds"]),
-    (["--repeats", "2", "--data.shuffle", "false"], ["data.shuffle", "--repeats"]),
-    (["--resume", "logs/run"], ["--resume", "project.fit"]),
-]
-
-
-@pytest.mark.parametrize(("args", "words"), REFUSED, ids=lambda value: " ".join(value))
-def test_what_cannot_work_is_one_sentence_and_leaves_nothing(args, words, tmp_path, refused):
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--folds", "1"], ["--folds", "2 or more", "1"]),
+        (["--folds", "few"], ["--folds", "few"]),
+        (["--folds", "-3"], ["--folds", "2 or more", "-3"]),
+        (["--jobs=0"], ["--jobs", "1 or more"]),
+        (["--repeats"], ["--repeats", "expected one argument"]),
+        (["--jobs", "--folds", "3"], ["--jobs", "expected one argument"]),
+        (["--seed", "--folds", "3"], ["--seed needs a value"]),
+        (["--fold", "3"], ["--fold is not accepted; did you mean --folds?"]),
+        (["--job=2"], ["--job is not accepted", "--jobs?"]),
+        (["--repeat", "2"], ["--repeat is not accepted", "--repeats?"]),
+        (["stray"], ["'stray' is no flag"]),
+        (["--optimiser", "SGD"], ["--optimiser is not accepted", "--optimizer"]),
+        (["--data.seed", "4294967295", "--repeats", "2"], ["seed", "4294967296"]),
+        (["--data", "points.FixedPoints"], ["FixedPoints", "num_folds"]),
+        (["--data.num_folds", "3"], ["data.num_folds", "--folds"]),
+        (["--repeats", "2", "--data.shuffle", "false"], ["data.shuffle", "--repeats"]),
+        (["--resume", "logs/run"], ["--resume", "project.fit"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_what_cannot_work_is_one_sentence_and_leaves_nothing(
+    args: list[str], words: list[str], tmp_path: Path, refused: Refused
+) -> None:
     refused(main, ["--data", "Iris", "--trainer.default_root_dir", tmp_path / "logs", *args], *words)
     assert not list((tmp_path / "logs").glob("*/*"))
 
@@ -217,6 +238,8 @@ def test_help_and_configuration(capsys: Capture) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(flag in out for flag in ("--folds K", "--repeats R", "--jobs N", "project.fit"))
+    assert main(["--model.help", "FeedForward"]) == 0
+    assert "--model.hidden_sizes" in capsys.readouterr().out
     assert main([*IRIS, "--folds", "7", "--print_config"]) == 0
     config = yaml.safe_load(capsys.readouterr().out)
     assert config["data"]["class_path"] == "project.data.Iris"
@@ -249,19 +272,21 @@ HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
 """Above the rival's."""
 
 
-COMPARED = [
-    ("BreastCancer", "FeedForward", 10),
-    ("Wine", "FeedForward", 10),
-    ("Iris", "FeedForward", 10),
-    ("Digits", "FeedForward", 4),
-    ("Wine", "LogisticRegression", 4),
-]
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # the rival's default is to stop before it has converged
-@pytest.mark.parametrize(("name", "model", "num_folds"), COMPARED)
-def test_defaults_are_no_worse_than_those_of_scikit_learn(name, model, num_folds, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "model", "num_folds"),
+    [
+        ("BreastCancer", "FeedForward", 10),
+        ("Wine", "FeedForward", 10),
+        ("Iris", "FeedForward", 10),
+        ("Digits", "FeedForward", 4),
+        ("Wine", "LogisticRegression", 4),
+    ],
+)
+def test_defaults_are_no_worse_than_those_of_scikit_learn(
+    name: str, model: str, num_folds: int, tmp_path: Path
+) -> None:
     logs = ["--trainer.default_root_dir", str(tmp_path)]
     assert main(["--data", name, "--model", model, "--folds", str(num_folds), *logs]) == 0
     (path,) = tmp_path.glob("*/cv-*/report.json")

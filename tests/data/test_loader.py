@@ -6,8 +6,9 @@ from itertools import chain, pairwise
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from points import Points, set_up
+from points import Points
 from quiet import trainer
+from set_up import set_up
 from torch import nn
 
 from project.data import BatchLoader
@@ -89,7 +90,7 @@ class Seen(LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(0.0))
-        self.batches: dict[str, list[list[int]]] = {"train": [], "val": []}
+        self.batches: dict[str, list[list[int]]] = {"train": [], "val": [], "predict": []}
 
     def note(self, stage, batch):
         self.batches[stage].append(batch[1].tolist())
@@ -100,6 +101,9 @@ class Seen(LightningModule):
 
     def validation_step(self, batch, batch_idx):
         self.note("val", batch)
+
+    def predict_step(self, batch, batch_idx):
+        return self.note("predict", batch)
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters())
@@ -118,6 +122,9 @@ class InHooks(LightningDataModule):
     def val_dataloader(self):
         return BatchLoader(X, Y, 4)
 
+    def predict_dataloader(self):
+        return BatchLoader(X, Y, 4)
+
 
 def plain_trainer(**settings) -> Trainer:
     return trainer(num_sanity_val_steps=0, **settings)
@@ -127,17 +134,18 @@ IN_ORDER = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10]]
 IN_ORDER_OF_FOUR = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
 
 
-LIMITS = [
-    ({}, 2, 4, 3),
-    ({"limit_train_batches": 3, "limit_val_batches": 2}, 2, 3, 2),
-    ({"limit_train_batches": 0.5, "limit_val_batches": 1.0}, 2, 2, 3),
-    ({"fast_dev_run": 2}, 1, 2, 2),
-]
-
-
 @pytest.mark.parametrize("in_hooks", [True, False])
 @pytest.mark.parametrize("seed", [None, 5])
-@pytest.mark.parametrize(("settings", "epochs", "num_train", "num_val"), LIMITS, ids=str)
+@pytest.mark.parametrize(
+    ("settings", "epochs", "num_train", "num_val"),
+    [
+        ({}, 2, 4, 3),
+        ({"limit_train_batches": 3, "limit_val_batches": 2}, 2, 3, 2),
+        ({"limit_train_batches": 0.5, "limit_val_batches": 1.0}, 2, 2, 3),
+        ({"fast_dev_run": 2}, 1, 2, 2),
+    ],
+    ids=str,
+)
 def test_a_plain_trainer_sees_whole_batches(in_hooks, seed, settings, epochs, num_train, num_val):
     model, data = Seen(), InHooks(seed)
     expected = []
@@ -146,6 +154,24 @@ def test_a_plain_trainer_sees_whole_batches(in_hooks, seed, settings, epochs, nu
     plain_trainer(**settings).fit(model, *((data,) if in_hooks else (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))))
     assert model.batches["train"] == expected
     assert model.batches["val"] == IN_ORDER_OF_FOUR[:num_val] * epochs
+
+
+@pytest.mark.parametrize("in_hooks", [True, False])
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.filterwarnings("ignore:You requested to overfit but enabled train dataloader shuffling")
+def test_overfitting_sees_the_same_whole_batches_in_every_epoch(in_hooks, seed):
+    model = Seen()
+    data = (InHooks(seed),) if in_hooks else (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))
+    plain_trainer(overfit_batches=2).fit(model, *data)
+    assert model.batches["train"] == IN_ORDER[:2] * 2
+
+
+@pytest.mark.parametrize("in_hooks", [True, False])
+def test_prediction_sees_whole_batches(in_hooks):
+    model = Seen()
+    outputs = plain_trainer().predict(model, InHooks(None) if in_hooks else BatchLoader(X, Y, 4))
+    assert model.batches["predict"] == IN_ORDER_OF_FOUR
+    assert len(outputs) == 3
 
 
 def test_results_do_not_depend_on_how_often_one_validates():

@@ -10,6 +10,7 @@ import torch
 
 from project import train
 from project.run_folder import load_best
+from project.schema import Schema
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +37,26 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(checkpoint: Path, tmp_path:
     assert refused > 50  # the rest fell on padding and on dates of files
 
 
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.99])
+def test_a_cut_file_is_named(part: float, checkpoint: Path, tmp_path: Path) -> None:
+    content = checkpoint.read_bytes()
+    (path := tmp_path / "cut.ckpt").write_bytes(content[: int(part * len(content))])
+    with pytest.raises(ValueError, match=r"cut\.ckpt is not a checkpoint of this package, or is damaged"):
+        load_best(path)[0]
+
+
 CONTENTS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "no schema": (("hyper_parameters", "schema"), None),
+    "no columns": (("hyper_parameters", "schema", "columns"), 5),
     "an unknown kind of column": (("hyper_parameters", "schema", "columns", 0, "kind"), "Sound"),
+    "a mean that is text": (("hyper_parameters", "schema", "columns", 0, "center"), "x"),
+    "a scale that is a list": (("hyper_parameters", "schema", "columns", 0, "scale"), [1.0]),
+    "a name that is a list": (("hyper_parameters", "schema", "columns", 0, "name"), ["x"]),
     "classes that are numbers": (("hyper_parameters", "schema", "target", "classes"), [1, 2, 3]),
     "a decimal point that is a number": (("hyper_parameters", "schema", "decimal_point"), 0.5),
     "another net": (("hyper_parameters", "hidden_sizes"), [4]),
+    "no net": (("hyper_parameters", "hidden_sizes"), "wide"),
+    "a class that is a number": (("model_class",), 5),
     "a class that is no model": (("model_class",), "torch.nn.Linear"),
     "no weights": (("state_dict",), {}),
 }
@@ -59,3 +74,12 @@ def test_wrong_content_is_one_sentence(place: tuple[Any, ...], value: Any, check
     with pytest.raises(ValueError, match=r"wrong\.ckpt does not hold what it should: ") as error:
         load_best(path)[0]
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("binary", ["no"]), ("binary", []), ("number", ["no", "yes"])])
+def test_a_target_has_the_classes_of_its_kind(kind: str, classes: list[str]) -> None:
+    """The weights of one output fit all of these."""
+    target = {"name": "y", "kind": kind, "classes": classes, "center": 0.0, "scale": 1.0, "counts": []}
+    values = {"columns": [], "target": target | {"label_type": "string"}, "missing": [], "decimal_point": "."}
+    with pytest.raises(ValueError, match=f"a target that is {kind} cannot have {len(classes)} classes"):
+        Schema.from_dict(values)

@@ -10,11 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from curves import events, read_curve
 from fixture_types import Capture, Fit, Refused
 from folds import make_folds
 from matplotlib.image import imread
-from points import set_up
-from results import events, read_curve, read_report
+from reports import read_report
+from set_up import set_up
 from sklearn import metrics as sk
 
 from project import Predictor, train
@@ -28,14 +29,15 @@ from project.fit import main as fit
 SHORT = ("--trainer.max_epochs", "2")
 
 
-RUNS = [
-    ("--data", "Wine", "--data.seed", "3", "--data.test_fraction", "0.3"),
-    ("--data", "Diabetes", "--model", "LinearRegression", "--data.scale", "false", "--optimizer.lr", "0.1"),
-    ("--data", "Digits", "--optimizer", "Muon"),
-]
-
-
-@pytest.mark.parametrize("args", RUNS, ids=lambda args: args[1])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--data", "Wine", "--data.seed", "3", "--data.test_fraction", "0.3"),
+        ("--data", "Diabetes", "--model", "LinearRegression", "--data.scale", "false", "--optimizer.lr", "0.1"),
+        ("--data", "Digits", "--optimizer", "Muon"),
+    ],
+    ids=lambda args: args[1],
+)
 def test_evaluate_gives_the_figures_of_the_run(args: tuple[str, ...], fit: Fit, tmp_path: Path) -> None:
     folder = fit(*args, *SHORT)
     report = read_report(folder)
@@ -150,7 +152,9 @@ def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
     assert evaluate(run, tmp_path / "other.csv").metrics == pytest.approx(report["metrics"], abs=1e-6)
 
 
-def test_from_the_threshold_on_the_second_class_is_predicted(run, trained, capsys):
+def test_from_the_threshold_on_the_second_class_is_predicted(
+    run: Path, trained: tuple[Path, pd.DataFrame], capsys: Capture
+) -> None:
     rows = trained[1].query("part == 'test'")
     p, y = probabilities(run, rows), (rows["bought"] == "yes").to_numpy()
     usual, threshold = evaluate(run).metrics, 0.15
@@ -209,6 +213,11 @@ def test_no_threshold_has_a_higher_f1(seed: int) -> None:
     y[0] = True
     threshold = best_f1_threshold(p, y)
     assert sk.f1_score(y, p >= threshold) == pytest.approx(max(sk.f1_score(y, p >= other) for other in p))
+
+
+def test_the_threshold_lies_between_two_rows() -> None:
+    p, y = np.array([0.1, 0.4, 0.3, 0.9]), np.array([False, True, False, True])
+    assert best_f1_threshold(p, y) == pytest.approx(0.35)
 
 
 PICTURES = {
@@ -301,28 +310,32 @@ def test_bad_files(content: str, words: str, run: Path, tmp_path: Path, refused:
     refused(main, [run, "--data", tmp_path / "bad.csv"], words, status=1)
 
 
-BAD_ARGUMENTS = [
-    (["--threshold", "-0.5"], 2, "between 0 and 1"),
-    (["--threshold", "best-f2"], 2, "best-f1"),
-    (["--data", "nowhere.csv"], 1, "nowhere.csv"),
-]
-
-
-@pytest.mark.parametrize(("args", "status", "words"), BAD_ARGUMENTS)
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (["--threshold", "-0.5"], 2, "between 0 and 1"),
+        (["--threshold", "best-f2"], 2, "best-f1"),
+        (["--threshold"], 2, "--threshold"),
+        (["--date", "x.csv"], 2, "--date"),
+        (["--data", "nowhere.csv"], 1, "nowhere.csv"),
+    ],
+)
 def test_bad_arguments(args: list[str], status: int, words: str, run: Path, refused: Refused) -> None:
     refused(main, [run, *args], words, status=status)
 
 
-LACKING = [
-    (["--data", "Iris"], ["--threshold", "best-f1"], 2, "has 3 classes"),
-    (["--data", "Diabetes"], ["--threshold", "best-f1"], 2, "is a number"),
-    (["--data.val_fraction", "0"], ["--threshold", "best-f1"], 1, "no validation rows"),
-    (["--data.test_fraction", "0"], [], 1, "test_fraction"),
-]
-
-
-@pytest.mark.parametrize(("data", "args", "status", "words"), LACKING)
-def test_runs_that_do_not_have_what_it_takes(data, args, status, words, fit, refused):
+@pytest.mark.parametrize(
+    ("data", "args", "status", "words"),
+    [
+        (["--data", "Iris"], ["--threshold", "best-f1"], 2, "has 3 classes"),
+        (["--data", "Diabetes"], ["--threshold", "best-f1"], 2, "is a number"),
+        (["--data.val_fraction", "0"], ["--threshold", "best-f1"], 1, "no validation rows"),
+        (["--data.test_fraction", "0"], [], 1, "test_fraction"),
+    ],
+)
+def test_runs_that_do_not_have_what_it_takes(
+    data: list[str], args: list[str], status: int, words: str, fit: Fit, refused: Refused
+) -> None:
     refused(main, [fit(*data, "--trainer.max_epochs", "1"), *args], words, status=status)
 
 
@@ -334,7 +347,16 @@ def test_names_of_classes_do_not_spoil_the_pictures(classes: list[str]) -> None:
         figure.savefig(BytesIO())
 
 
-def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(fit, tmp_path, capsys, monkeypatch):
+def test_what_is_no_run_is_refused(refused: Refused, tmp_path: Path) -> None:
+    for args, word in (([], "RUN"), (["a", "b"], "b"), (["nowhere"], "nowhere"), ([tmp_path], "best.ckpt")):
+        refused(main, args, word)
+    (tmp_path / "foreign.ckpt").write_bytes(b"not a checkpoint")
+    refused(main, [tmp_path / "foreign.ckpt"], "foreign.ckpt is not a checkpoint", status=1)
+
+
+def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(
+    fit: Fit, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = fit("--trainer.max_epochs", "1")
     out = capsys.readouterr().out
     assert f"project.evaluate {folder}" in out

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from points import set_up
+from set_up import set_up
 
 from project.examples.reference import FiveRows, HeightWeight, RandomLabels, ThreePoints
 from project.models import FeedForward, LinearRegression, LogisticRegression
 from project.schema import Number, Schema, Target
 
 LINE = Schema((Number("x"),), Target("y", "number"))
+CURVE = Schema((Number("x"),), Target("y", "binary", ("0", "1")))
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
@@ -23,6 +24,12 @@ def line_through_origin(schema: Schema = LINE) -> LinearRegression:
     return LinearRegression(schema, bias=False, init="ones_")
 
 
+def test_l1_gradient_of_a_logarithm():
+    x, w, b = (torch.tensor(v, requires_grad=v > 1) for v in (1.0, 2.0, 3.0))
+    torch.log(x * w + b).backward()
+    assert (w.grad.item(), b.grad.item()) == pytest.approx((0.2, 0.2))
+
+
 def test_l2_one_step_of_gradient_descent():
     model = line_through_origin()
     loss = model.loss(model(torch.tensor([[1.0]])), torch.tensor([2.0]))
@@ -30,6 +37,40 @@ def test_l2_one_step_of_gradient_descent():
     assert (loss.item(), model.linear.weight.grad.item()) == (1.0, -2.0)
     torch.optim.SGD(model.parameters(), lr=0.01).step()
     assert model.linear.weight.item() == pytest.approx(1.02)
+
+
+def test_l3_gradient_of_a_polynomial():
+    x = torch.full((4, 4), 12.5, requires_grad=True)
+    (2 * x**2 + 5 * x + 6).sum().backward()
+    assert x.grad.eq(55).all()
+
+
+def test_l4_gradient_of_a_product():
+    a, b = torch.tensor(3.0, requires_grad=True), torch.tensor(5.0, requires_grad=True)
+    (a * b).backward()
+    assert (a.grad.item(), b.grad.item()) == (5, 3)
+
+
+def test_l5_two_ways_to_a_gradient():
+    x = torch.linspace(0, 2 * math.pi, 25, requires_grad=True)
+    (gradient,) = torch.autograd.grad(x.sin().sum(), x)
+    assert x.grad is None
+    x.sin().sum().backward()
+    assert torch.equal(x.grad, gradient)
+    np.testing.assert_allclose(gradient, np.cos(x.detach().numpy()), atol=1e-6)
+
+
+def test_l6_r7_gradient_of_logistic_regression():
+    data = FiveRows()
+    model = LogisticRegression(set_up(data).schema).double()
+    x, y = (t.double() for t in set_up(data).splits["train"])
+    model.loss(model(x), y).backward()
+
+    x, y = x.numpy(), y.numpy()
+    w, b = (p.detach().numpy() for p in model.parameters())
+    error = (sigmoid(x @ w[0] + b) - y) / len(y)
+    np.testing.assert_allclose(model.linear.weight.grad[0], error @ x, atol=1e-10)
+    np.testing.assert_allclose(model.linear.bias.grad, [error.sum()], atol=1e-10)
 
 
 @pytest.mark.parametrize("lr", [1e-3, 1e-2])
@@ -90,6 +131,41 @@ def test_l6_r8_gradient_of_a_two_layer_net_and_its_descent():
     entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
     assert losses[0] == pytest.approx(0.70, abs=0.01)
     assert losses[-1] == pytest.approx(entropy, abs=1e-3)
+
+
+def test_l6_r9_modular_backprop():
+    """Forward and backward pairs, composed; they start from (ŷ − y) / (ŷ (1 − ŷ)) / N."""
+    data = RandomLabels()
+    model = FeedForward(set_up(data).schema, hidden_sizes=(100,)).double()
+    x, y = (t.double() for t in set_up(data).splits["train"])
+    model.loss(model(x), y).backward()
+
+    w1, b1, w2, b2 = (p.detach().numpy() for p in model.parameters())
+    chain = [
+        (lambda x: x @ w1.T + b1, lambda gradient, x, y: gradient @ w1),
+        (lambda x: np.maximum(x, 0), lambda gradient, x, y: gradient * (x > 0)),
+        (lambda x: x @ w2.T + b2, lambda gradient, x, y: gradient @ w2),
+        (sigmoid, lambda gradient, x, y: gradient * y * (1 - y)),
+    ]
+    values = [x.numpy()]
+    for forward, _ in chain:
+        values.append(forward(values[-1]))
+    out = values[-1]
+    gradients = [(out - y.numpy()[:, None]) / (out * (1 - out)) / len(y)]  # by each of the values
+    for i, (_, backward) in reversed([*enumerate(chain)]):
+        gradients.insert(0, backward(gradients[0], values[i], values[i + 1]))
+    for i in (0, 2):
+        np.testing.assert_allclose(model.net[i].weight.grad, gradients[i + 1].T @ values[i], atol=1e-10)
+        np.testing.assert_allclose(model.net[i].bias.grad, gradients[i + 1].sum(0), atol=1e-10)
+
+
+def test_l7_a_larger_weight_makes_a_steeper_curve():
+    """The slope of sigmoid(w · x) at 0 is w / 4."""
+    slopes, x = [], torch.tensor([[0.0]], requires_grad=True)
+    for w in (-1.0, 1.0, 5.0):
+        model = LogisticRegression(CURVE, bias=False, init="constant_", init_settings={"val": w})
+        slopes.append(torch.autograd.grad(model(x).sigmoid().sum(), x)[0].item())
+    assert slopes == pytest.approx([-0.25, 0.25, 1.25])
 
 
 def test_r11_one_sweep_of_central_differences():

@@ -9,15 +9,17 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
 from model_suite import NUMBERS, ModelSuite, make_schema
-from points import Points, set_up
+from points import Points
 from quiet import trainer
+from set_up import set_up
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 from torch.nn import functional
 
 from project.data import BreastCancer, Diabetes, Iris
 from project.engine.lean import Lean
-from project.models import FeedForward, LinearRegression, LogisticRegression, predict_encoded
+from project.metrics import make_metrics, scored
+from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, predict_encoded
 from project.run_folder import load_best
 from project.schema import Schema
 
@@ -27,6 +29,10 @@ ACTIVATIONS = [
     *("Softshrink", "Softsign", "Tanh", "Tanhshrink"),
 ]
 NO_ACTIVATIONS = ["GLU", "LogSoftmax", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin", "Threshold"]
+
+
+def sizes(model: TableModel) -> list[tuple[int, int]]:
+    return [(m.in_features, m.out_features) for m in model.modules() if isinstance(m, nn.Linear)]
 
 
 class TestLogisticRegression(ModelSuite):
@@ -45,13 +51,13 @@ class TestFeedForward(ModelSuite):
     settings: ClassVar = {"activation": "SiLU", "dropout": 0.1, "input_dropout": 0.1, "batch_norm": True}
 
 
-MISFITS = [
-    (LogisticRegression, "number", "predicts classes, and the target 'y' is a number", "LinearRegression"),
-    (LinearRegression, "binary", "predicts a number, and the target 'y' is classes", "LogisticRegression"),
-]
-
-
-@pytest.mark.parametrize(("model_class", "kind", "message", "way_out"), MISFITS)
+@pytest.mark.parametrize(
+    ("model_class", "kind", "message", "way_out"),
+    [
+        (LogisticRegression, "number", "predicts classes, and the target 'y' is a number", "LinearRegression"),
+        (LinearRegression, "binary", "predicts a number, and the target 'y' is classes", "LogisticRegression"),
+    ],
+)
 def test_a_wrong_kind_of_target_is_explained_with_a_model_that_fits(model_class, kind, message, way_out):
     with pytest.raises(ValueError, match=rf"{model_class.__name__} {message}.*(try|use) .*({way_out}|FeedForward)"):
         model_class(make_schema(kind))
@@ -63,8 +69,14 @@ def test_dropout_is_for_classes_unless_it_is_set(kind, probabilities):
     assert [part.p for part in net.modules() if isinstance(part, torch.nn.Dropout)] == probabilities
 
 
+def test_hidden_sizes_make_the_layers():
+    net = FeedForward(make_schema("multiclass"), hidden_sizes=(256, 8, 40))
+    assert sizes(net) == [(16, 256), (256, 8), (8, 40), (40, 3)]
+
+
 def test_no_hidden_layer_is_the_linear_model():
     net, linear = FeedForward(make_schema("multiclass"), hidden_sizes=()), LogisticRegression(make_schema("multiclass"))
+    assert sizes(net) == sizes(linear)
     linear.linear.load_state_dict(net.net[0].state_dict())
     x = torch.randn(7, 16)
     assert torch.equal(net(x), linear(x))
@@ -82,35 +94,54 @@ def test_every_activation_of_torch_is_tried_here():
     assert {*ACTIVATIONS, *NO_ACTIVATIONS} == {"Identity", *nn.modules.activation.__all__}
 
 
+def test_dropout_drops_hidden_units_in_training_only():
+    model = FeedForward(make_schema(), hidden_sizes=(1000,), activation="Identity", dropout=0.3)
+    with torch.no_grad():
+        model.net[0].weight.zero_()
+        model.net[0].bias.fill_(1.0)
+    hidden = model.net[:-1]
+    x = torch.zeros(50, 16)
+    dropped = hidden.train()(x)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert hidden.eval()(x).eq(1).all()
+
+
 def test_batch_norm_normalises_before_the_activation():
     model = FeedForward(make_schema(), hidden_sizes=(8, 8), batch_norm=True)
-    assert [type(layer).__name__ for layer in model.net] == ["Linear", "BatchNorm1d", "ReLU"] * 2 + ["Linear"]
+    names = [type(layer).__name__ for layer in model.net]
+    assert names == ["Linear", "BatchNorm1d", "ReLU"] * 2 + ["Linear"]
+    normalised = model.net[:2].train()(torch.randn(200, 16) * 40 + 5)
+    assert torch.allclose(normalised.mean(0), torch.tensor(0.0), atol=1e-4)
+    assert torch.allclose(normalised.std(0, correction=0), torch.tensor(1.0), atol=1e-3)
 
 
-REFUSED = [
-    ("hidden_sizes", (8, 0), "hidden_sizes"),
-    ("dropout", 1.5, "1.5"),
-    ("activation", "Relu", r"did you mean ReLU\?"),
-    ("activation", "swish", "Hardswish"),
-    # What does not act on each unit alone, not when the first batch comes, in the words of a matrix product.
-    *(("activation", name, f"no activation named '{name}'") for name in NO_ACTIVATIONS),
-]
-
-
-@pytest.mark.parametrize(("name", "value", "message"), REFUSED)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("hidden_sizes", (8, 0), "hidden_sizes"),
+        ("hidden_sizes", (-3,), "hidden_sizes"),
+        ("dropout", 1.5, "1.5"),
+        ("activation", "Relu", r"did you mean ReLU\?"),
+        ("activation", "swish", "Hardswish"),
+        ("activation", "Linear", "Linear"),
+        # What does not act on each unit alone, not when the first batch comes, in the words of a matrix product.
+        *(("activation", name, f"no activation named '{name}'") for name in NO_ACTIVATIONS),
+    ],
+)
 def test_a_setting_that_cannot_be_is_named(name, value, message):
     with pytest.raises(ValueError, match=message):
         FeedForward(make_schema(), **{name: value})
 
 
-NOTEBOOK = [
-    partial(LogisticRegression),
-    partial(FeedForward, hidden_sizes=(8,), batch_norm=True, dropout=0.1, init="xavier_normal_"),
-]
-
-
 @pytest.mark.lowest
-@pytest.mark.parametrize("model_class", NOTEBOOK)
+@pytest.mark.parametrize(
+    "model_class",
+    [
+        partial(LogisticRegression),
+        partial(FeedForward, hidden_sizes=(8,), batch_norm=True, dropout=0.1, init="xavier_normal_"),
+    ],
+)
 def test_in_a_notebook(model_class, tmp_path):
     """Made, trained and loaded in plain PyTorch Lightning, with a learning-rate schedule."""
     data = BreastCancer()
@@ -155,6 +186,33 @@ def test_the_last_step_of_accumulated_gradients_counts_as_its_batches_do(lean, s
         weights = weights - 0.1 * gradient * min(1.0, limit / float(gradient.norm()))
     found = torch.cat([*model.linear.weight, model.linear.bias]).double()
     torch.testing.assert_close(found, weights, rtol=1e-5, atol=0)
+
+
+@pytest.mark.lowest
+@pytest.mark.parametrize(
+    ("model_class", "data"),
+    [(LogisticRegression, Iris()), (LinearRegression, Diabetes()), (FeedForward, Diabetes())],
+    ids=["LogisticRegression", "LinearRegression", "FeedForward"],
+)
+def test_training_lowers_the_loss_and_validates_and_tests(model_class, data):
+    torch.manual_seed(0)
+    model, run = model_class(set_up(data).schema, optimizer=partial(torch.optim.Adam, lr=0.01)), trainer()
+
+    @torch.no_grad()
+    def scores(split: str) -> dict[str, float]:
+        x, y = set_up(data).splits[split]
+        outputs = model.eval()(x)
+        metrics = make_metrics(model.schema.target)
+        metrics.update(**scored(outputs, y, model.schema.target))
+        return {"loss": model.loss(outputs, y).item(), **{name: float(v) for name, v in metrics.compute().items()}}
+
+    before = scores("train")["loss"]
+    run.fit(model.train(), data)
+    assert scores("train")["loss"] < before
+    val = {name: run.callback_metrics[f"{name}/val"].item() for name in scores("val")}
+    assert val == pytest.approx(scores("val"), rel=1e-5)
+    (test,) = run.test(model, data, verbose=False)
+    assert test == pytest.approx({f"{name}/test": score for name, score in scores("test").items()}, rel=1e-5)
 
 
 def test_the_logged_training_loss_is_the_mean_over_the_rows_of_the_epoch():

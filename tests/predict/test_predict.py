@@ -217,7 +217,9 @@ LABELS = [  # as they are in the file, in Python, and in the names of the column
 
 
 @pytest.mark.parametrize(("table", "labels", "values", "names"), LABELS, ids=lambda value: str(value)[:20])
-def test_labels_come_back_as_they_were_given(table, labels, values, names, tmp_path):
+def test_labels_come_back_as_they_were_given(
+    table: str, labels: list[Any], values: list[Any], names: list[str], tmp_path: Path
+) -> None:
     x = [i % len(labels) * 10.0 + i % 7 for i in range(30 * len(labels))]  # tells the label
     columns = {"x": x, "y": labels * 30}
     run = train(tmp_path, columns, "y", "--data.batch_size", "4", "--trainer.max_epochs", "12", table=table)
@@ -229,6 +231,17 @@ def test_labels_come_back_as_they_were_given(table, labels, values, names, tmp_p
     predicted = Predictor.from_run(run).predict({"x": x}).tolist()
     assert predicted == values * 30
     assert {type(label) for label in predicted} == {type(values[0])}
+
+
+def test_columns_may_be_in_another_order_with_others_among_them_and_no_target(runs: Runs, tmp_path: Path) -> None:
+    new = without_targets(make_rows(20, seed=3))
+    mixed = {"id": list(range(20)), **{name: new[name] for name in reversed(new)}, "z": [None] * 20}
+    predictor = Predictor.from_run(runs("grade"))
+    expected = predictor.predict_proba(new)
+    np.testing.assert_array_equal(predictor.predict_proba(mixed), expected)
+    got = predict(runs("grade"), write(tmp_path / "new.csv", mixed), tmp_path / "out.csv")
+    assert list(got)[: len(mixed)] == list(mixed)
+    np.testing.assert_allclose(np.array(got["probability_a"], float), expected[:, 0], atol=1e-6)
 
 
 def changed(columns: Columns, name: str, row: int, cell: Any) -> Columns:
@@ -250,7 +263,9 @@ WRONG: dict[str, tuple[Columns, list[str]]] = {
 
 @pytest.mark.parametrize(("columns", "words"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("output", ["out.csv", "out.csv.gz", "out.parquet"])
-def test_a_wrong_table_is_refused_by_column_row_and_value(columns, words, output, runs, tmp_path, refused):
+def test_a_wrong_table_is_refused_by_column_row_and_value(
+    columns: Columns, words: list[str], output: str, runs: Runs, tmp_path: Path, refused: Refused
+) -> None:
     path = write(tmp_path / "new.csv", columns)
     refused(main, [runs("churned"), path, "-o", tmp_path / output], *words, status=1)
 
@@ -365,6 +380,14 @@ def test_a_file_without_rows_gives_a_header(content: str, output: str, runs: Run
     assert list(got.items()) == [(name, []) for name in names]
 
 
+def test_a_parquet_file_without_rows_keeps_its_types(runs: Runs, tmp_path: Path) -> None:
+    table = pa.table(without_targets(NEW))[:0]
+    parquet.write_table(table, tmp_path / "new.parquet")
+    predict(runs("spent"), tmp_path / "new.parquet", tmp_path / "out.parquet")
+    expected = table.append_column("prediction", pa.array([], pa.float64()))
+    assert parquet.read_table(tmp_path / "out.parquet").equals(expected)
+
+
 def test_the_checkpoint_is_all_that_prediction_needs(tmp_path: Path, capsys: Capture) -> None:
     columns = {name: cells for name, cells in make_rows(120).items() if name not in ("churned", "spent")}
     run = train(tmp_path, columns, "grade", "--data.missing", "?", "--data.encoding", "utf-8")
@@ -428,6 +451,7 @@ def test_every_kind_of_table_gives_the_same_predictions(runs: Runs, capsys: Capt
     tables = {
         "dict of lists": rows,
         "dict of arrays": {**rows, "code": np.array(rows["code"]), "plan": np.array(rows["plan"], object)},
+        "dict of series": {name: frame[name] for name in frame},
         "pyarrow": pa.table(rows),
         "pyarrow in pieces": chunks,
         "pandas": frame,
@@ -435,6 +459,8 @@ def test_every_kind_of_table_gives_the_same_predictions(runs: Runs, capsys: Capt
         "pandas with two indices": named,
         "pandas types": typed,
         "pandas floats and times": floats,
+        "pandas objects": frame.astype(object),
+        "pandas text": frame.astype({"plan": "string"}),
         "pandas slice": pd.concat([frame, frame])[50:],
         "polars": polars,
         "polars categories": polars.with_columns(pl.col("plan").cast(pl.Categorical), pl.col("code").cast(pl.UInt8)),

@@ -14,14 +14,30 @@ import pyarrow as pa
 import pytest
 from fixture_types import Capture, Refused
 from folds import make_folds
-from points import set_up
 from pyarrow import csv, parquet
-from results import read_report
+from set_up import set_up
+from sklearn.datasets import load_wine
 
-from project import Predictor, train
+from project import Predictor, load_run, train
 from project.fit import main as fit
 from project.predict.__main__ import main
 from project.table import Table
+
+
+@pytest.mark.lowest
+def test_a_run_from_python_predicts_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, y = load_wine(return_X_y=True)
+    table = pa.table({f"x{i}": column for i, column in enumerate(x.T)} | {"grower": [f"no {label}" for label in y]})
+    csv.write_csv(table, "wine.csv")
+    data = {"class_path": "Table", "init_args": {"path": Path("wine.csv"), "target": "grower"}}
+    run = train(data=data, trainer={"max_epochs": 20, "default_root_dir": Path("logs")}, quiet=True)
+    again = load_run(run.folder)
+    first, second = (Predictor.from_run(place) for place in (run, again.folder))
+    predicted = first.predict(table.drop(["grower"]))
+    assert (predicted == second.predict(table)).all()
+    assert (predicted == np.array(table["grower"])).mean() > 0.95
+    np.testing.assert_array_equal(Predictor(again.model).predict_proba(table), first.predict_proba(table))
 
 
 @pytest.mark.lowest
@@ -96,7 +112,7 @@ def test_folds_of_other_classes_are_refused(tmp_path: Path, refused: Refused) ->
     folder = cross_validate(tmp_path / "logs", "sold", rows)
     other = cross_validate(tmp_path / "others", "sold", rows.replace("yes", "gone"))
     (other / "fold-1").rename(folder / "fold-4")
-    report = read_report(folder)
+    report = json.loads((folder / "report.json").read_text())
     report["folds"].append({"run": "fold-4"})
     (folder / "report.json").write_text(json.dumps(report))
     args = [folder, tmp_path / "logs" / "rows.csv", "-o", tmp_path / "out.csv"]

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from curves import read_curve
 from fixture_types import Capture, Fit
-from results import read_curve, read_report
+from reports import read_report
 
 import project.fit
 from project import read_curves, train
@@ -110,16 +111,17 @@ def test_folds_and_comparisons_are_shown_on_demand(logs, show):
     assert sorted(inner) == [["compare/first/adam", "seed0"], ["iris/cv", "fold-1"], ["iris/cv", "fold-2"]]
 
 
-ORDERS = [
-    (["--sort", "val_loss"], ["b", "C", "a", "none"]),  # as numbers: as text, 10 would come before 9.5
-    (["--sort", "-val_loss"], ["a", "C", "b", "none"]),
-    (["--sort", "run"], ["a", "b", "C", "none"]),
-    (["--sort", "age"], ["none", "C", "b", "a"]),
-    ([], ["a", "b", "C", "none"]),
-]
-
-
-@pytest.mark.parametrize(("sort", "order"), ORDERS)
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        (["--sort", "val_loss"], ["b", "C", "a", "none"]),  # as numbers: as text, 10 would come before 9.5
+        (["--sort", "-val_loss"], ["a", "C", "b", "none"]),
+        (["--sort", "run"], ["a", "b", "C", "none"]),
+        (["--sort", "-lr"], ["b", "none", "a", "C"]),
+        (["--sort", "age"], ["none", "C", "b", "a"]),
+        ([], ["a", "b", "C", "none"]),
+    ],
+)
 def test_sorted_by_a_column_with_empty_cells_last(logs, tmp_path, show, sort, order):
     runs = {"a": (10.0, 0.1), "b": (0.5, 1e2), "C": (9.5, 1e-5), "none": (None, 2.0)}
     for i, (name, (loss, rate)) in enumerate(runs.items()):
@@ -129,17 +131,18 @@ def test_sorted_by_a_column_with_empty_cells_last(logs, tmp_path, show, sort, or
     assert names(show(tmp_path, *sort)) == order
 
 
-FILTERS = [
-    (["data=iris"], ["sgd", "adam", "cv"]),
-    (["run~D"], ["sgd", "adam"]),
-    (["run=ada"], []),
-    (["data=Iris", "optimizer=Adam", "run~v"], ["cv"]),
-    (["metric=rmse"], ["numbers"]),
-    (["data=wine.csv"], ["table"]),
-]
-
-
-@pytest.mark.parametrize(("conditions", "expected"), FILTERS)
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        (["data=iris"], ["sgd", "adam", "cv"]),
+        (["run~D"], ["sgd", "adam"]),
+        (["run=ada"], []),
+        (["data=Iris", "optimizer=Adam", "run~v"], ["cv"]),
+        (["metric=rmse"], ["numbers"]),
+        (["data=wine.csv"], ["table"]),
+        (["lr=0.1"], ["sgd"]),
+    ],
+)
 def test_filtered(logs, show, conditions, expected):
     printed = show(logs, *(arg for condition in conditions for arg in ("--where", condition)))
     assert names(printed) == expected
@@ -164,16 +167,18 @@ def test_an_unfinished_run_says_so(unfinished, show):
     assert cells(show(logs)) == cells(show(logs, "--where", "metric=unfinished")) == [row]
 
 
-UNREADABLE = [
-    ("config.yaml", b"a: ["),
-    ("config.yaml", b"data: {class_path: a.B, init_args: [1]}"),
-    ("report.json", b"{"),
-    ("report.json", b'{"metrics": {"accuracy": "high"}}'),
-    ("report.json", b"[" * 100_000),
-]
-
-
-@pytest.mark.parametrize(("file", "content"), UNREADABLE)
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.yaml", b"a: ["),
+        ("config.yaml", b"data: {class_path: a.B, init_args: [1]}"),
+        ("config.yaml", b"\xff\xfe\x00\x01"),
+        ("report.json", b"{"),
+        ("report.json", b'{"metrics": {"accuracy": "high"}}'),
+        ("report.json", b'{"summary": {"metrics": {"accuracy": 1}}}'),
+        ("report.json", b"[" * 100_000),
+    ],
+)
 def test_a_file_that_cannot_be_read_costs_its_row_only(logs, tmp_path, capsys, file, content):
     copy(logs / "iris/adam", tmp_path / "iris/good")
     bad = copy(logs / "iris/adam", tmp_path / "iris/bad") / file
@@ -186,15 +191,16 @@ def test_a_file_that_cannot_be_read_costs_its_row_only(logs, tmp_path, capsys, f
     assert line.startswith(f"{bad} cannot be read: ")
 
 
-BAD_FLAGS = [
-    (["--sort", "valloss"], "there is no column 'valloss'; did you mean val_loss?"),
-    (["--where", "dat=Iris"], "there is no column 'dat'; did you mean data?"),
-    (["--where", "Iris"], "--where takes COLUMN=TEXT or COLUMN~TEXT, not 'Iris'"),
-    (["lgos"], "there is no folder lgos"),
-]
-
-
-@pytest.mark.parametrize(("args", "words"), BAD_FLAGS)
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--sort", "valloss"], "there is no column 'valloss'; did you mean val_loss?"),
+        (["--sort", "-optimiser"], "there is no column 'optimiser'; did you mean optimizer?"),
+        (["--where", "dat=Iris"], "there is no column 'dat'; did you mean data?"),
+        (["--where", "Iris"], "--where takes COLUMN=TEXT or COLUMN~TEXT, not 'Iris'"),
+        (["lgos"], "there is no folder lgos"),
+    ],
+)
 def test_wrong_flags(logs, refused, monkeypatch, args, words):
     monkeypatch.chdir(logs)
     refused(main, [".", *args] if "lgos" not in args else args, words)

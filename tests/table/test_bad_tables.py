@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from fixture_types import Refused
+from fixture_types import Capture, Refused
 from pyarrow import parquet
 
 from project.fit import main
@@ -78,6 +78,7 @@ FILES = {
     "empty": ("", ["t.csv is empty"]),
     "blank lines": ("\n\n  \n", ["t.csv is empty"]),
     "header alone": ("a,b,y\n", ["t.csv", "header and no rows"]),
+    "header without a line end": ("a,b,y", ["t.csv", "header and no rows"]),
     "one row": ("a,b,y\n1,2,yes\n", ["'y'", "one value only, 'yes'"]),
     "too many fields": (csv(end="1,2,r,no,9\n"), ["t.csv, line 62", "5 cells", "header has 4"]),
     "too few fields": (csv(end="1,2\n"), ["t.csv, line 62", "2 cells", "header has 4"]),
@@ -89,6 +90,7 @@ FILES = {
     "open quote in the header": ('"' + csv() * 300, ["t.csv", "quotation mark"]),
     "open quote before much": (csv(end='1,"2,r,no\n' + csv() * 300), ["t.csv, line 62", "quotation mark"]),
     "rubbish": (np.random.default_rng(0).bytes(5000), ["t.csv", "no text and no Parquet"]),
+    "rubbish without zeros": (np.random.default_rng(0).bytes(5000).replace(b"\0", b""), ["t.csv", "utf-8"]),
     "wrong encoding": (csv(c=at(40, "grün", C)).encode("cp1252"), ["t.csv, line 41", "utf-8", "cp1252"]),
     "wrong encoding far down": (
         csv(end="1,2,r,no\n" * 200_000 + "1,2,grün,no\n").encode("cp1252"),
@@ -97,6 +99,7 @@ FILES = {
     "a title above the header": ("Sales in 2024\n\n" + csv(), ["line 1", "'Sales in 2024'", "take the line out"]),
     "a title above semicolons": ("Umsatz\n" + csv().replace(",", ";"), ["t.csv, line 1", "'Umsatz'", "4 columns"]),
     "a delimiter above": ("sep=;\na;y\n1,5;no\n", ["line 1: ", "sep=;", "is no header: take the line out"]),
+    "a quoted delimiter above": ('"sep=;"\na;y\n1,5;no\n', ["line 1: ", "sep=;", "is no header: take the line out"]),
     "two columns of one name but for a space": (csv("a,b,a ,y"), ["t.csv", "two columns named 'a'"]),
     "two columns of one name": (csv("a,b,a,y"), ["t.csv", "two columns named 'a'"]),
     "two columns without a name": (csv('"",b,"",y'), ["t.csv", "two columns without a name"]),
@@ -107,6 +110,8 @@ FILES = {
 
 PARQUET = {
     "nested": (with_column([[i] for i in range(60)]), ["'new'", "list", "--data.drop"]),
+    "struct": (with_column([{"i": i} for i in range(60)]), ["'new'", "struct", "--data.drop"]),
+    "binary": (with_column([b"x"] * 60), ["'new'", "binary", "--data.drop"]),
     "durations": (with_column(pa.array(range(60), pa.duration("s"))), ["'new'", "duration", "--data.drop"]),
     "nested target": (TYPED.set_column(2, "y", pa.array([[y] for y in Y])), ["target 'y'", "list"]),
     "infinite": (with_column([*range(59), np.inf]), ["'new'", "row 60", "inf"]),
@@ -126,14 +131,17 @@ CELLS = {
     "class of one row": (csv(y=at(7, "maybe", Y)), ["class 'maybe'", "'y'", "single row"]),
     "class of two rows": (csv(y=at(8, "maybe", at(7, "maybe", Y))), ["class 'maybe'", "2 rows", "3 splits"]),
     "empty target": (csv(y=[""] * 60), ["target 'y'", "empty", "t.csv"]),
+    "missing target": (csv(y=["NA"] * 60), ["target 'y'", "empty"]),
     "one unit": (csv(a=at(12, "12 kg")), ["'a'", "row 12", "'12 kg'", "not a number"]),
     "one unit in the target": (csv(y=at(12, "12 kg")), ["'y'", "row 12", "'12 kg'"]),
     "units": (csv(a=[f"{a} kg" for a in A]), ["'a'", "row ", " kg'", "--data.categorical a"]),
+    "percent": (csv(a=[f"{a}%" for a in A]), ["'a'", "%'", "--data.categorical a"]),
     "decimal commas": (COMMAS, ["'a'", ",5'", "--data.decimal_point ,"]),
     "commas in money": (MONEY, ["'a'", ",500' is not a number (commas between thousands); mend the file"]),
     "shares with commas": (SHARES, ["'a'", "00' is not a number (decimal commas: --data.decimal_point ,)"]),
     "thousands": (csv(delimiter=";", a=[f"1,{a:0>5}" for a in A]), ["'a'", "'1,000.5'", "--data.categorical a"]),
     "infinite": (csv(a=at(33, "inf")), ["'a'", "row 33", "inf", "not finite"]),
+    "minus infinite": (csv(a=at(33, "-inf")), ["'a'", "row 33", "-inf", "not finite"]),
     "infinite target": (csv(y=at(33, "inf")), ["'y'", "row 33", "inf"]),
     "too large": (csv(a=at(33, "1e39")), ["'a'", "row 33", "1e+39", "32-bit"]),
     "nothing to learn from": (csv(a=["1"] * 60, b=["2"] * 60, c=["x"] * 60), ["no column to learn from"]),
@@ -141,20 +149,23 @@ CELLS = {
 }
 
 
-EVERY_FILE = [
-    *(pytest.param("t.csv", *case, id=name) for name, case in (FILES | CELLS).items()),
-    *(pytest.param("t.parquet", *case, id=f"parquet: {name}") for name, case in PARQUET.items()),
-]
-
-
-@pytest.mark.parametrize(("name", "content", "words"), EVERY_FILE)
-def test_files_and_cells_that_cannot_be_used(name, content, words, refuse, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        *(pytest.param("t.csv", *case, id=name) for name, case in (FILES | CELLS).items()),
+        *(pytest.param("t.parquet", *case, id=f"parquet: {name}") for name, case in PARQUET.items()),
+    ],
+)
+def test_files_and_cells_that_cannot_be_used(
+    name: str, content: Content, words: list[str], refuse: Refuse, tmp_path: Path
+) -> None:
     refuse(write(tmp_path / name, content), (), words)
 
 
 SETTINGS = {
     "no such target": (["target", "Yy"], 1, ["no column 'Yy'", "did you mean y?"]),
     "no such column to drop": (["drop", "a,bb"], 1, ["data.drop", "'bb'", "did you mean b?"]),
+    "no such columns to drop": (["drop", "[a, bb]"], 1, ["data.drop", "'bb'", "did you mean b?"]),
     "no such category": (["categorical", "cc"], 1, ["data.categorical", "'cc'", "did you mean c?"]),
     "no such number": (["numeric", "aa"], 1, ["data.numeric", "'aa'", "did you mean a?"]),
     "no such group": (["group", "cc"], 1, ["no column 'cc'", "did you mean c?"]),
@@ -180,7 +191,9 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(("settings", "status", "words"), SETTINGS.values(), ids=SETTINGS)
-def test_settings_that_do_not_fit_the_table(settings, status, words, refuse, tmp_path, monkeypatch):
+def test_settings_that_do_not_fit_the_table(
+    settings: list[str], status: int, words: list[str], refuse: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     flags = [f"--data.{part}" if i % 2 == 0 else part for i, part in enumerate(settings)]
     refuse(write(tmp_path / "t.csv", csv()), tuple(flags), words, status)
@@ -211,18 +224,21 @@ def test_damaged_gz(refuse: Refuse, tmp_path: Path) -> None:
         refuse(write(tmp_path / "t.csv.gz", content), (), ["t.csv.gz cannot be read"])
 
 
-OTHER_FILES = {
-    "cell": (csv(a=at(2, "12 kg")), ["'a'", "row 2 of ", "other.csv", "'12 kg'"]),
-    "column": ("a,b,y\n1,2,no\n", ["other.csv", "no column 'c'"]),
-    "target": ("a,b,c,y\n1,2,r,\n", ["other.csv", "no row with a target"]),
-    "header alone": ("a,b,c,y\n", ["other.csv", "no row"]),
-    "empty": ("", ["other.csv is empty"]),
-}
-
-
-@pytest.mark.parametrize(("other", "words"), OTHER_FILES.values(), ids=OTHER_FILES)
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (csv(a=at(2, "12 kg")), ["'a'", "row 2 of ", "other.csv", "'12 kg'"]),
+        ("a,b,y\n1,2,no\n", ["other.csv", "no column 'c'"]),
+        ("a,b,c,y\n1,2,r,\n", ["other.csv", "no row with a target"]),
+        ("a,b,c,y\n", ["other.csv", "no row"]),
+        ("", ["other.csv is empty"]),
+    ],
+    ids=["cell", "column", "target", "header alone", "empty"],
+)
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_the_file_of_a_split_is_looked_at_too(split, other, words, refuse, tmp_path):
+def test_the_file_of_a_split_is_looked_at_too(
+    split: str, other: str, words: list[str], refuse: Refuse, tmp_path: Path
+) -> None:
     path = write(tmp_path / "t.csv", csv())
     refuse(path, (f"--data.{split}_path", str(write(tmp_path / "other.csv", other))), words)
 
@@ -245,7 +261,9 @@ MENDED = {
 
 
 @pytest.mark.parametrize(("name", "content", "args"), MENDED.values(), ids=MENDED)
-def test_what_the_messages_advise_works(name, content, args, tmp_path, capsys):
+def test_what_the_messages_advise_works(
+    name: str, content: Content, args: tuple[str, ...], tmp_path: Path, capsys: Capture
+) -> None:
     small = ("--model", "LogisticRegression")
     assert run(write(tmp_path / name, content), *args, *small) == 0
     assert capsys.readouterr().err == ""

@@ -27,6 +27,7 @@ def target(table: Table) -> Target:
 
 BINARY = {
     "strings": (["yes", "no"], ["no", "yes"]),
+    "capitals": (["Yes", "NO"], ["NO", "Yes"]),
     "whole numbers": (["1", "0"], [0, 1]),
     "whole numbers of other length": (["10", "9"], [9, 10]),
     "negative numbers": (["1", "-1"], [-1, 1]),
@@ -35,6 +36,7 @@ BINARY = {
     "numbers, as pandas writes whole ones": (["1.0", "0.0"], [0.0, 1.0]),
     "codes": (["02", "01"], ["01", "02"]),
     "signs": (["+", "-"], ["+", "-"]),
+    "signed codes": (["+1", "-1"], ["+1", "-1"]),
     "dates": (["2024-02-01", "2024-01-01"], ["2024-01-01", "2024-02-01"]),
 }
 
@@ -63,29 +65,32 @@ def test_the_positive_class_is_the_second_of_the_same_splits(cells: list[str], p
         assert [target(table).classes[int(i)] for i in table.splits[name].y] == [cells[row % 2] for row in rows]
 
 
-NOT_POSITIVE = [
-    (["yes", "no"], "maybe", "data.positive: the target 'y' has no class 'maybe'; there are 'no' and 'yes'"),
-    (["a", "b", "c"], "b", "data.positive is one of two classes, and the target 'y' has 3"),
-    ([f"{i}.5" for i in range(99)], "0.5", "data.positive is one of two classes, and the target 'y' has none"),
-]
-
-
-@pytest.mark.parametrize(("cells", "positive", "words"), NOT_POSITIVE)
+@pytest.mark.parametrize(
+    ("cells", "positive", "words"),
+    [
+        (["yes", "no"], "maybe", "data.positive: the target 'y' has no class 'maybe'; there are 'no' and 'yes'"),
+        (["a", "b", "c"], "b", "data.positive is one of two classes, and the target 'y' has 3"),
+        ([f"{i}.5" for i in range(99)], "0.5", "data.positive is one of two classes, and the target 'y' has none"),
+    ],
+)
 def test_a_missing_positive_class_is_refused(cells: list[str], positive: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
         read(tmp_path, cells, positive=positive)
 
 
-TYPED = [
-    (pa.int8(), [0, 1]),
-    (pa.float32(), [0.5, 1.5]),
-    (pa.bool_(), [True, False]),
-    (pa.string(), ["01", "1"]),
-    (pa.dictionary(pa.int32(), pa.string()), ["a", "b"]),
-]
-
-
-@pytest.mark.parametrize(("kind", "values"), TYPED, ids=str)
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.int8(), [0, 1]),
+        (pa.uint32(), [7, 3]),
+        (pa.float32(), [0.5, 1.5]),
+        (pa.bool_(), [True, False]),
+        (pa.string(), ["01", "1"]),
+        (pa.large_string(), ["a", "b"]),
+        (pa.dictionary(pa.int32(), pa.string()), ["a", "b"]),
+    ],
+    ids=str,
+)
 def test_labels_of_parquet_keep_their_type(kind: pa.DataType, values: list[Any], tmp_path: Path) -> None:
     found = target(read(tmp_path, pa.array(values * 60, kind), "t.parquet"))
     assert found.kind == "binary"
@@ -101,19 +106,21 @@ def test_names_that_no_row_has_are_no_classes(tmp_path: Path) -> None:
     assert table.notes == ["40 of 120 rows have no target and are left out (cells 'NA')"]
 
 
-TASKS = [
-    ([str(i) for i in range(20)], "auto", "multiclass"),
-    ([str(i) for i in range(21)], "auto", "number"),
-    (["0.5", "1", "2"], "auto", "number"),
-    (["1", "2", "3"], "number", "number"),
-    (["0.5", "1", "2"], "multiclass", "multiclass"),
-    ([str(i) for i in range(21)], "multiclass", "multiclass"),
-    (["a", "b"], "multiclass", "multiclass"),
-    (["a", "b"], "binary", "binary"),
-]
-
-
-@pytest.mark.parametrize(("cells", "task", "kind"), TASKS)
+@pytest.mark.parametrize(
+    ("cells", "task", "kind"),
+    [
+        ([str(i) for i in range(20)], "auto", "multiclass"),
+        ([str(i) for i in range(21)], "auto", "number"),
+        (["0.5", "1", "2"], "auto", "number"),
+        (["1", "2", "3"], "number", "number"),
+        (["1", "2"], "number", "number"),
+        (["0.5", "1", "2"], "multiclass", "multiclass"),
+        ([str(i) for i in range(21)], "multiclass", "multiclass"),
+        (["a", "b"], "multiclass", "multiclass"),
+        (["a", "b"], "binary", "binary"),
+        (["0.5", "1.5"], "binary", "binary"),
+    ],
+)
 def test_the_task_is_found_or_set(cells: list[str], task: str, kind: str, tmp_path: Path) -> None:
     table = read(tmp_path, cells, task=task)
     assert target(table).kind == kind
@@ -178,7 +185,9 @@ NAMED: dict[str, tuple[list[str], tuple[str, ...], tuple[int, ...], list[str]]] 
 
 
 @pytest.mark.parametrize(("cells", "classes", "counts", "notes"), NAMED.values(), ids=NAMED)
-def test_classes_and_what_is_told_of_them(cells, classes, counts, notes, tmp_path):
+def test_classes_and_what_is_told_of_them(
+    cells: list[str], classes: tuple[str, ...], counts: tuple[int, ...], notes: list[str], tmp_path: Path
+) -> None:
     table = read(tmp_path, cells, missing="?")
     assert (target(table).classes, target(table).counts, table.notes) == (classes, counts, notes)
     assert len(table.splits["train"].x) == sum(counts or [NUM_ROWS])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from fixture_types import Fit
-from results import assert_same_weights
+from weights import assert_same_weights
 from write_table import read_table
 
 from project.data.loader import Batches

@@ -39,6 +39,7 @@ WORDS = {
     "plain": ["train", "val", "test", "train"],
     "synonyms": ["Training", "validation", "TESTING", " train "],
     "others": ["train", "dev", "test", "training"],
+    "valid": ["train", "valid", "test", "train"],
 }
 
 
@@ -86,6 +87,7 @@ def test_no_group_is_in_two_folds_and_every_row_is_tested_once(columns: dict[str
 TIMES = {
     "ISO": lambda i: f"2024-{i // 25 + 1:02}-{i % 25 + 1:02}",
     "day first": lambda i: f"{i % 25 + 1:02}.{i // 25 + 1:02}.2024",
+    "month first": lambda i: f"{i // 25 + 1:02}/{i % 25 + 1:02}/2024",
     "numbers": lambda i: str(i - 100),  # not in the order of their texts
     "day first, with the time": lambda i: f"{i // 8 + 1:02}/01/2024 {i % 8:02}:30",
     "other zones": lambda i: f"2024-01-{i // 20 + 10:02} {i % 20 + i % 4:02}:00+0{i % 4}:00",

@@ -1,7 +1,4 @@
-"""What a run on a table of one's own can be trusted in: no leaks, warnings, row numbers.
-
-At the end the net of configs/table.yaml, with averaged weights.
-"""
+"""What a run on a table of one's own can be trusted in: no leaks, warnings, row numbers."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -13,16 +10,12 @@ import pyarrow as pa
 import pytest
 import torch
 from fixture_types import Capture, Fit, Refused
-from quiet import trainer
-from results import assert_same_weights, read_report
-from sklearn.metrics import log_loss
-from test_resume import AVERAGE, assert_same_run, callback, resume, stop
+from reports import read_report
+from weights import assert_same_weights
 from write_table import read_table, write_table
 
 from project.baselines import baseline_scores
 from project.fit import main
-from project.models import predict_encoded
-from project.run_folder import load_best
 from project.table import Table
 from project.table.findings import giveaways
 
@@ -127,28 +120,39 @@ def test_the_console_says_what_was_made_of_each_column(fit: Fit, tmp_path: Path,
     columns["y"] = ["" if i == 50 else y for i, y in enumerate(columns["y"])]
     fit_table(fit, write_table(tmp_path / "t.csv", columns), "--trainer.max_epochs", "1", "--data.drop", "count")
     out, err = capsys.readouterr()
-    kinds = {"size": "number", "shop": "category", "day": "date", "member": "boolean", "leak": "tells"}
-    left_out = {"id": "identifier", "same": "constant", "gone": "empty", "count": "dropped"}
-    for name, kind in (kinds | {name: f"left out: {why}" for name, why in left_out.items()}).items():
+    for name, kind in {
+        "size": "number",
+        "shop": "category",
+        "day": "date",
+        "member": "boolean",
+        "leak": "tells",
+        "id": "left out: identifier",
+        "same": "left out: constant",
+        "gone": "left out: empty",
+        "count": "left out: dropped",
+    }.items():
         assert kind in next(line for line in out.splitlines() if f" {name} " in line)
     assert "1 of 100 rows have no target and are left out" in out
     assert "Warning" not in err
 
 
-NUMBERED = [
-    ("x", "oops", {}, "'oops' is not a number"),
-    ("x", "inf", {}, "not finite"),
-    ("day", "31.12.2023", {}, "no date"),
-    ("shop", "", {"group": "shop"}, "empty"),
-    ("day", "", {"time": "day"}, "empty"),
-    ("part", "sometimes", {"split_column": "part"}, "'sometimes'"),
-    ("part", "", {"split_column": "part"}, "empty"),
-    ("y", "oops", {"task": "number"}, "'oops' is not a number"),
-]
-
-
-@pytest.mark.parametrize(("column", "cell", "settings", "problem"), NUMBERED)
-def test_messages_number_the_rows_of_the_file(column, cell, settings, problem, tmp_path):
+@pytest.mark.parametrize(
+    ("column", "cell", "settings", "problem"),
+    [
+        ("x", "oops", {}, "'oops' is not a number"),
+        ("x", "oops", {"numeric": "x"}, "'oops' is not a number"),
+        ("x", "inf", {}, "not finite"),
+        ("day", "31.12.2023", {}, "no date"),
+        ("shop", "", {"group": "shop"}, "empty"),
+        ("day", "", {"time": "day"}, "empty"),
+        ("part", "sometimes", {"split_column": "part"}, "'sometimes'"),
+        ("part", "", {"split_column": "part"}, "empty"),
+        ("y", "oops", {"task": "number"}, "'oops' is not a number"),
+    ],
+)
+def test_messages_number_the_rows_of_the_file(
+    column: str, cell: str, settings: dict[str, str], problem: str, tmp_path: Path
+) -> None:
     """The first one below the header is row 1, also where rows without a target come before."""
     columns = {
         "x": [str(i % 4) for i in range(40)],
@@ -205,58 +209,6 @@ def test_boosting_takes_a_class_of_one_row(tmp_path: Path) -> None:
     table = read_table(tmp_path / "t.csv", split_column="split", val_fraction=0)
     assert table.schema.target.counts[1] == 1
     assert baseline_scores(table)["gradient boosting"]["accuracy"] == 1
-
-
-ROOT = Path(__file__).parents[2]
-TABLE = ["--config", str(ROOT / "configs" / "table.yaml"), "--data.target", "class"]
-WINE = ROOT / "configs" / "data" / "wine.csv"
-
-
-def test_the_averaged_weights_are_tested_and_kept(fit: Fit) -> None:
-    folder = fit(*TABLE, "--data.path", str(WINE), "--trainer.max_epochs", "6")
-    reported = read_report(folder)["metrics"]["log_loss"]
-    data = Table(WINE, "class")
-    data.setup()
-    x, y = data.splits["test"]
-    model = load_best(folder / "checkpoints" / "best.ckpt")[0]
-    assert log_loss(y, predict_encoded(model, x)) == pytest.approx(reported, rel=1e-6)
-    checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
-    model.load_state_dict(checkpoint["current_model_state"])  # those of the last step alone
-    assert log_loss(y, predict_encoded(model, x)) != pytest.approx(reported, rel=1e-3)
-
-
-def test_averages_of_names_go_on_to_the_same_bits_and_are_what_is_kept(fit, tmp_path):
-    """The run is stopped before its last batch, after which ``max_steps`` ends it without another validation."""
-    rows = [f"{'abcdefgh'[i % 8]},n{i % 20},{'yes' if i % 8 % 2 + i % 20 % 3 > 1 else 'no'}\n" for i in range(500)]
-    (tmp_path / "names.csv").write_text("".join(["letter,name,y\n", *rows]))
-    flags = [*TABLE[:2], "--data.path", str(tmp_path / "names.csv"), "--data.target", "y", "--data.batch_size", "16"]
-    flags += ["--trainer.max_epochs", "-1", "--trainer.max_steps", "128"]
-    early = "{class_path: EarlyStopping, init_args: {patience: 16}}"
-    whole = fit(*flags, *callback(0, AVERAGE, early))
-    metrics = read_report(whole)["metrics"]
-    assert metrics["accuracy"] == 1  # the names decide it
-    run = stop(tmp_path / "stopped", *flags, *callback(127, AVERAGE, early))
-    assert resume(run) == 0
-    assert_same_run(whole, run)
-    model = load_best(run)[0]
-    data = Table(str(tmp_path / "names.csv"), "y")  # a path as text will do
-    (again,) = trainer().test(model, data, verbose=False)
-    assert {name.removesuffix("/test"): value for name, value in again.items()} == metrics
-
-
-def test_the_file_and_its_target_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    for missing, flags in (("path", TABLE), ("target", [*TABLE[:2], "--data.path", str(WINE)])):
-        assert main(flags) == 2
-        assert capsys.readouterr().err == f"error: data: Table needs --data.{missing}\n"
-
-
-def test_columns_can_have_brackets_in_their_names(fit: Fit, tmp_path: Path) -> None:
-    rows = "".join(f"{'no' if i % 2 else 'yes'},{i},{i % 7}\n" for i in range(40))
-    (tmp_path / "t.csv").write_text("[red],{0},x\n" + rows)
-    flags = ["--data", "Table", "--data.path", str(tmp_path / "t.csv"), "--trainer.max_epochs", "1"]
-    folder = fit(*flags, "--data.target", "[red]", "--data.drop", "['{0}']")
-    schema = load_best(folder / "checkpoints" / "best.ckpt")[0].schema
-    assert (schema.target.name, [column.name for column in schema.columns]) == ("[red]", ["x"])
 
 
 def test_the_types_of_a_frame_count_beside_a_csv_file(tmp_path: Path) -> None:

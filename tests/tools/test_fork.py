@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.fork import choose_features, main, read_features
+from tools.fork import choose_features, main, read_features, without_sections
 
 ROOT = Path(__file__).parents[2]
 FEATURES = read_features((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -113,7 +113,9 @@ def test_no_trace_of_other_features_is_left(chosen: str | None, fork: Callable[[
     assert not (folder / "tests" / "tools").exists()
 
 
-def test_a_feature_brings_what_it_needs_and_its_packages(fork, capsys):
+def test_a_feature_brings_what_it_needs_and_its_packages(
+    fork: Callable[[str | None], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = fork("export")
     capsys.readouterr()
     choose_features("export", FEATURES)
@@ -132,25 +134,36 @@ def test_a_feature_brings_what_it_needs_and_its_packages(fork, capsys):
             assert f"\n{package}==" not in bare_pins
         for package in ("optuna", "SQLAlchemy", "matplotlib", "contourpy"):  # of these, two are needed by the others
             assert f"\n{package}==" not in pins
-        for package in ("torch", "aiohttp"):  # which fsspec[http] needs, which lightning needs
-            assert f"\n{package}==" in bare_pins
+        assert "\ntorch==" in bare_pins
+        assert "\naiohttp==" in bare_pins  # for fsspec[http], for lightning
+    assert "\npytz==" in (folder / "constraints-lowest.txt").read_text(encoding="utf-8")  # for pandas 2
+    assert "\npytz==" not in (fork(BARE) / "constraints-lowest.txt").read_text(encoding="utf-8")
     bare = tomllib.loads((fork(BARE) / "pyproject.toml").read_text(encoding="utf-8"))
     assert bare["tool"]["features"] == {}
     assert set(bare["project"]["optional-dependencies"]) == {"all", "dev"}
     assert bare["project"]["optional-dependencies"]["all"] == []
 
 
-CHOSEN = [
-    (None, set(FEATURES) - {"examples", "compare"}),
-    ("", set()),
-    ("evaluate, many", {"evaluate", "predict", "table", "many", "commands"}),
-    ("compare cross_validate", {"compare", "many", "runs", "cross_validate", "commands"}),
-]
-
-
-@pytest.mark.parametrize(("chosen", "wanted"), CHOSEN)
+@pytest.mark.parametrize(
+    ("chosen", "wanted"),
+    [
+        (None, set(FEATURES) - {"examples", "compare"}),
+        ("", set()),
+        ("runs", {"runs", "commands"}),
+        ("evaluate, many", {"evaluate", "predict", "table", "many", "commands"}),
+        ("compare cross_validate", {"compare", "many", "runs", "cross_validate", "commands"}),
+    ],
+)
 def test_features(chosen: str | None, wanted: set[str]) -> None:
     assert choose_features(chosen, FEATURES) == wanted
+
+
+def test_sections() -> None:
+    code = "```bash\n# `tune` is no heading\n```\n"
+    text = f"# A\n{code}## `tune`: B\nb\n### C\n```\n## D\n```\n## E `tune`\n### `runs`\nr\n"
+    assert without_sections(text, ["tune"]) == text.replace("## `tune`: B\nb\n### C\n```\n## D\n```\n", "")
+    assert without_sections(text, ["runs"]) == text.replace("### `runs`\nr\n", "")
+    assert without_sections(text, []) == text
 
 
 @pytest.mark.parametrize("chosen", [DEFAULT, BARE])
@@ -174,7 +187,9 @@ def run(folder: Path, module: str, *args: str) -> str:
     return done.stdout
 
 
-def test_in_place_gives_the_same_files(template, fork, tmp_path, monkeypatch):
+def test_in_place_gives_the_same_files(
+    template: Path, fork: Callable[[str | None], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     git(tmp_path, "clone", "--quiet", str(template), "copy")
     folder = tmp_path / "copy"
     (folder / "src" / "project" / "__pycache__").mkdir()  # as Python leaves it
@@ -199,18 +214,27 @@ def refused(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> 
     assert re.fullmatch(rf"error: .*{words}.*\n", err), err
 
 
-BAD_NAMES = [
-    *[([name], "small letters") for name in ("2churn", "Churn", "my-churn", "churn_", "größe", "../churn", "")],
-    *[([name], "Python's own") for name in ("class", "match", "list")],
-    *[([name], "standard library") for name in ("json", "antigravity")],
-    *[([name], "installed") for name in ("torch", "scikit_learn", "project")],
-    *[([name], "the template has") for name in ("configs", "np", "table")],
-    (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
-]
-
-
-@pytest.mark.parametrize(("args", "words"), BAD_NAMES, ids=str)
-def test_a_bad_name_is_refused(args, words, template, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        *[([name], "small letters") for name in ("2churn", "Churn", "my-churn", "churn_", "größe", "../churn", "")],
+        *[([name], "Python's own") for name in ("class", "match", "list")],
+        *[([name], "standard library") for name in ("json", "antigravity")],
+        *[([name], "installed") for name in ("torch", "scikit_learn", "project")],
+        *[([name], "the template has") for name in ("configs", "np", "table")],
+        (["class", "new"], "Python's own"),
+        (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
+    ],
+    ids=str,
+)
+def test_a_bad_name_is_refused(
+    args: list[str],
+    words: str,
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     refused(args, words, capsys)
     assert list(tmp_path.iterdir()) == []
@@ -218,7 +242,9 @@ def test_a_bad_name_is_refused(args, words, template, tmp_path, monkeypatch, cap
 
 
 @pytest.mark.parametrize(("file", "content"), [("README.md", "changed"), ("new.py", "")])
-def test_uncommitted_changes_are_refused(file, content, tmp_path, monkeypatch, capsys):
+def test_uncommitted_changes_are_refused(
+    file: str, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     git(tmp_path, "init", "--quiet", "template")
     folder = tmp_path / "template"
     (folder / "README.md").write_text("# Template")
@@ -234,7 +260,9 @@ def test_uncommitted_changes_are_refused(file, content, tmp_path, monkeypatch, c
     refused(["churn"], "no git repository", capsys)
 
 
-def test_a_folder_that_cannot_be_taken_is_refused(template, fork, tmp_path, capsys):
+def test_a_folder_that_cannot_be_taken_is_refused(
+    template: Path, fork: Callable[[str | None], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
     for folder, words in (
         (tmp_path, "is not empty"),
@@ -249,7 +277,9 @@ def test_a_folder_that_cannot_be_taken_is_refused(template, fork, tmp_path, caps
     assert git(fork(BARE), "status", "--porcelain") == ""
 
 
-def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(tmp_path, monkeypatch, capsys):
+def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "churn"
     folder.mkdir()
     monkeypatch.setenv("GIT_AUTHOR_DATE", "never")
@@ -260,14 +290,14 @@ def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(tmp_path, monke
     assert (folder / "src" / "churn" / "fit.py").exists()
 
 
-SETTINGS = [
-    (["NAME=churn"], '"churn"'),
-    (["NAME=churn", "DIR=../my churn", "WITH="], '"churn" "../my churn" --with ""'),
-    (["NAME=churn", "WITH=table predict"], '"churn" --with "table predict"'),
-]
-
-
-@pytest.mark.parametrize(("settings", "arguments"), SETTINGS)
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        (["NAME=churn"], '"churn"'),
+        (["NAME=churn", "DIR=../my churn", "WITH="], '"churn" "../my churn" --with ""'),
+        (["NAME=churn", "WITH=table predict"], '"churn" --with "table predict"'),
+    ],
+)
 def test_make_fork(settings: list[str], arguments: str) -> None:
     environment = os.environ | {"NAME": "other", "DIR": "other", "WITH": "other"}  # as some systems have
     command = ["make", "--dry-run", "--no-print-directory", "fork", *settings]

@@ -29,9 +29,12 @@ def model(**settings: Any) -> dict[str, Any]:
 
 BAD = {
     "optimizer.lr: `low <= high` must hold": optimizer(low=0.5, high=0.1),
+    "missing 1 required positional argument: 'high'": optimizer(low=1),
     "unexpected keyword argument 'stepp'": optimizer(low=0.1, high=1, stepp=0.1),
     "`low > 0` must hold for `log=True`": optimizer(low=0.0, high=1, log=True),
+    "unexpected keyword argument 'low'": optimizer(choices=[1], low=2),
     "choices must be a list of different values, not [0.1, 0.1]": optimizer(choices=[0.1, 0.1]),
+    "choices must be a list of different values, not 'adam'": optimizer(choices="adam"),
     "Invalid learning rate: -1": optimizer(low=-1.0, high=0.1),
     "'model.dropot' is not accepted; did you mean dropout?": model(dropot={"low": 0.1, "high": 0.2}),
     "dropout probability has to be between 0 and 1, but got 1.5": model(dropout={"low": 0.1, "high": 1.5}),
@@ -44,6 +47,7 @@ BAD = {
         "optimizer": ["Adam", {"class_path": "torch.optim.Adam"}]
     },
     "'optimiser' is not accepted; did you mean optimizer?": {"optimiser": ["SGD", "Adam"]},
+    "'trainer.max_epoch' is not accepted; did you mean max_epochs?": {"trainer": {"max_epoch": {"low": 1, "high": 3}}},
     "AssertionError: heads must be above 0": {
         "model": {"class_path": "small_tuning.Heads", "init_args": {"heads": {"low": 0, "high": 2}}}
     },

@@ -121,7 +121,7 @@ def _run_apart(config: Config, folder: Path, command: str) -> tuple[NDArray[np.f
         fit = [sys.executable, "-m", "project.fit", "--config", f"{temporary}/config.yaml"]
         done = subprocess.run(fit, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        raise ValueError(done.stderr.strip().rpartition("error: ")[2])
+        raise ValueError(done.stderr.strip().rpartition("error: ")[2] or f"it was ended, with status {done.returncode}")
     data, (model, _) = make_table(config), load_best(folder)
     data.setup()
     report = write_report(folder / "report.json", {**(read_report(folder) or {}), "command": command})

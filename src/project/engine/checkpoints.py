@@ -18,20 +18,21 @@ from torch import Tensor
 
 from project.errors import Stopped
 
-PAUSE = 2.0
-"""Seconds between two times at which the checkpoints of a run are written."""
+PAUSES = {"last.ckpt": 2.0, "best.ckpt": float("inf")}
+"""Seconds since the last writing in which a run's own checkpoints wait: the best one for the last one after it."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints whole or not at all, and reads no damaged ones.
 
-    A run's own, ``best.ckpt`` and ``last.ckpt``, wait in memory until `PAUSE` seconds have passed since they were last
-    written, or the run ends or stops: a net may be better after each of many epochs that take no longer than a disk.
+    Those of a run wait in memory, see `PAUSES`, but not after it ends or stops: a net may be better after each of many
+    epochs that take no longer than a disk. So a crash costs two seconds more, and never leaves a ``last.ckpt`` that
+    names a ``best.ckpt`` which was not written.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[Path, memoryview] = {}
-        self._written = -PAUSE
+        self._written = float("-inf")
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Saves a checkpoint.
@@ -42,7 +43,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         self._waiting[path := Path(path)] = content.getbuffer()
-        if path.name not in ("best.ckpt", "last.ckpt") or time.monotonic() >= self._written + PAUSE:
+        if time.monotonic() >= self._written + PAUSES.get(path.name, 0.0):
             self.teardown()
 
     def teardown(self) -> None:

@@ -17,7 +17,7 @@ from optuna.trial import BaseTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
-from project.config import Config, flatten
+from project.config import Config, differing, flatten
 from project.errors import UsageError
 from project.many.jobs import run_all
 from project.many.one_of_many import run_one
@@ -131,7 +131,7 @@ def begin(tuning: Tuning) -> optuna.Study:
     settings = flatten({**tuning.config, "tune": {"seeds": tuning.seeds, "search": tuning.search}})
     settings = {name: value for name, value in settings.items() if name not in PLACE}
     made_for = study.user_attrs.get("settings", {} if study.get_trials() else settings)
-    for name in [name for name in {**settings, **made_for} if settings.get(name) != made_for.get(name)]:
+    for name in differing(settings, made_for):
         raise UsageError(f"the study '{study.study_name}' was made for another {name}: another --name makes a new one")
     study.set_user_attr("settings", settings)
     if tuning.storage is None:
