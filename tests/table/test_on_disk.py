@@ -1,7 +1,10 @@
 """Tests of a table that is kept in files: the same numbers as in memory, and nothing left behind."""
 
+import os
 import resource
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +16,15 @@ from write_table import read_table
 
 from project.data.loader import Batches
 from project.table import Table
-from project.table.on_disk import BLOCK, BUFFER, BlockOrder, on_disk
+from project.table.on_disk import BLOCK, BUFFER, KEPT, BlockOrder, on_disk, save
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, as TMPDIR sets it for a new process."""
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    return scratch
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +84,76 @@ def test_a_run_has_the_weights_of_one_in_memory(path: Path, fit: Fit) -> None:
 
 
 @pytest.mark.parametrize("path", ["csv"], indirect=True)
-@pytest.mark.parametrize("what", ["cells", "encoded rows"])
-def test_a_full_disk_is_named(path: Path, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["cells", "encoded rows", "kept rows"])
+def test_a_full_disk_is_named(path: Path, what: str, scratch: Path) -> None:
     """Here a limit on the size of files."""
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))  # as TMPDIR sets it for a new process
+    steps = {
+        "cells": lambda: read_table(path, on_disk=True),
+        "encoded rows": lambda: on_disk(20_000, 8),
+        "kept rows": lambda: save([torch.zeros(20_000, 8)], scratch / "rows.pt"),
+    }
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, usual[1]))
     try:
         with pytest.raises(OSError, match=rf"^{scratch} has no room for the table: .* TMPDIR names another folder$"):
-            read_table(path, on_disk=True) if what == "cells" else on_disk(20_000, 8)
+            steps[what]()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
-    assert not list(scratch.iterdir())
+    assert not [file for file in scratch.rglob("*.*") if file.suffix != ".lock"]
+
+
+@pytest.mark.parametrize("path", ["csv", "folder"], indirect=True)
+def test_encoded_rows_are_kept_until_something_changes(path: Path, frame: pd.DataFrame, scratch: Path) -> None:
+    def encoded(**settings: Any) -> tuple[Table, set[Path]]:
+        table = read_table(path, on_disk=True, **settings)
+        assert equal(table, read_table(path, on_disk=False, **settings))
+        return table, set(scratch.rglob("*.pt"))
+
+    first, kept = encoded()
+    again, same = encoded(batch_size=7)
+    assert same == kept
+    assert [finding.warning for finding in again.findings] == [finding.warning for finding in first.findings]
+    assert all((again.rows[name] == rows).all() for name, rows in first.rows.items())
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    for change in ({"seed": 1}, {"drop": "a"}, {"missing": "gold"}, {"num_folds": 3}):
+        before = set(same)
+        table, same = encoded(**change)
+        assert len(same - before) == 1
+    rows = files[0].read_bytes()
+    files[0].write_bytes(rows.replace(b"gold", b"bold"))
+    table, after = encoded()
+    assert len(after - same) == 1
+    assert "bold" in next(iter(table.schema.categories)).values
+
+
+@pytest.mark.parametrize("path", ["parquet"], indirect=True)
+def test_kept_rows_go_when_no_run_has_used_them_for_a_day(path: Path, scratch: Path) -> None:
+    for seed in (0, 1):
+        read_table(path, on_disk=True, seed=seed)
+    old, young = sorted(scratch.rglob("*.pt"), key=lambda file: file.stat().st_mtime)
+    os.utime(old, (time.time() - KEPT - 60,) * 2)
+    os.utime(young, (time.time() - KEPT + 600,) * 2)
+    used = read_table(path, on_disk=True, seed=1)  # which makes them young again
+    assert set(scratch.rglob("*.pt")) == {young}
+    os.utime(young, (0, 0))
+    read_table(path, on_disk=True)
+    assert young not in scratch.rglob("*.pt")
+    assert equal(used, read_table(path, on_disk=False, seed=1))  # a table that is in use has its rows
+
+
+def test_a_table_that_changes_while_it_is_read_is_refused(
+    frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame.to_csv(path := tmp_path / "rows.csv", index=False)
+    encode = Table.encode
+
+    def while_it_changes(self: Table, *args: Any) -> torch.Tensor:
+        frame[:-1].to_csv(path, index=False)
+        return encode(self, *args)
+
+    monkeypatch.setattr(Table, "encode", while_it_changes)
+    with pytest.raises(ValueError, match=rf"^{path} has changed while it was read: start again$"):
+        read_table(path, on_disk=True)
 
 
 def test_blocks_of_rows_stay_near_each_other() -> None:

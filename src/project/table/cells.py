@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -79,7 +79,7 @@ class CellReader:
 
     missing: tuple[str, ...] = ()
     decimal_point: str = "."
-    locate: Callable[[int], str] = "row {}".format
+    locate: Callable[[int], str] = field(default="row {}".format, repr=False)
     typed: frozenset[str] = frozenset()
 
     def refuse(self, name: str, cells: pa.ChunkedArray, wrong: pa.ChunkedArray, why: str) -> None:

@@ -1,19 +1,22 @@
 """Tables that are larger than the memory: temporary files that are mapped into it.
 
-The files have no names, so that nothing is left of them when the process ends, however it ends.
+Those for a step on the way have no names, so that nothing is left of them when the process ends, however it ends. The
+encoded rows are kept for the other processes of a run, and for later runs.
 """
 
 import math
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -23,7 +26,8 @@ from project.table.cells import Floats
 
 TIMES = 4
 """So many times its file's size a table takes in memory, at most, while it is read and encoded."""
-
+KEPT = 24 * 3600
+"""Seconds for which encoded rows are kept after they were used last."""
 
 BLOCK = 2**12
 """Rows that stay together where they are shuffled in blocks."""
@@ -37,9 +41,14 @@ def memory() -> int:
 
 
 def is_large(path: Path) -> bool:
-    """Whether a file, or a folder of files, is better not read into this machine's memory."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return TIMES * sum(file.stat().st_size for file in files if file.is_file()) > memory()
+    """Whether a file, or a folder of files, is better not read into this machine's memory, by each of its processes."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))  # those of a run on several devices
+    return TIMES * processes * sum(file.stat().st_size for file in files_of(path)) > memory()
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file of this path, or all files of a folder; none if there is nothing."""
+    return [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 
 class BlockOrder(EpochOrder):
@@ -102,11 +111,59 @@ def gather(schema: pa.Schema, pieces: Iterable[pa.Table], to_disk: bool) -> pa.T
 
 
 @contextmanager
+def kept(key: str) -> Iterator[Path]:
+    """The file for what has this key, which may exist already; until it is left, other processes wait for it.
+
+    Files that have not been used for long are removed, which takes nothing from a process that has mapped them.
+
+    Raises:
+        OSError: If it cannot be made, or another user has made its folder.
+    """
+    folder = Path(gettempdir()) / f"project-tables-{os.getuid()}"
+    with _explained():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.lstat().st_uid != os.getuid():
+            raise OSError(f"{folder} is another user's: the environment variable TMPDIR names another place")
+        for old in folder.iterdir():
+            if old.stat().st_mtime < time.time() - KEPT:
+                old.unlink(missing_ok=True)
+    with FileLock(folder / f"{key}.lock"):
+        yield (file := folder / f"{key}.pt")
+        file.touch()
+
+
+def save(content: Any, path: Path) -> None:
+    """Writes tensors and plain values, whole or not at all, for `torch.load` to map.
+
+    Raises:
+        OSError: If there is no room for it.
+    """
+    temporary = path.with_suffix(".tmp")
+    with _explained():
+        try:
+            with temporary.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except RuntimeError as error:  # with which torch covers that of the file
+            raise error.__context__ or error from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
 def _file() -> Iterator[tuple[BinaryIO, str]]:
     """A temporary file, and the path by which this process can open it once more."""
+    with _explained(), TemporaryFile() as file:
+        yield file, f"/dev/fd/{file.fileno()}"
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Says what to do where there is no room for a file."""
     try:
-        with TemporaryFile() as file:
-            yield file, f"/dev/fd/{file.fileno()}"
+        yield
     except OSError as error:
         if error.errno is None:  # one that says what it means, of whatever the table is read from
             raise

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,11 +28,16 @@ from project.table.cells import CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
 from project.table.files import Frame, append_rows, as_table, is_parquet, read_file, without_index
 from project.table.findings import Finding, giveaways, print_findings
-from project.table.on_disk import BlockOrder, column_on_disk, gather, is_large, memory, on_disk
+from project.table.on_disk import BlockOrder, column_on_disk, files_of, gather, is_large, kept, memory, on_disk, save
 from project.table.splits import draw_groups, fold_groups
 
 CHUNK = 2**13
 """Rows that are looked at together: few enough to stay in the processor's cache."""
+
+MADE = {"schema", "splits", "rows", "findings", "notes", "named", "_turned"}
+"""The attributes of a `Table` that `setup` sets; so its encoded rows do not depend on them,"""
+DECIDES_NOTHING = {*MADE, "on_disk", "batch_size", "order_seed", "trainer"}
+"""nor on these others."""
 
 Names = str | Sequence[str] | None
 
@@ -90,7 +96,8 @@ class Table(TableData):
             ``?,-``; an empty list, ``[]``, leaves the empty cell alone.
         max_columns: More columns than this are taken for a mistake.
         on_disk: Whether the table is kept in temporary files, in the folder that the environment variable ``TMPDIR``
-            names, rather than in memory; with the same results. By default one that may not fit into memory is.
+            names, rather than in memory; with the same results. By default one that may not fit into memory is. All
+            processes of a run, and later runs on the same file with the same settings, use the same encoded rows.
         options: See `TableData`.
 
     Raises:
@@ -172,14 +179,57 @@ class Table(TableData):
         findings = [f._replace(warning=warning) if f.name in suspects else f for f in self.findings]
         print_findings(findings, self.notes, len(split.x))
 
+    def setup(self, stage: str | None = None) -> None:
+        """Reads, splits, learns and encodes, once; rows on a disk are encoded for other processes and runs, too.
+
+        Raises:
+            ValueError: See `TableData.setup`; or if a file has changed while it was read.
+            OSError: If a file cannot be read, or there is no room for it on the disk.
+        """
+        if self.on_disk is None:
+            self.on_disk = any(is_large(path) for path in (self.path, *self.paths.values()) if path not in self.frames)
+        if self.on_disk and not self.splits and not self.frames and type(self) is Table:
+            known = vars(self).pop("schema", None)
+            with kept(key := self._key()) as file:
+                if not file.exists():
+                    super().setup(stage)
+                    if key != self._key():
+                        raise ValueError(f"{self.path} has changed while it was read: start again")
+                    self._save(file)
+                self._load(file)
+            if known not in (None, self.schema):  # that of a run on another processor, with other last digits
+                self.schema, self.splits = known, {}
+        super().setup(stage)
+
+    def _key(self) -> str:
+        """A name for all that decides the encoded rows: the settings, and the state of the files and of this code."""
+        places = self.path, *self.paths.values(), Path(__file__).parents[1]
+        files = [(str(file.absolute()), file.stat()) for place in places for file in files_of(place)]
+        states = [(name, state.st_size, state.st_mtime_ns) for name, state in files if not name.endswith(".pyc")]
+        settings = {name: value for name, value in vars(self).items() if name not in DECIDES_NOTHING}
+        decides = repr((states, settings, torch.__version__, pa.__version__))
+        return f"{self.path.stem}-{sha256(decides.encode()).hexdigest()[:16]}"
+
+    def _save(self, file: Path) -> None:
+        """Keeps what `setup` has made, as tensors and plain values."""
+        splits = {name: tuple(split) for name, split in self.splits.items()}
+        rows = {name: torch.from_numpy(numbers) for name, numbers in self.rows.items()}
+        save([splits, rows, self.schema.to_dict(), [tuple(found) for found in self.findings], self.notes], file)
+
+    def _load(self, file: Path) -> None:
+        """Takes what was kept; its tensors stay in the file."""
+        splits, rows, schema, findings, self.notes = torch.load(file, mmap=True, weights_only=True)
+        self.splits = {name: Split(*split) for name, split in splits.items()}
+        self.rows = {name: numbers.numpy() for name, numbers in rows.items()}
+        self.schema = Schema.from_dict(schema)
+        self.findings = [Finding(*found) for found in findings]
+
     def read(self) -> FileTable:
         """Reads the files and their target.
 
         Raises:
             ValueError: If a file, a column or a cell cannot be used.
         """
-        if self.on_disk is None:
-            self.on_disk = any(is_large(path) for path in (self.path, *self.paths.values()) if path not in self.frames)
         if self.on_disk:
             pa.set_memory_pool(pa.system_memory_pool())  # which gives back at once what is free
         table, numbers, self.notes = self._read_file(self.path)
@@ -365,9 +415,9 @@ class Table(TableData):
         return torch.index_select(x, 0, torch.from_numpy(rows), out=on_disk(len(rows), x.shape[1]))
 
     def train_dataloader(self) -> BatchLoader:
-        """Batches of training rows, in an order of their own in each epoch; see `BlockOrder` for rows on a disk."""
+        """Batches of training rows, in an order of their own in each epoch; in a `BlockOrder` if they are many."""
         loader = super().train_dataloader()
-        if isinstance(loader.sampler, EpochOrder) and self.on_disk and 2 * loader.x.nbytes > memory():
+        if isinstance(loader.sampler, EpochOrder) and 2 * loader.x.nbytes > memory():
             order = BlockOrder(loader.sampler.batches, loader.sampler.seed)
             return BatchLoader(loader.x, loader.y, self.num_batch_rows, sampler=order)
         return loader
