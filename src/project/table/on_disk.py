@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import Any, BinaryIO
@@ -125,8 +125,9 @@ def kept(key: str) -> Iterator[Path]:
         if folder.lstat().st_uid != os.getuid():
             raise OSError(f"{folder} is another user's: the environment variable TMPDIR names another place")
         for old in folder.iterdir():
-            if old.stat().st_mtime < time.time() - KEPT:
-                old.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process does the same
+                if old.stat().st_mtime < time.time() - KEPT:
+                    old.unlink()
     with FileLock(folder / f"{key}.lock"):
         yield (file := folder / f"{key}.pt")
         file.touch()

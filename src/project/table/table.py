@@ -208,7 +208,7 @@ class Table(TableData):
         states = [(name, state.st_size, state.st_mtime_ns) for name, state in files if not name.endswith(".pyc")]
         settings = {name: value for name, value in vars(self).items() if name not in DECIDES_NOTHING}
         decides = repr((states, settings, torch.__version__, pa.__version__))
-        return f"{self.path.stem}-{sha256(decides.encode()).hexdigest()[:16]}"
+        return f"{self.path.stem[:50]}-{sha256(decides.encode()).hexdigest()[:16]}"
 
     def _save(self, file: Path) -> None:
         """Keeps what `setup` has made, as tensors and plain values."""
