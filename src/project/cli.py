@@ -198,6 +198,7 @@ def silence() -> None:
         r"The '\w+' does not have many workers",  # batches are cut from tensors, by one process
         r"The number of training batches",  # losses are logged at each epoch's end, too
         r"`ModelCheckpoint\(monitor=.*could not find the monitored key",  # not before an epoch has ended
+        r"The number of unique classes is greater than 50%",  # they are classes, nevertheless
         r"Glyph \d+ ",  # a class's name in letters that the pictures' font lacks
         r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on there
     ):

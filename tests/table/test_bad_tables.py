@@ -129,6 +129,10 @@ def test_a_nested_column_decides_no_split(setting: str, refuse: Refuse, tmp_path
 CELLS = {
     "one class": (csv(y=["yes"] * 60), ["'y'", "one value only, 'yes'"]),
     "class of one row": (csv(y=at(7, "maybe", Y)), ["class 'maybe'", "'y'", "single row"]),
+    "count of a single row": (
+        csv(y=at(7, "9", [str(i % 5) for i in range(60)])),
+        ["class '9'", "single row", "--data.task number takes them as a quantity"],
+    ),
     "class of two rows": (csv(y=at(8, "maybe", at(7, "maybe", Y))), ["class 'maybe'", "2 rows", "3 splits"]),
     "empty target": (csv(y=[""] * 60), ["target 'y'", "empty", "t.csv"]),
     "missing target": (csv(y=["NA"] * 60), ["target 'y'", "empty"]),
@@ -140,7 +144,7 @@ CELLS = {
     "commas in money": (MONEY, ["'a'", ",500' is not a number (commas between thousands); mend the file"]),
     "shares with commas": (SHARES, ["'a'", "00' is not a number (decimal commas: --data.decimal_point ,)"]),
     "thousands": (csv(delimiter=";", a=[f"1,{a:0>5}" for a in A]), ["'a'", "'1,000.5'", "--data.categorical a"]),
-    "infinite": (csv(a=at(33, "inf")), ["'a'", "row 33", "inf", "not finite"]),
+    "infinite": (csv(a=at(33, "inf")), ["'a'", "row 33", "inf", "not finite", "--data.missing can name it"]),
     "minus infinite": (csv(a=at(33, "-inf")), ["'a'", "row 33", "-inf", "not finite"]),
     "infinite target": (csv(y=at(33, "inf")), ["'y'", "row 33", "inf"]),
     "too large": (csv(a=at(33, "1e39")), ["'a'", "row 33", "1e+39", "32-bit"]),
@@ -257,6 +261,8 @@ MENDED = {
     "an encoding": ("t.csv", csv(c=["grün", "blau"] * 30).encode("cp1252"), ("--data.encoding", "cp1252")),
     "nested": ("t.parquet", with_column([[i] for i in range(60)]), ("--data.drop", "new")),
     "mark of a missing cell": ("t.csv", csv(a=at(12, "?")), ("--data.missing", "?")),
+    "infinite": ("t.csv", csv(a=at(12, "inf")), ("--data.missing", "inf")),
+    "many classes": ("t.csv", csv(y=[f"k{i % 20}" for i in range(60)]), ("--data.task", "multiclass")),
 }
 
 

@@ -142,7 +142,7 @@ class CellReader:
         for text in self.missing:
             values = np.where(values == _floats(self.parse_numbers(pa.array([text])).cast(kind)), np.nan, values)
         large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
-        self.refuse(name, pa.array(values), large, "{} is not finite, or too large for 32-bit numbers")
+        self.refuse(name, pa.array(values), large, "{} is not finite, or too large for 32-bit numbers: --data.missing can name it")
         return values
 
     def parse_numbers(self, column: pa.ChunkedArray) -> pa.ChunkedArray:

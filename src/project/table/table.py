@@ -335,10 +335,12 @@ class Table(TableData):
         counts = np.bincount(table.y) if classes else ()
         drawn = self.shuffle and table.order is None and table.groups is None and not table.fixed
         num_splits = 1 + (self.val_fraction > 0) + (self.test_fraction > 0)
+        numbers = len(classes) > 2 and not self.reader.parse_numbers(pa.array(classes)).null_count
+        hint = " (--data.task number takes them as a quantity)" if numbers else ""
         for label, count in zip(classes, counts, strict=True):
             if drawn and count < num_splits:
                 rows = "a single row" if count == 1 else f"{count} rows"
-                few = f"{rows}, too few for each of {num_splits} splits: add rows, or take these out"
+                few = f"{rows}, too few for each of {num_splits} splits: add rows, or take these out{hint}"
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
         # Which rows are test rows does not depend on which class is the positive one.
         splits = self._share_out(replace(table, y=1 - table.y) if self._turned else table)
