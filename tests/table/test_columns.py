@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from project.models import FeedForward
 from project.schema import Category, Date, Number
 from project.table import Table
 from project.table.cells import CellReader
+from project.table.files import read_file
 from project.table.findings import Finding, encoded_names
 
 NUM_ROWS = 12
@@ -550,3 +552,46 @@ def test_a_number_can_mean_a_missing_value(file: str, tmp_path: Path) -> None:
     finding = find(table)
     assert (finding.kind, finding.missing, finding.distinct) == ("number", NUM_ROWS // 4, 3)
     assert features(table)[:4].tolist() == [[1.5, 0], [2.5, 1], [2.5, 0], [4.0, 0]]  # the median, and marked
+
+
+NEW_YEAR = pa.array([0, -25567, 19782, 19783] * 3, pa.int32()).cast(pa.date32())  # 1970-01-01, 1900-01-01, ...
+SPELT: dict[str, tuple[Any, str, dict[str, str]]] = {
+    "number": (["5", "99.0", "7", "2.5"], "99", {}),
+    "number with zeros": (["5", "0099", "7", "2.5"], "99", {}),
+    "decimal comma": (["5", "-99,90", "7", "2,5"], "-99.9", {"decimal_point": ","}),
+    "truth": (["true", "0", "false", "true"], "0", {}),
+    "truth with types": (pa.array([True, None, False, True] * 3), "1", {}),
+    "name": (["5", "99.0", "7", "7"], "99", {"categorical": "x"}),
+    "name among words": (["red", "99.00", "blue", "5"], "99", {}),
+    "name that is a date": (NEW_YEAR.cast(pa.timestamp("us")), "1900-01-01", {"categorical": "x"}),
+    "date": (["2024-02-29", "1900-01-01 00:00", "2024-03-01", "1970-01-01"], "1900-01-01", {}),
+    "German date": (["29.02.2024", "01.01.1900", "01.03.2024", "31.12.1999"], "1900-01-01", {}),
+    "no date at all": (["2024-02-29", "99.0", "2024-03-01", "1970-01-01"], "99", {}),
+    "date32": (NEW_YEAR, "1900-01-01", {}),
+    "categories of pandas": (
+        pa.array(["2024-02-29", "99.0", "1970-01-01", "2024-03-01"] * 3).dictionary_encode(),
+        "99",
+        {},
+    ),
+    **{
+        str(zone): (NEW_YEAR.cast(pa.timestamp("us")).cast(pa.timestamp("us", zone)), f"1900-01-01{end}", {})
+        for zone, end in ((None, ""), ("UTC", ""), ("Etc/GMT-1", " 00:00:00Z"), ("-01:00", " 00:00:00+00:00"))
+    },
+}
+
+
+@pytest.mark.parametrize(("cells", "missing", "settings"), SPELT.values(), ids=SPELT)
+def test_a_missing_value_is_one_in_any_spelling(
+    cells: Any, missing: str, settings: dict[str, str], tmp_path: Path
+) -> None:
+    """The table is the same as with empty cells in their place, and so is one to predict."""
+    file = "t.csv" if isinstance(cells, list) else "t.parquet"
+    table = read(tmp_path, cells, file=file, missing=missing, **settings)
+    rows = CellReader(table.schema.missing, table.schema.decimal_point).raw(read_file(tmp_path / file), table.schema)
+    assert np.flatnonzero(np.isnan(rows[:, 0])).tolist() == [1, 5, 9]
+    empty = ["" if i == 1 else cell for i, cell in enumerate(cells)]
+    if file == "t.parquet":
+        empty = pc.if_else(np.arange(NUM_ROWS) % 4 == 1, None, cells)
+    expected = read(tmp_path, empty, file=file, **settings)
+    assert (table.schema.columns, table.findings) == (expected.schema.columns, expected.findings)
+    assert torch.equal(features(table), features(expected))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import torch
 from write_table import read_table, write_table
 
 from project.schema import Target
@@ -191,6 +192,31 @@ def test_classes_and_what_is_told_of_them(
     table = read(tmp_path, cells, missing="?")
     assert (target(table).classes, target(table).counts, table.notes) == (classes, counts, notes)
     assert len(table.splits["train"].x) == sum(counts or [NUM_ROWS])
+
+
+@pytest.mark.parametrize(
+    ("cells", "missing", "settings"),
+    [
+        (["1.5", "9.0", "2.5", "3.5"], "9", {}),
+        (["1.5", "009", "2.5", "3.5"], "9", {}),
+        (["1,5", "9,0", "2,5", "3,5"], "9", {"decimal_point": ",", "categorical": "x"}),
+        (["1.5", "NAN", "2.5", "3.5"], None, {}),
+        (["1", "9.0", "2", "3"], "9", {}),
+        (["a", "9.0", "b", "c"], "9", {}),
+        (["a", "1900-01-01 00:00:00", "b", "c"], "1900-01-01", {}),
+    ],
+)
+def test_a_missing_target_is_one_in_any_spelling(
+    cells: list[str], missing: str | None, settings: dict[str, str], tmp_path: Path
+) -> None:
+    """The rows are the same as without a target, and so are those of another file."""
+    table = read(tmp_path, cells, missing=missing, **settings)
+    assert table.notes[0] == f"30 of 120 rows have no target and are left out (cells '{cells[1]}')"
+    expected = read(tmp_path, [cells[0], "", *cells[2:]], **settings)
+    assert target(table) == target(expected)
+    tested, _ = table.read_test(write_table(tmp_path / "new.csv", {"x": range(4), "y": cells}), table.schema)
+    for y in (table.splits["train"].y, tested.y.repeat(30)):
+        assert torch.equal(y, expected.splits["train"].y)
 
 
 def test_a_class_may_be_called_none(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ class ColumnLearner:
     def _all_numbers(self, cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
         """Text as numbers, null where one is missing; None if a cell is no number, or there is none."""
         numbers = self.reader.parse_numbers(cells)
-        missing = self.reader.text(cells).null_count if numbers.null_count else 0
+        missing = self.reader.text(cells, any_spelling=False).null_count if numbers.null_count else 0
         return numbers if numbers.null_count == missing < len(cells) else None
 
     def _number(self, name: str, values: Floats, boolean: bool = False) -> Learned:

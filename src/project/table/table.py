@@ -87,7 +87,7 @@ class Table(TableData):
         encoding: How a CSV file writes letters, such as ``cp1252``; one with a byte order mark says so itself.
         decimal_point: What stands before the decimals of a number.
         missing: Texts that mean a missing value besides the empty cell, NA, NaN, null and None, such as ``?`` or
-            ``?,-``; an empty list, ``[]``, leaves the empty cell alone.
+            ``?,-``, in any spelling (``9`` holds for 9.0); an empty list, ``[]``, leaves the empty cell alone.
         max_columns: More columns than this are taken for a mistake.
         on_disk: Whether the table is kept in temporary files, in the folder that the environment variable ``TMPDIR``
             names, rather than in memory; with the same results. By default one that may not fit into memory is.
@@ -251,7 +251,7 @@ class Table(TableData):
             raise ValueError(f"{path} has a header and no rows")
         if not is_simple(column.type):
             raise ValueError(f"the target '{self.target}' holds {column.type}: it must hold names or numbers")
-        present = self.reader.text(column).is_valid()
+        present = self.reader.present(column)
         if pc.all(present).as_py():
             return table, range(1, len(table) + 1), []
         rows = np.flatnonzero(present.to_numpy())
