@@ -54,7 +54,7 @@ def features(table: Table, split: str = "train") -> Tensor:
     [
         (["3", "-1", "2", "2"], [3, -1, 2, 2]),
         (["1e3", "-2.5E-2", ".5", "7."], [1000, -0.025, 0.5, 7]),
-        ([" 1", "2 ", "0003", "4"], [1, 2, 3, 4]),
+        ([" 1", "2 ", " 3 ", "4"], [1, 2, 3, 4]),
         (pa.array([1, 2, 3, 4] * 3, pa.uint8()), [1, 2, 3, 4]),
         (pa.array([1, 2, 3, 4] * 3, pa.int64()).cast(pa.decimal128(25, 2)), [1, 2, 3, 4]),
         (pa.array(np.array([0.5, 2, 3, 4] * 3, np.float16)), [0.5, 2, 3, 4]),
@@ -311,6 +311,28 @@ def test_whole_numbers_that_look_like_days_are_warned_of(
     finding = find(read(tmp_path, [str(number) for number in numbers], **settings))
     assert finding.kind == "number"
     assert finding.warning.startswith("looks like dates") == warned
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "told"),
+    [
+        (["02134", "00501", "10115", "94103"], {}, True),
+        ([" 01001 ", "1002", "NA", "30301"], {}, True),
+        (["-1002", "7", "00", "3"], {}, True),
+        (["0", "10", "2e1", "-7"], {}, False),
+        (["0", "0.0", "+7", " 2"], {}, False),
+        (["02.5", "00.5", "1", "7"], {}, False),
+        (["02134", "00501", "10115", "94103"], {"numeric": "x"}, False),
+        (["02134", "00501", "10115", "94103"], {"categorical": "x"}, False),
+    ],
+)
+def test_codes_that_become_numbers_are_told(
+    cells: list[str], settings: dict[str, str], told: bool, tmp_path: Path
+) -> None:
+    """Other numbers have no zero before their digits."""
+    finding = find(read(tmp_path, cells, **settings))
+    assert finding.kind == ("category" if "categorical" in settings else "number")
+    assert finding.warning == ("leading zeros: --data.categorical x takes them as names" if told else "")
 
 
 def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
