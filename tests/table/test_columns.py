@@ -357,6 +357,11 @@ def test_one_name_may_be_written_in_several_ways(tmp_path: Path) -> None:
     assert codes == [2, 2, 1, 1, 0, 2]
     (column,) = read(tmp_path, [".5", "0.5", ".50", "1"], categorical="x").schema.categories
     assert column.values == ("0.5", "1")
+    cells = ["+3", "3", "+2.50", "2.5", "+.5", "0.5", "+1e+05", "100000", "-0", "0", "+49 30 12", "+007"]
+    table = read(tmp_path, cells, categorical="x", min_count=1)
+    (column,) = table.schema.categories
+    assert column.values == ("+007", "+49 30 12", "0", "0.5", "100000", "2.5", "3")
+    assert table.splits["train"].x[:, -1].tolist() == [6, 6, 5, 5, 3, 3, 4, 4, 2, 2, 1, 0]
 
 
 SHUFFLED = [17, 3, 88, 41, 56, 9, 72, 25, 64, 30, 95, 11]

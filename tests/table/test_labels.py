@@ -141,11 +141,11 @@ def test_a_target_with_decimal_commas(task: str, tmp_path: Path) -> None:
 
 
 def test_one_class_may_be_written_in_several_ways(tmp_path: Path) -> None:
-    """As pandas writes 0 and 1 where a column had a missing value."""
-    table = read(tmp_path, ["0", "1.0", "1", "0.00"])
+    """As pandas writes 0 and 1 where a column had a missing value, and with signs."""
+    table = read(tmp_path, ["0", "1.0", "+1", "-0.00"])
     assert (target(table).kind, target(table).counts) == ("binary", (60, 60))
     assert table.splits["train"].y[:4].tolist() == [0, 1, 1, 0]
-    path = write_table(tmp_path / "new.csv", {"x": [1.5] * 3, "y": ["1.000", "0.0", "1"]})
+    path = write_table(tmp_path / "new.csv", {"x": [1.5] * 3, "y": ["1.000", "-0", "1"]})
     tested, _ = table.read_test(path, table.schema)
     assert tested.y.tolist() == [1, 0, 1]
 

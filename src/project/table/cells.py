@@ -37,14 +37,15 @@ SPELLINGS = {
     r"^([-+]?)\.(\d)": r"\10.\2",
     r"^(\d:\d\d(?::\d\d(?:\.\d+)?)?)$": r"0\1",
     rf"^([-+]?(?:0|[1-9]\d*)|{_CLOCK}:\d\d)(?:\.0*|(\.\d*[1-9])0*)$": r"\1\2",
+    r"^(?:\+((?:0|[1-9]\d*)(?:\.\d+)?)|-(0))$": r"\1\2",
     rf"^({_CLOCK}):00$": r"\1",
     rf"^({_DAY})T": r"\1 ",
     rf"^({_DAY}) 00:00$": r"\1",
 }
 """Other spellings of a number or a time, and what is written in their place, one after the other."""
-SPELT = r"^[-+]?(\d.*([.:e]|E-)|\.\d)|^(?i:true|false)$"
+SPELT = r"^[-+]?(\d.*([.:e]|E-)|\.\d)|^(\+\d+|-0)$|^(?i:true|false)$"
 """Names that may have another spelling; the others need no more than this look."""
-EXPONENT = r"^-?\d(\.\d+)?(e[-+]|E-)\d+$"
+EXPONENT = r"^[-+]?\d(\.\d+)?(e[-+]|E-)\d+$"
 """How Arrow writes numbers of many digits; 1E5 may be a code."""
 THOUSANDS = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+(\.\d*)?\D*")
 """A number with commas between its thousands, perhaps of money."""
@@ -277,9 +278,9 @@ def missing_texts(missing: tuple[str, ...]) -> list[str]:
 
 
 def canonical(names: pa.Array) -> pa.Array:
-    """Names, each as the value that it is: 3 for 3.0, 2.5 for 2.50, 06:00 for 06:00:00.000, true for True.
+    """Names, each as the value that it is: 3 for 3.0 and +3, 2.5 for 2.50, 06:00 for 06:00:00.000, true for True.
 
-    A code such as 007 stays what it is.
+    A code such as 007 stays what it is, and so does +49 30 1234.
     """
     if isinstance(names, pa.ChunkedArray):
         return pa.chunked_array([canonical(chunk) for chunk in names.chunks], pa.string())
@@ -297,7 +298,7 @@ def canonical(names: pa.Array) -> pa.Array:
 def spellings(name: str) -> list[str]:
     """A name and the commonest of its other spellings, for those that have no `canonical`."""
     ends = (".0", ".00", "0", ":00", ":00.000000", " 00:00:00")
-    others = [name.upper(), name.capitalize(), *(name + end for end in ends)]
+    others = [name.upper(), name.capitalize(), "+" + name, *(name + end for end in ends)]
     (value, *values) = canonical(pa.array([name, *others])).to_pylist()
     return [name, *(other for other, same in zip(others, values, strict=True) if same == value)]
 
