@@ -145,15 +145,13 @@ class CellReader:
         """
         column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
         truth = pa.types.is_boolean(column.type) or (boolean and is_text(column.type))
+        numbers = column
         if is_text(column.type):
-            text = self.text(column) if truth else column
-            numbers = self.parse_numbers(text)
+            numbers = self.parse_numbers(self.text(column) if truth else column)
             if truth:
-                numbers = pc.coalesce(numbers, pc.index_in(pc.utf8_lower(text), value_set=BOOLEANS))
+                numbers = pc.coalesce(numbers, pc.index_in(pc.utf8_lower(self.text(column)), value_set=BOOLEANS))
             self._refuse_unread(name, column, numbers, f"not {'true or false' if boolean else 'a number'}")
-        elif is_number(column.type) or truth or pa.types.is_null(column.type):
-            numbers = column.cast(pa.int8()) if truth else column
-        else:
+        elif not (is_number(column.type) or truth or pa.types.is_null(column.type)):
             raise ValueError(f"column '{name}' must hold numbers, not {column.type}")
         values = _floats(numbers)
         kind = column.type if pa.types.is_floating(column.type) else pa.float64()  # -999.9 is another number in 32 bits
@@ -178,6 +176,11 @@ class CellReader:
     def are_codes(self, name: str, names: pa.Array) -> bool:
         """Whether all of some texts are digits that are no number: else a table with types would have it as one."""
         return name in self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
+
+    def mixed_truth(self, names: pa.Array) -> str:
+        """What to tell of names if some say true or false in words and others the same in digits; else nothing."""
+        found = pc.is_in(pa.array(["true", "1", "false", "0"]), value_set=canonical(names)).to_pylist()
+        return "true and 1, or false and 0, differ: write them in one way" if all(found[:2]) or all(found[2:]) else ""
 
     def _refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
         if values.null_count:

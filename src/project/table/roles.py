@@ -52,8 +52,6 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     Raises:
         ValueError: If there is only one value, or the values are not what the task wants.
     """
-    if pa.types.is_dictionary(column.type):  # it may know names that no row has
-        column = column.cast(column.type.value_type)
     names = pc.unique(reader.text(column))
     values = None
     if is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count):
@@ -74,7 +72,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         return Labels(reader.numbers(name, column), warning=words if integers and task == "auto" else "")
     if task == "binary" and len(distinct) != 2:
         raise ValueError(f"the target '{name}' has {len(distinct)} different values, and data.task says two classes")
-    warning = ""
+    warning = reader.mixed_truth(names)
     if task == "auto" and whole and len(distinct) > 2:
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
     if len({label.casefold() for label in distinct}) < len(distinct):
