@@ -126,6 +126,18 @@ def test_a_nested_column_decides_no_split(setting: str, refuse: Refuse, tmp_path
     refuse(write(tmp_path / "t.parquet", PARQUET["nested"][0]), (f"--data.{setting}", "new"), ["'new'", "list"])
 
 
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["Q1-2020", "Q2-2020"], "row 1: 'Q1-2020' is neither a number nor a date that is read"),
+        (["", "2020_01_31"], "row 2: '2020_01_31' is neither a number nor a date that is read"),
+        (["1", "2020-01-31"], "row 2: '2020-01-31' is not a number"),
+    ],
+)
+def test_a_time_is_a_number_or_a_date(cells: list[str], words: str, refuse: Refuse, tmp_path: Path) -> None:
+    refuse(write(tmp_path / "t.csv", csv(c=cells * 30)), ("--data.time", "c"), [f"column 'c', {words}"])
+
+
 CELLS = {
     "one class": (csv(y=["yes"] * 60), ["'y'", "one value only, 'yes'"]),
     "class of one row": (csv(y=at(7, "maybe", Y)), ["class 'maybe'", "'y'", "single row"]),
