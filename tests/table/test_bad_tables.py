@@ -156,7 +156,18 @@ CELLS = {
     "minus infinite": (csv(a=at(33, "-inf")), ["'a'", "row 33", "-inf", "not finite"]),
     "infinite target": (csv(y=at(33, "inf")), ["'y'", "row 33", "inf"]),
     "too large": (csv(a=at(33, "1e39")), ["'a'", "row 33", "1e+39", "32-bit"]),
-    "nothing to learn from": (csv(a=["1"] * 60, b=["2"] * 60, c=["x"] * 60), ["no column to learn from"]),
+    "nothing to learn from": (
+        csv(a=["1"] * 60, b=[""] * 60, c=[f"n{i}" for i in range(60)]),
+        ["t.csv has no column to learn from (a: constant, b: empty, c: identifier)"],
+    ),
+    "nothing but a target": (
+        "y\n" + "yes\nno\n" * 30,
+        ["t.csv has no column to learn from (but the target)"],
+    ),
+    "nothing in many columns": (
+        csv("a,b,c,d,e,f,y", **{name: ["7"] * 60 for name in "abc"}).replace("7,7,7", "7,7,7,7,7,7"),
+        ["(a: constant, b: constant, c: constant, d: constant, e: constant, ...)"],
+    ),
     "10,000 columns": (wide(10_000), ["10,000 columns", "--data.max_columns 10000"]),
 }
 

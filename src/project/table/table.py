@@ -331,7 +331,8 @@ class Table(TableData):
         self.findings += [column.finding for column in learned]
         used = [found for found in learned if not found.finding.left_out]
         if not used:
-            raise ValueError(f"{self.path} has no column to learn from: all are left out")
+            why = [f"{f.name}: {f.kind}" for f in self.findings[:5]] + ["..."] * (len(self.findings) > 5)
+            raise ValueError(f"{self.path} has no column to learn from ({', '.join(why) or 'but the target'})")
         target = learn_target(table.target, table.y[train], table.classes, self.scale, table.kind, table.label_type)
         schema = Schema(tuple(found.column for found in used), target, self.reader.missing, self.reader.decimal_point)
         return schema, replace(table, x=[found.values for found in used])
