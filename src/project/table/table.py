@@ -25,7 +25,7 @@ from project.schema import Schema, learn_target
 from project.table import roles
 from project.table.cells import CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
-from project.table.files import Frame, append_rows, as_table, is_parquet, read_file, without_index
+from project.table.files import Frame, append_rows, as_table, index_columns, is_parquet, read_file
 from project.table.findings import Finding, giveaways, print_findings
 from project.table.on_disk import BlockOrder, column_on_disk, gather, is_large, memory, on_disk
 from project.table.splits import draw_groups, fold_groups
@@ -240,12 +240,14 @@ class Table(TableData):
         return Split(x, encode_target(y, schema.target)), notes
 
     def _read_file(self, path: Path) -> tuple[pa.Table, range | Rows, list[str]]:
-        """The rows of a file that have a target, their numbers, counted from 1, and a note of the others."""
+        """The rows of a file that have a target, their numbers, counted from 1, and notes of what is left out."""
         if path in self.frames:
             table = as_table(self.frames[path])
-            table = table.select(without_index(table.schema))
         else:
             table = read_file(path, self.delimiter, self.encoding, bool(self.on_disk))
+        index = index_columns(table.schema)
+        table = table.select([name for name in table.column_names if name not in index])
+        notes = [f"the index '{name}' is no column: reset_index() makes it one" for name in index if name[:2] != "__"]
         column = _column(table, self.target, path)
         if not len(table):
             raise ValueError(f"{path} has a header and no rows")
@@ -253,16 +255,16 @@ class Table(TableData):
             raise ValueError(f"the target '{self.target}' holds {column.type}: it must hold names or numbers")
         present = self.reader.present(column)
         if pc.all(present).as_py():
-            return table, range(1, len(table) + 1), []
+            return table, range(1, len(table) + 1), notes
         rows = np.flatnonzero(present.to_numpy())
         if not len(rows):
             raise ValueError(f"{path} has no row with a target: the target '{self.target}' is empty in every row")
         texts = pc.unique(column.filter(pc.invert(present)).cast(pa.string())).drop_null().to_pylist()
         cells = f" (cells {', '.join(repr(text) for text in sorted(texts) if text)})" if any(texts) else ""
-        note = f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}"
+        notes.append(f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}")
         starts = range(0, len(table), CHUNK)
         parts = (table.slice(start, CHUNK).filter(present.slice(start, CHUNK)) for start in starts)
-        return gather(table.schema, parts, bool(self.on_disk)), rows + 1, [note]
+        return gather(table.schema, parts, bool(self.on_disk)), rows + 1, notes
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:
         """The columns that a setting names: a list, one name, or several with commas."""
