@@ -126,6 +126,18 @@ def test_a_nested_column_decides_no_split(setting: str, refuse: Refuse, tmp_path
     refuse(write(tmp_path / "t.parquet", PARQUET["nested"][0]), (f"--data.{setting}", "new"), ["'new'", "list"])
 
 
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["Q1-2020", "Q2-2020"], "row 1: 'Q1-2020' is neither a number nor a date that is read"),
+        (["", "2020_01_31"], "row 2: '2020_01_31' is neither a number nor a date that is read"),
+        (["1", "2020-01-31"], "row 2: '2020-01-31' is not a number"),
+    ],
+)
+def test_a_time_is_a_number_or_a_date(cells: list[str], words: str, refuse: Refuse, tmp_path: Path) -> None:
+    refuse(write(tmp_path / "t.csv", csv(c=cells * 30)), ("--data.time", "c"), [f"column 'c', {words}"])
+
+
 CELLS = {
     "one class": (csv(y=["yes"] * 60), ["'y'", "one value only, 'yes'"]),
     "class of one row": (csv(y=at(7, "maybe", Y)), ["class 'maybe'", "'y'", "single row"]),
@@ -148,7 +160,18 @@ CELLS = {
     "minus infinite": (csv(a=at(33, "-inf")), ["'a'", "row 33", "-inf", "not finite"]),
     "infinite target": (csv(y=at(33, "inf")), ["'y'", "row 33", "inf"]),
     "too large": (csv(a=at(33, "1e39")), ["'a'", "row 33", "1e+39", "32-bit"]),
-    "nothing to learn from": (csv(a=["1"] * 60, b=["2"] * 60, c=["x"] * 60), ["no column to learn from"]),
+    "nothing to learn from": (
+        csv(a=["1"] * 60, b=[""] * 60, c=[f"n{i}" for i in range(60)]),
+        ["t.csv has no column to learn from (a: constant, b: empty, c: identifier)"],
+    ),
+    "nothing but a target": (
+        "y\n" + "yes\nno\n" * 30,
+        ["t.csv has no column to learn from (but the target)"],
+    ),
+    "nothing in many columns": (
+        csv("a,b,c,d,e,f,y", **{name: ["7"] * 60 for name in "abc"}).replace("7,7,7", "7,7,7,7,7,7"),
+        ["(a: constant, b: constant, c: constant, d: constant, e: constant, ...)"],
+    ),
     "10,000 columns": (wide(10_000), ["10,000 columns", "--data.max_columns 10000"]),
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from project.models import FeedForward
 from project.schema import Category, Date, Number
 from project.table import Table
 from project.table.cells import CellReader
+from project.table.files import read_file
 from project.table.findings import Finding, encoded_names
 
 NUM_ROWS = 12
@@ -52,7 +54,7 @@ def features(table: Table, split: str = "train") -> Tensor:
     [
         (["3", "-1", "2", "2"], [3, -1, 2, 2]),
         (["1e3", "-2.5E-2", ".5", "7."], [1000, -0.025, 0.5, 7]),
-        ([" 1", "2 ", "0003", "4"], [1, 2, 3, 4]),
+        ([" 1", "2 ", " 3 ", "4"], [1, 2, 3, 4]),
         (pa.array([1, 2, 3, 4] * 3, pa.uint8()), [1, 2, 3, 4]),
         (pa.array([1, 2, 3, 4] * 3, pa.int64()).cast(pa.decimal128(25, 2)), [1, 2, 3, 4]),
         (pa.array(np.array([0.5, 2, 3, 4] * 3, np.float16)), [0.5, 2, 3, 4]),
@@ -311,6 +313,46 @@ def test_whole_numbers_that_look_like_days_are_warned_of(
     assert finding.warning.startswith("looks like dates") == warned
 
 
+@pytest.mark.parametrize(
+    ("cells", "settings", "told"),
+    [
+        (["02134", "00501", "10115", "94103"], {}, True),
+        ([" 01001 ", "1002", "NA", "30301"], {}, True),
+        (["-1002", "7", "00", "3"], {}, True),
+        (["0", "10", "2e1", "-7"], {}, False),
+        (["0", "0.0", "+7", " 2"], {}, False),
+        (["02.5", "00.5", "1", "7"], {}, False),
+        (["02134", "00501", "10115", "94103"], {"numeric": "x"}, False),
+        (["02134", "00501", "10115", "94103"], {"categorical": "x"}, False),
+    ],
+)
+def test_codes_that_become_numbers_are_told(
+    cells: list[str], settings: dict[str, str], told: bool, tmp_path: Path
+) -> None:
+    """Other numbers have no zero before their digits."""
+    finding = find(read(tmp_path, cells, **settings))
+    assert finding.kind == ("category" if "categorical" in settings else "number")
+    assert finding.warning == ("leading zeros: --data.categorical x takes them as names" if told else "")
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "told"),
+    [
+        (["True", "1", "False", "0"], {}, True),
+        (["TRUE", "1.0", "no", "no"], {}, True),
+        (["false", "0", "yes", "yes"], {}, True),
+        (["true", "0", "yes", "yes"], {}, False),
+        (["true", "1", "false", "0"], {"categorical": "x"}, False),
+    ],
+)
+def test_true_and_1_in_one_column_are_told(
+    cells: list[str], settings: dict[str, str], told: bool, tmp_path: Path
+) -> None:
+    finding = find(read(tmp_path, cells, **settings))
+    assert (finding.kind, finding.distinct) == ("category", len(set(cells)))
+    assert finding.warning == ("true and 1, or false and 0, differ: write them in one way" if told else "")
+
+
 def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
     """The training rows, the first ones, would do with the month before the day."""
     table = read(tmp_path, [*(f"{i:02}/01/2024" for i in range(1, 12)), "31/12/2024"], test_fraction=0.25)
@@ -333,6 +375,11 @@ def test_one_name_may_be_written_in_several_ways(tmp_path: Path) -> None:
     assert codes == [2, 2, 1, 1, 0, 2]
     (column,) = read(tmp_path, [".5", "0.5", ".50", "1"], categorical="x").schema.categories
     assert column.values == ("0.5", "1")
+    cells = ["+3", "3", "+2.50", "2.5", "+.5", "0.5", "+1e+05", "100000", "-0", "0", "+49 30 12", "+007"]
+    table = read(tmp_path, cells, categorical="x", min_count=1)
+    (column,) = table.schema.categories
+    assert column.values == ("+007", "+49 30 12", "0", "0.5", "100000", "2.5", "3")
+    assert table.splits["train"].x[:, -1].tolist() == [6, 6, 5, 5, 3, 3, 4, 4, 2, 2, 1, 0]
 
 
 SHUFFLED = [17, 3, 88, 41, 56, 9, 72, 25, 64, 30, 95, 11]
@@ -550,3 +597,46 @@ def test_a_number_can_mean_a_missing_value(file: str, tmp_path: Path) -> None:
     finding = find(table)
     assert (finding.kind, finding.missing, finding.distinct) == ("number", NUM_ROWS // 4, 3)
     assert features(table)[:4].tolist() == [[1.5, 0], [2.5, 1], [2.5, 0], [4.0, 0]]  # the median, and marked
+
+
+NEW_YEAR = pa.array([0, -25567, 19782, 19783] * 3, pa.int32()).cast(pa.date32())  # 1970-01-01, 1900-01-01, ...
+SPELT: dict[str, tuple[Any, str, dict[str, str]]] = {
+    "number": (["5", "99.0", "7", "2.5"], "99", {}),
+    "number with zeros": (["5", "0099", "7", "2.5"], "99", {}),
+    "decimal comma": (["5", "-99,90", "7", "2,5"], "-99.9", {"decimal_point": ","}),
+    "truth": (["true", "0", "false", "true"], "0", {}),
+    "truth with types": (pa.array([True, None, False, True] * 3), "1", {}),
+    "name": (["5", "99.0", "7", "7"], "99", {"categorical": "x"}),
+    "name among words": (["red", "99.00", "blue", "5"], "99", {}),
+    "name that is a date": (NEW_YEAR.cast(pa.timestamp("us")), "1900-01-01", {"categorical": "x"}),
+    "date": (["2024-02-29", "1900-01-01 00:00", "2024-03-01", "1970-01-01"], "1900-01-01", {}),
+    "German date": (["29.02.2024", "01.01.1900", "01.03.2024", "31.12.1999"], "1900-01-01", {}),
+    "no date at all": (["2024-02-29", "99.0", "2024-03-01", "1970-01-01"], "99", {}),
+    "date32": (NEW_YEAR, "1900-01-01", {}),
+    "categories of pandas": (
+        pa.array(["2024-02-29", "99.0", "1970-01-01", "2024-03-01"] * 3).dictionary_encode(),
+        "99",
+        {},
+    ),
+    **{
+        str(zone): (NEW_YEAR.cast(pa.timestamp("us")).cast(pa.timestamp("us", zone)), f"1900-01-01{end}", {})
+        for zone, end in ((None, ""), ("UTC", ""), ("Etc/GMT-1", " 00:00:00Z"), ("-01:00", " 00:00:00+00:00"))
+    },
+}
+
+
+@pytest.mark.parametrize(("cells", "missing", "settings"), SPELT.values(), ids=SPELT)
+def test_a_missing_value_is_one_in_any_spelling(
+    cells: Any, missing: str, settings: dict[str, str], tmp_path: Path
+) -> None:
+    """The table is the same as with empty cells in their place, and so is one to predict."""
+    file = "t.csv" if isinstance(cells, list) else "t.parquet"
+    table = read(tmp_path, cells, file=file, missing=missing, **settings)
+    rows = CellReader(table.schema.missing, table.schema.decimal_point).raw(read_file(tmp_path / file), table.schema)
+    assert np.flatnonzero(np.isnan(rows[:, 0])).tolist() == [1, 5, 9]
+    empty = ["" if i == 1 else cell for i, cell in enumerate(cells)]
+    if file == "t.parquet":
+        empty = pc.if_else(np.arange(NUM_ROWS) % 4 == 1, None, cells)
+    expected = read(tmp_path, empty, file=file, **settings)
+    assert (table.schema.columns, table.findings) == (expected.schema.columns, expected.findings)
+    assert torch.equal(features(table), features(expected))

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from project.table import Table
 from project.table.files import read_file, stream_file
 
 HEADER = ["zone", "Größe", "b"]
@@ -196,3 +197,18 @@ def test_an_index_of_pandas_is_no_column(tmp_path: Path) -> None:
     frame.rename_axis("row").to_parquet(tmp_path / "named.parquet")
     for name in ("nameless", "named"):
         assert read_file(tmp_path / f"{name}.parquet").column_names == ["a", "y"]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_an_index_with_a_name_is_told(on_disk: bool, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [i % 7 + 0.5 for i in range(60)], "y": ["no", "yes"] * 30})
+    named = frame.set_index(frame.index.map("row {}".format).rename("customer"))
+    named.to_parquet(tmp_path / "t.parquet")
+    told = ["the index 'customer' is no column: reset_index() makes it one"]
+    notes = {"named": told, "nameless": [], "a column": [], "read": told}
+    rows = {"named": named, "nameless": frame[::-1], "a column": named.reset_index(), "read": tmp_path / "t.parquet"}
+    for form, path in rows.items():
+        table = Table(path, "y", on_disk=on_disk)
+        table.setup()
+        assert table.notes == notes[form]
+        assert [finding.name for finding in table.findings] == ["customer"] * (form == "a column") + ["a"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import torch
 from write_table import read_table, write_table
 
 from project.schema import Target
@@ -140,11 +141,11 @@ def test_a_target_with_decimal_commas(task: str, tmp_path: Path) -> None:
 
 
 def test_one_class_may_be_written_in_several_ways(tmp_path: Path) -> None:
-    """As pandas writes 0 and 1 where a column had a missing value."""
-    table = read(tmp_path, ["0", "1.0", "1", "0.00"])
+    """As pandas writes 0 and 1 where a column had a missing value, and with signs."""
+    table = read(tmp_path, ["0", "1.0", "+1", "-0.00"])
     assert (target(table).kind, target(table).counts) == ("binary", (60, 60))
     assert table.splits["train"].y[:4].tolist() == [0, 1, 1, 0]
-    path = write_table(tmp_path / "new.csv", {"x": [1.5] * 3, "y": ["1.000", "0.0", "1"]})
+    path = write_table(tmp_path / "new.csv", {"x": [1.5] * 3, "y": ["1.000", "-0", "1"]})
     tested, _ = table.read_test(path, table.schema)
     assert tested.y.tolist() == [1, 0, 1]
 
@@ -169,6 +170,12 @@ NAMED: dict[str, tuple[list[str], tuple[str, ...], tuple[int, ...], list[str]]] 
         (40, 40, 40),
         ["target 'y': some classes differ by capital letters alone"],
     ),
+    "true and 1": (
+        ["True", "1", "no"],
+        ("1", "True", "no"),
+        (40, 40, 40),
+        ["target 'y': true and 1, or false and 0, differ: write them in one way"],
+    ),
     "few whole numbers, sorted by size": (
         ["10", "9", "100"],
         ("9", "10", "100"),
@@ -191,6 +198,31 @@ def test_classes_and_what_is_told_of_them(
     table = read(tmp_path, cells, missing="?")
     assert (target(table).classes, target(table).counts, table.notes) == (classes, counts, notes)
     assert len(table.splits["train"].x) == sum(counts or [NUM_ROWS])
+
+
+@pytest.mark.parametrize(
+    ("cells", "missing", "settings"),
+    [
+        (["1.5", "9.0", "2.5", "3.5"], "9", {}),
+        (["1.5", "009", "2.5", "3.5"], "9", {}),
+        (["1,5", "9,0", "2,5", "3,5"], "9", {"decimal_point": ",", "categorical": "x"}),
+        (["1.5", "NAN", "2.5", "3.5"], None, {}),
+        (["1", "9.0", "2", "3"], "9", {}),
+        (["a", "9.0", "b", "c"], "9", {}),
+        (["a", "1900-01-01 00:00:00", "b", "c"], "1900-01-01", {}),
+    ],
+)
+def test_a_missing_target_is_one_in_any_spelling(
+    cells: list[str], missing: str | None, settings: dict[str, str], tmp_path: Path
+) -> None:
+    """The rows are the same as without a target, and so are those of another file."""
+    table = read(tmp_path, cells, missing=missing, **settings)
+    assert table.notes[0] == f"30 of 120 rows have no target and are left out (cells '{cells[1]}')"
+    expected = read(tmp_path, [cells[0], "", *cells[2:]], **settings)
+    assert target(table) == target(expected)
+    tested, _ = table.read_test(write_table(tmp_path / "new.csv", {"x": range(4), "y": cells}), table.schema)
+    for y in (table.splits["train"].y, tested.y.repeat(30)):
+        assert torch.equal(y, expected.splits["train"].y)
 
 
 def test_a_class_may_be_called_none(tmp_path: Path) -> None:

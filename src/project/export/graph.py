@@ -138,7 +138,7 @@ def _join_columns(schema: Schema, prefix: str, rows: str, axis: str) -> tuple[li
         kind, note = TensorProto.DOUBLE, f"{column_kind(column)}{unit}, NaN where missing"
         if isinstance(column, Category):
             kind, note = TensorProto.STRING, "category, empty where missing"
-            codes = dict.fromkeys(missing_texts(schema.missing), np.nan)
+            codes = {s: np.nan for text in missing_texts(schema.missing) for s in spellings(text)}
             codes |= {s: c for c, value in enumerate(column.values) for s in spellings(value)}
             settings: Any = {"keys_strings": [*codes], "values_floats": [*codes.values()], "default_float": -1.0}
             nodes.append(helper.make_node("LabelEncoder", [values], [code], domain="ai.onnx.ml", **settings))

@@ -154,7 +154,7 @@ def _writer(path: Path, empty: pa.Table, force: bool, source: Path) -> Iterator[
     """Gives a function that writes tables to a file, which takes its name when all are written."""
     with written_whole(path, force, source) as temporary, temporary.open("wb") as file:
         if path.name.lower().endswith(PARQUET):
-            with parquet.ParquetWriter(file, empty.schema) as writer:
+            with parquet.ParquetWriter(file, empty.schema.remove_metadata()) as writer:
                 yield writer.write_table
         else:
             with pa.CompressedOutputStream(file, "gzip") if path.suffix.lower() == ".gz" else file as stream:

@@ -37,14 +37,15 @@ SPELLINGS = {
     r"^([-+]?)\.(\d)": r"\10.\2",
     r"^(\d:\d\d(?::\d\d(?:\.\d+)?)?)$": r"0\1",
     rf"^([-+]?(?:0|[1-9]\d*)|{_CLOCK}:\d\d)(?:\.0*|(\.\d*[1-9])0*)$": r"\1\2",
+    r"^(?:\+((?:0|[1-9]\d*)(?:\.\d+)?)|-(0))$": r"\1\2",
     rf"^({_CLOCK}):00$": r"\1",
     rf"^({_DAY})T": r"\1 ",
     rf"^({_DAY}) 00:00$": r"\1",
 }
 """Other spellings of a number or a time, and what is written in their place, one after the other."""
-SPELT = r"^[-+]?(\d.*([.:e]|E-)|\.\d)|^(?i:true|false)$"
+SPELT = r"^[-+]?(\d.*([.:e]|E-)|\.\d)|^(\+\d+|-0)$|^(?i:true|false)$"
 """Names that may have another spelling; the others need no more than this look."""
-EXPONENT = r"^-?\d(\.\d+)?(e[-+]|E-)\d+$"
+EXPONENT = r"^[-+]?\d(\.\d+)?(e[-+]|E-)\d+$"
 """How Arrow writes numbers of many digits; 1E5 may be a code."""
 THOUSANDS = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+(\.\d*)?\D*")
 """A number with commas between its thousands, perhaps of money."""
@@ -71,7 +72,8 @@ class CellReader:
     """Reads columns of a table; an error names the cell.
 
     Attributes:
-        missing: Texts that mean a missing value, besides `MISSING`; all of them, if the empty text is among them.
+        missing: Texts that mean a missing value, besides `MISSING`; all of them, if the empty text is among them. Each
+            stands for a value, so that 9 holds for 9.0 too.
         decimal_point: What stands before the decimals of a number.
         locate: Says where a row is, for messages, from its number.
         typed: The columns of which the table says that they are text, as all but CSV can.
@@ -97,10 +99,24 @@ class CellReader:
             shown = "an empty cell" if cell is None or cell == "" else f"'{cell}'"
             raise ValueError(f"column '{name}', {self.locate(row)}: {why.replace('{}', shown, 1)}")
 
-    def text(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Any simple column as text without spaces around it; null where a value is missing."""
+    def text(self, column: pa.ChunkedArray, any_spelling: bool = True) -> pa.ChunkedArray:
+        """Any simple column as text without spaces around it; null where a value is missing.
+
+        Args:
+            column: The cells.
+            any_spelling: Whether another spelling of a missing value is missing too; to look for it takes time.
+        """
         text = pc.utf8_trim_whitespace(column.cast(pa.string()))
-        return pc.if_else(pc.is_in(text, value_set=pa.array(missing_texts(self.missing))), None, text)
+        missing = pc.is_in(text, value_set=pa.array(missing_texts(self.missing)))
+        if any_spelling and self.missing:
+            missing = pc.or_(missing, pc.is_in(canonical(text), value_set=canonical(pa.array(self.missing))))
+        return pc.if_else(missing, None, text)
+
+    def present(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Where a target has a value; if all of them are numbers, by the number: 009 is missing if 9 is."""
+        with suppress(ValueError):
+            return pa.chunked_array([~np.isnan(self.numbers("", column))])
+        return self.text(column).is_valid()
 
     def names(self, name: str, column: pa.ChunkedArray) -> pa.DictionaryArray:
         """A column of names as the different ones and, for each row, which of them; null where one is missing.
@@ -128,19 +144,20 @@ class CellReader:
             ValueError: If a cell is no number, is infinite, or is too large for float32.
         """
         column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        truth = pa.types.is_boolean(column.type) or (boolean and is_text(column.type))
+        numbers = column
         if is_text(column.type):
-            numbers = self.parse_numbers(column)
-            if boolean:
+            numbers = self.parse_numbers(self.text(column) if truth else column)
+            if truth:
                 numbers = pc.coalesce(numbers, pc.index_in(pc.utf8_lower(self.text(column)), value_set=BOOLEANS))
-            self._refuse_unread(name, column, numbers, f"not {'true or false' if boolean else 'a number'}")
-        elif is_number(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
-            numbers = column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
-        else:
+            self.refuse_unread(name, column, numbers, f"not {'true or false' if boolean else 'a number'}")
+        elif not (is_number(column.type) or truth or pa.types.is_null(column.type)):
             raise ValueError(f"column '{name}' must hold numbers, not {column.type}")
         values = _floats(numbers)
         kind = column.type if pa.types.is_floating(column.type) else pa.float64()  # -999.9 is another number in 32 bits
-        for text in self.missing:
-            values = np.where(values == _floats(self.parse_numbers(pa.array([text])).cast(kind)), np.nan, values)
+        for missing in () if truth else self.missing:  # true is no 1
+            number = self.parse_numbers(pa.array([missing.replace(".", self.decimal_point)])).cast(kind)
+            values = np.where(values == _floats(number), np.nan, values)
         large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
         self.refuse(name, pa.array(values), large, "{} is not finite, or too large for 32-bit numbers: --data.missing can name it")
         return values
@@ -148,7 +165,7 @@ class CellReader:
     def parse_numbers(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """Text as numbers; null where it is none."""
         for clean in (False, True):  # most columns need no cleaning
-            text = self.text(column) if clean else column
+            text = self.text(column, any_spelling=False) if clean else column
             if self.decimal_point != ".":
                 text = pc.if_else(pc.match_substring(text, "."), None, text)  # where it is something else
                 text = pc.replace_substring(text, self.decimal_point, ".")
@@ -160,9 +177,15 @@ class CellReader:
         """Whether all of some texts are digits that are no number: else a table with types would have it as one."""
         return name in self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
 
-    def _refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
+    def mixed_truth(self, names: pa.Array) -> str:
+        """What to tell of names if some say true or false in words and others the same in digits; else nothing."""
+        found = pc.is_in(pa.array(["true", "1", "false", "0"]), value_set=canonical(names)).to_pylist()
+        return "true and 1, or false and 0, differ: write them in one way" if all(found[:2]) or all(found[2:]) else ""
+
+    def refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
+        """Raises ValueError, which says what it is, for the first cell that is not missing and has no value."""
         if values.null_count:
-            text = self.text(column)
+            text = self.text(pc.if_else(pc.is_null(values), column, None))
             self.refuse(name, text, pc.and_(pc.is_null(values), pc.is_valid(text)), f"{{}} is {what}")
 
     def refuse_quantities(self, name: str, cells: pa.ChunkedArray, present: pa.Array, hint: str) -> None:
@@ -214,14 +237,16 @@ class CellReader:
             times = pc.if_else(possible, column.cast(pa.timestamp("us"), safe=False), None)
             form = "of the years 1 to 9999"
         elif is_text(column.type) or pa.types.is_null(column.type):
-            times, _ = parse_dates(self.text(column), date_format)
+            times, _ = parse_dates(self.text(column, any_spelling=False), date_format)
             form = f"in the form {date_format}"
         else:
             raise ValueError(f"column '{name}' must hold dates, not {column.type}")
-        self._refuse_unread(name, column, times, f"no date {form}")
-        if zone:
-            times = pc.local_timestamp(times.cast(pa.timestamp("us", zone)))
-        return _floats(times.cast(pa.int64())) / DAY
+        self.refuse_unread(name, column, times, f"no date {form}")
+        clock = pc.local_timestamp(times.cast(pa.timestamp("us", zone))) if zone else times
+        texts = pa.array(self.missing, pa.string())
+        for form, own in ((date_format, times), (ISO, clock)) if self.missing else ():
+            clock = pc.if_else(pc.is_in(own, value_set=parse_dates(texts, form)[0]), None, clock)
+        return _floats(clock.cast(pa.int64())) / DAY
 
     def raw(self, table: pa.Table, schema: Schema) -> Floats:
         """The rows of a table as `Encoder` takes them, ``(rows, columns)``.
@@ -257,10 +282,12 @@ def missing_texts(missing: tuple[str, ...]) -> list[str]:
 
 
 def canonical(names: pa.Array) -> pa.Array:
-    """Names, each as the value that it is: 3 for 3.0, 2.5 for 2.50, 06:00 for 06:00:00.000, true for True.
+    """Names, each as the value that it is: 3 for 3.0 and +3, 2.5 for 2.50, 06:00 for 06:00:00.000, true for True.
 
-    A code such as 007 stays what it is.
+    A code such as 007 stays what it is, and so does +49 30 1234.
     """
+    if isinstance(names, pa.ChunkedArray):
+        return pa.chunked_array([canonical(chunk) for chunk in names.chunks], pa.string())
     spelt = pc.fill_null(pc.match_substring_regex(names, SPELT), False)
     values = names.filter(spelt)
     values = pc.if_else(pc.is_in(pc.utf8_lower(values), value_set=BOOLEANS), pc.utf8_lower(values), values)
@@ -275,7 +302,7 @@ def canonical(names: pa.Array) -> pa.Array:
 def spellings(name: str) -> list[str]:
     """A name and the commonest of its other spellings, for those that have no `canonical`."""
     ends = (".0", ".00", "0", ":00", ":00.000000", " 00:00:00")
-    others = [name.upper(), name.capitalize(), *(name + end for end in ends)]
+    others = [name.upper(), name.capitalize(), "+" + name, *(name + end for end in ends)]
     (value, *values) = canonical(pa.array([name, *others])).to_pylist()
     return [name, *(other for other, same in zip(others, values, strict=True) if same == value)]
 

@@ -24,6 +24,8 @@ IDENTIFIER = re.compile(
 )
 """Names of columns that number the rows, if their values all differ."""
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop {}"
+LEAST = np.array([0, *(10.0**i for i in range(1, 39))])
+"""The least whole number of one digit, of two digits, ..."""
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -98,7 +100,7 @@ class ColumnLearner:
         # The quick way, which most columns go; of names the first rows tell.
         untyped = is_text(cells.type) and name not in self.reader.typed
         if untyped and self._all_numbers(cells[:1000]) and (numbers := self._all_numbers(cells)):
-            return self._number(name, self.reader.numbers(name, numbers))
+            return self._number(name, self.reader.numbers(name, numbers), text=cells)
         names = self.reader.names(name, cells)
         present = pc.unique(names.take(pa.array(self.rows))).dictionary_decode().drop_null()
         if not len(present):
@@ -107,7 +109,7 @@ class ColumnLearner:
             told = f"digits in text, taken as names; --data.numeric {name} takes them as numbers"
             return self._category(name, names, told)
         if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none
-            return self._number(name, self.reader.numbers(name, cells))
+            return self._number(name, self.reader.numbers(name, cells), text=cells.cast(pa.string()))
         if pc.all(pc.is_in(pc.utf8_lower(present), value_set=BOOLEANS)).as_py():
             return self._number(name, self.reader.numbers(name, cells, boolean=True), boolean=True)
         if forms := date_forms(present):
@@ -117,15 +119,15 @@ class ColumnLearner:
         if name in self.numeric:
             return self._number(name, self.reader.numbers(name, cells))
         self.reader.refuse_quantities(name, cells, present, f"take the column as names with --data.categorical {name}")
-        return self._category(name, names)
+        return self._category(name, names, self.reader.mixed_truth(present))
 
     def _all_numbers(self, cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
         """Text as numbers, null where one is missing; None if a cell is no number, or there is none."""
         numbers = self.reader.parse_numbers(cells)
-        missing = self.reader.text(cells).null_count if numbers.null_count else 0
+        missing = self.reader.text(cells, any_spelling=False).null_count if numbers.null_count else 0
         return numbers if numbers.null_count == missing < len(cells) else None
 
-    def _number(self, name: str, values: Floats, boolean: bool = False) -> Learned:
+    def _number(self, name: str, values: Floats, boolean: bool = False, text: pa.ChunkedArray | None = None) -> Learned:
         training = values[self.rows]
         ordered = np.sort(training)
         present = ordered[: np.searchsorted(ordered, np.nan)]
@@ -134,9 +136,11 @@ class ColumnLearner:
         asked = name in self.numeric
         dates = whole and not asked and _are_days(present)
         warning = "looks like dates: write them as 2024-01-31" if dates else ""
+        if whole and not asked and text is not None and self._has_leading_zeros(text, present):
+            warning = f"leading zeros: --data.categorical {name} takes them as names"
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
-        if dense and not asked and not dates:
+        if dense and not asked and not warning:
             finding = finding._replace(warning=MAY_NUMBER.format(name))
         return Learned(
             finding,
@@ -144,6 +148,18 @@ class ColumnLearner:
             values,
             identifies=whole and not dates and (counts or IDENTIFIER.search(name) is not None),
         )
+
+    def _has_leading_zeros(self, text: pa.ChunkedArray, present: Floats) -> bool:
+        """Whether some cell is all digits, the first of several a zero.
+
+        Args:
+            text: The cells of a column of whole numbers.
+            present: The numbers of its training rows, in order: if those have no more characters than it takes to write
+                these, that settles it, and is quick.
+        """
+        characters = np.asarray(pc.fill_null(pc.binary_length(text), 0))[self.rows].sum()
+        digits = np.sum(len(present) - np.searchsorted(present, LEAST))
+        return characters > digits and pc.any(pc.match_substring_regex(text, r"^\s*0\d+\s*$")).as_py() is True
 
     def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, zone: str, warning: str = "") -> Learned:
         days = self.reader.days(name, cells, date_format, zone)

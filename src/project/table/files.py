@@ -112,10 +112,9 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_string_view(kind) else kind
 
 
-def without_index(schema: pa.Schema) -> list[str]:
-    """The names of columns, without the index of pandas: numbers or names of rows, no columns."""
-    index = (schema.pandas_metadata or {}).get("index_columns", [])
-    return [name for name in schema.names if name not in index]
+def index_columns(schema: pa.Schema) -> list[str]:
+    """The names of what is an index of pandas: numbers or names of rows, no columns."""
+    return [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
 
 
 def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collection[str]) -> pa.Table:
@@ -180,17 +179,17 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
             raise ValueError(f"the folder {path} holds no .parquet file")
     paths = [str(file.absolute()) for file in files]  # else s3:x.parquet would be a place on the net
     settings = {"format": "parquet", "partition_base_dir": str(folder.absolute())}
-    source = dataset.dataset(paths, partitioning="hive", **settings)
+    data = dataset.dataset(paths, partitioning="hive", **settings)
     codes = {part.split("=")[0] for file in files for part in file.parts if re.fullmatch(r"[^=]+=0\d+", part)}
     if codes:  # which Arrow would take for numbers, without their zeros
-        names = [f.with_type(pa.string()) if f.name in codes else f for f in source.partitioning.schema]
-        source = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
-    fields = [source.schema.field(name) for name in without_index(source.schema)]
-    schema = pa.schema([f.with_type(_plain(f.type)) for f in fields])
+        names = [f.with_type(pa.string()) if f.name in codes else f for f in data.partitioning.schema]
+        data = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
+    index = index_columns(data.schema)
+    schema = pa.schema([f.with_type(_plain(f.type)) for f in data.schema if f.name not in index], data.schema.metadata)
     # By default Arrow reads a large part of the file ahead.
     scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
     ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
-    batches = source.replace_schema(schema).to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
+    batches = data.replace_schema(schema).to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
     return schema, batches
 
 

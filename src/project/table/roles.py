@@ -52,8 +52,6 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     Raises:
         ValueError: If there is only one value, or the values are not what the task wants.
     """
-    if pa.types.is_dictionary(column.type):  # it may know names that no row has
-        column = column.cast(column.type.value_type)
     names = pc.unique(reader.text(column))
     values = None
     if is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count):
@@ -74,7 +72,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         return Labels(reader.numbers(name, column), warning=words if integers and task == "auto" else "")
     if task == "binary" and len(distinct) != 2:
         raise ValueError(f"the target '{name}' has {len(distinct)} different values, and data.task says two classes")
-    warning = ""
+    warning = reader.mixed_truth(names)
     if task == "auto" and whole and len(distinct) > 2:
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
     if len({label.casefold() for label in distinct}) < len(distinct):
@@ -185,6 +183,8 @@ def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:
     """
     cells = pc.unique(reader.text(column).drop_null()) if is_text(column.type) else column
     forms = date_forms(cells) or date_forms(cells[:1])  # of which an error names the first other cell
+    if is_text(column.type) and not forms and reader.parse_numbers(cells[:1]).null_count:
+        reader.refuse_unread(name, column, reader.parse_numbers(column), "neither a number nor a date that is read")
     times = reader.days(name, column, forms[0][0], forms[0][1] and "UTC") if forms else reader.numbers(name, column)
     reader.refuse(name, column, pa.array(np.isnan(times)), "{} has no place in the order of data.time")
     return np.argsort(times, kind="stable")

@@ -26,7 +26,7 @@ from project.schema import Schema, learn_target
 from project.table import roles
 from project.table.cells import CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
-from project.table.files import Frame, append_rows, as_table, is_parquet, read_file, without_index
+from project.table.files import Frame, append_rows, as_table, index_columns, is_parquet, read_file
 from project.table.findings import Finding, giveaways, print_findings
 from project.table.on_disk import BlockOrder, column_on_disk, files_of, gather, is_large, kept, memory, on_disk, save
 from project.table.splits import draw_groups, fold_groups
@@ -93,7 +93,7 @@ class Table(TableData):
         encoding: How a CSV file writes letters, such as ``cp1252``; one with a byte order mark says so itself.
         decimal_point: What stands before the decimals of a number.
         missing: Texts that mean a missing value besides the empty cell, NA, NaN, null and None, such as ``?`` or
-            ``?,-``; an empty list, ``[]``, leaves the empty cell alone.
+            ``?,-``, in any spelling (``9`` holds for 9.0); an empty list, ``[]``, leaves the empty cell alone.
         max_columns: More columns than this are taken for a mistake.
         on_disk: Whether the table is kept in temporary files, in the folder that the environment variable ``TMPDIR``
             names, rather than in memory; with the same results. By default one that may not fit into memory is. All
@@ -290,29 +290,31 @@ class Table(TableData):
         return Split(x, encode_target(y, schema.target)), notes
 
     def _read_file(self, path: Path) -> tuple[pa.Table, range | Rows, list[str]]:
-        """The rows of a file that have a target, their numbers, counted from 1, and a note of the others."""
+        """The rows of a file that have a target, their numbers, counted from 1, and notes of what is left out."""
         if path in self.frames:
             table = as_table(self.frames[path])
-            table = table.select(without_index(table.schema))
         else:
             table = read_file(path, self.delimiter, self.encoding, bool(self.on_disk))
+        index = index_columns(table.schema)
+        table = table.select([name for name in table.column_names if name not in index])
+        notes = [f"the index '{name}' is no column: reset_index() makes it one" for name in index if name[:2] != "__"]
         column = _column(table, self.target, path)
         if not len(table):
             raise ValueError(f"{path} has a header and no rows")
         if not is_simple(column.type):
             raise ValueError(f"the target '{self.target}' holds {column.type}: it must hold names or numbers")
-        present = self.reader.text(column).is_valid()
+        present = self.reader.present(column)
         if pc.all(present).as_py():
-            return table, range(1, len(table) + 1), []
+            return table, range(1, len(table) + 1), notes
         rows = np.flatnonzero(present.to_numpy())
         if not len(rows):
             raise ValueError(f"{path} has no row with a target: the target '{self.target}' is empty in every row")
         texts = pc.unique(column.filter(pc.invert(present)).cast(pa.string())).drop_null().to_pylist()
         cells = f" (cells {', '.join(repr(text) for text in sorted(texts) if text)})" if any(texts) else ""
-        note = f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}"
+        notes.append(f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}")
         starts = range(0, len(table), CHUNK)
         parts = (table.slice(start, CHUNK).filter(present.slice(start, CHUNK)) for start in starts)
-        return gather(table.schema, parts, bool(self.on_disk)), rows + 1, [note]
+        return gather(table.schema, parts, bool(self.on_disk)), rows + 1, notes
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:
         """The columns that a setting names: a list, one name, or several with commas."""
@@ -383,7 +385,8 @@ class Table(TableData):
         self.findings += [column.finding for column in learned]
         used = [found for found in learned if not found.finding.left_out]
         if not used:
-            raise ValueError(f"{self.path} has no column to learn from: all are left out")
+            why = [f"{f.name}: {f.kind}" for f in self.findings[:5]] + ["..."] * (len(self.findings) > 5)
+            raise ValueError(f"{self.path} has no column to learn from ({', '.join(why) or 'but the target'})")
         target = learn_target(table.target, table.y[train], table.classes, self.scale, table.kind, table.label_type)
         schema = Schema(tuple(found.column for found in used), target, self.reader.missing, self.reader.decimal_point)
         return schema, replace(table, x=[found.values for found in used])
