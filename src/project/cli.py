@@ -37,6 +37,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -133,43 +134,49 @@ def _meant(flag: str, others: Sequence[str]) -> str:
     return nearest(flag, [*(f"--{name}" for name in names), *others])
 
 
-def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | None) -> int:
-    """Runs a command and turns what a user can mend into one sentence on standard error.
+def as_command(main: Callable[[Sequence[str]], int]) -> Callable[..., int]:
+    """Makes a function a command, which turns what a user can mend into one sentence on standard error.
 
     Args:
-        command: Takes the arguments and returns the exit status.
-        args: The arguments; by default the process's own.
+        main: Takes the arguments and returns the exit status.
 
     Returns:
-        The exit status: 2 for a wrong command line or file, 1 for a run that failed. With ``python -X dev`` errors
-        are raised with their traceback.
+        The command: of arguments, by default the process's own, it gives the exit status: 2 for a wrong command line
+        or file, 1 for a run that failed. With ``python -X dev`` errors are raised with their traceback.
     """
-    silence()
-    parent = os.getppid()
-    atexit.register(gc.freeze)  # else Python ends by looking through all of torch for cycles, which takes it a second
-    try:
-        return command(sys.argv[1:] if args is None else args)
-    except BrokenPipeError:  # whoever read the output, such as head, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
-        if sys.flags.dev_mode:
-            raise
-        if rank_zero_only.rank and _has_lost(parent):  # type: ignore[attr-defined]  # set by Lightning
-            return 1
-        message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())  # of cells, too
-        # Which let the processes of a run on several devices talk.
-        if isinstance(error, RuntimeError) and re.search(r"gloo|NCCL", message):
-            message = f"another process of the run has ended ({message[:100]} ...)"
-        print(f"error: {printable(message)}", file=sys.stderr)
-        if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
-            print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit
-        if (code := getattr(stop, "code", None)) in (0, 2):  # argparse has shown its help, or said what is wrong
-            return int(code)
-        print("stopped", file=sys.stderr)
-        return 143 if isinstance(stop, SIGTERMException) else 130
+
+    @wraps(main)
+    def run(args: Sequence[str] | None = None) -> int:
+        silence()
+        parent = os.getppid()
+        # Else Python ends by looking through all of torch for cycles, which takes it a second.
+        atexit.register(gc.freeze)
+        try:
+            return main(sys.argv[1:] if args is None else args)
+        except BrokenPipeError:  # whoever read the output, such as head, has left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
+            if sys.flags.dev_mode:
+                raise
+            if rank_zero_only.rank and _has_lost(parent):  # type: ignore[attr-defined]  # set by Lightning
+                return 1
+            # Lines may be those of a cell, too.
+            message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())
+            # Which let the processes of a run on several devices talk.
+            if isinstance(error, RuntimeError) and re.search(r"gloo|NCCL", message):
+                message = f"another process of the run has ended ({message[:100]} ...)"
+            print(f"error: {printable(message)}", file=sys.stderr)
+            if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
+                print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
+            return 2 if isinstance(error, UsageError) else 1
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit
+            if (code := getattr(stop, "code", None)) in (0, 2):  # argparse has shown its help, or said what is wrong
+                return int(code)
+            print("stopped", file=sys.stderr)
+            return 143 if isinstance(stop, SIGTERMException) else 130
+
+    return run
 
 
 def _has_lost(parent: int) -> bool:

@@ -25,7 +25,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from project import run_folder
 from project.baselines import baseline_scores
 from project.classes import find_class
-from project.cli import Request, help_text, next_command, read_flags, run_command, shown
+from project.cli import Request, as_command, help_text, next_command, read_flags, shown
 from project.config import Config, combine, differing, make_data, make_model, make_trainer, read_layer
 from project.data import TableData
 from project.engine.progress import RunLogger
@@ -40,12 +40,9 @@ MAY_CHANGE = ("trainer.devices", "trainer.num_nodes")
 """Settings that a run may go on without, for how many devices there are changes no batch."""
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     request = read_flags(args)
     if request.help is not None:
         print(help_text(request), end="")

@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from project.cli import next_command, run_command, shown
+from project.cli import as_command, next_command, shown
 from project.commands.arguments import CommandParser
 from project.config import Config, combine
 from project.cross_validate.folds import draw_folds, run_fold, write_predictions
@@ -33,12 +33,9 @@ from project.report import COMPARED, print_scores, write_report
 from project.run_folder import create_folder, run_name, write_config
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.cross_validate", __doc__ or "")
     parser.add_argument("--folds", metavar="K", type=int, default=5, help="how many folds [5]")
     parser.add_argument("--repeats", metavar="R", type=int, default=1, help="how often, each time with other folds [1]")
