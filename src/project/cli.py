@@ -59,17 +59,13 @@ class Request:
 
     Attributes:
         layers: The files, in order, and then the flags.
-        resume: The run to go on with.
+        resume: The folder of the run to go on with.
         print_config: Whether only to show the configuration.
-        help: The section to describe, or an empty string for all; None for no help.
-        help_class: The class to describe.
     """
 
     layers: list[Layer] = field(default_factory=list)
-    resume: str | None = None
+    resume: Path | None = None
     print_config: bool = False
-    help: str | None = None
-    help_class: str | None = None
 
 
 def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
@@ -81,12 +77,15 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
 
     Raises:
         UsageError: If a flag is not known or its value is missing.
+        SystemExit: If it asks for help, which is printed.
     """
     request, content, rest = Request(), dict[str, Any](), list(args)
+    described: tuple[str, str] | None = None
     while rest:
         flag, has_value, value = rest.pop(0).partition("=")
         if flag in ("-h", "--help"):
-            return Request(help="")
+            described = "", ""
+            break
         if flag == "--print_config" and not has_value:
             request.print_config = True
             continue
@@ -96,7 +95,7 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
             value = rest.pop(0)
         section, _, key = flag[2:].partition(".")
         if key == "help" and section in (*SECTIONS, "trainer"):
-            request.help, request.help_class = section, value or None
+            described = section, value
         elif not value:
             raise UsageError(f"{flag} needs a value")
         elif flag == "--config":
@@ -104,7 +103,7 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
         elif flag == "--import":
             import_module(value)
         elif flag == "--resume":
-            request.resume = value
+            request.resume = Path(value).resolve()
         elif section == "trainer" and key:
             content.setdefault(section, {})[key] = value
         elif section in SECTIONS and key:
@@ -119,6 +118,9 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
             raise UsageError(f"{flag} is not accepted; {_meant(flag, others)}")
     if content:
         request.layers.append(Layer(content, COMMAND_LINE))
+    if described is not None:
+        print(help_text(*described, request.layers), end="")
+        raise SystemExit(0)
     return request
 
 
@@ -211,31 +213,36 @@ def silence() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def help_text(request: Request) -> str:
+def help_text(name: str, described: str, layers: Sequence[Layer]) -> str:
     """The answer to ``--help`` and ``--<section>.help``.
+
+    Args:
+        name: The section; an empty string for all of them.
+        described: The class; an empty string for the one that the layers choose.
+        layers: The files and flags.
 
     Raises:
         UsageError: If there is no such class to describe.
     """
-    if not request.help:
+    if not name:
         usage = str(__doc__).partition("\n\n")[2]
-        names = [f"  {name + ':':11} {', '.join(_classes(name))}" for name in SECTIONS]
+        names = [f"  {section + ':':11} {', '.join(_classes(section))}" for section in SECTIONS]
         example = "Example: python -m project.fit --data Wine --optimizer SGD --optimizer.lr 0.1\n"
         return "\n".join([usage, _flags(RunSettings, ""), "Short names:", *names, "", example])
-    if request.help == "trainer":
+    if name == "trainer":
         return _flags(Trainer, "trainer.")
-    classes = _classes(request.help)
-    lines = [f"  {name:28}{(inspect.getdoc(cls) or '').partition(chr(10))[0]}\n" for name, cls in classes.items()]
-    text = f"--{request.help} NAME, where NAME is an import path or one of these:\n{''.join(lines)}"
-    chosen = combine(request.layers)[request.help] if request.help_class is None else {"class_path": request.help_class}
+    classes = _classes(name)
+    lines = [f"  {short:28}{(inspect.getdoc(cls) or '').partition(chr(10))[0]}\n" for short, cls in classes.items()]
+    text = f"--{name} NAME, where NAME is an import path or one of these:\n{''.join(lines)}"
+    chosen = {"class_path": described} if described else combine(layers)[name]
     if chosen is None:
         return text
-    section = SECTIONS[request.help]
+    section = SECTIONS[name]
     try:
         cls = find_class(chosen["class_path"], section.modules, section.base)
     except ValueError as error:
-        raise UsageError(f"--{request.help}.help: {error}") from None
-    return f"{cls.__name__}: {_flags(cls, f'{request.help}.', section.deduced)}\n{text}"
+        raise UsageError(f"--{name}.help: {error}") from None
+    return f"{cls.__name__}: {_flags(cls, f'{name}.', section.deduced)}\n{text}"
 
 
 def _classes(name: str) -> dict[str, type]:

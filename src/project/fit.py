@@ -25,7 +25,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from project import run_folder
 from project.baselines import baseline_scores
 from project.classes import find_class
-from project.cli import Request, as_command, help_text, next_command, read_flags, shown
+from project.cli import Request, as_command, next_command, read_flags, shown
 from project.config import Config, combine, differing, make_data, make_model, make_trainer, read_layer
 from project.data import TableData
 from project.engine.progress import RunLogger
@@ -44,18 +44,14 @@ MAY_CHANGE = ("trainer.devices", "trainer.num_nodes")
 def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
     request = read_flags(args)
-    if request.help is not None:
-        print(help_text(request), end="")
-        return 0
-    resume = None if request.resume is None else Path(request.resume).resolve()
-    config = combine(request.layers) if resume is None else _resumed_config(resume, request)
+    config = combine(request.layers) if request.resume is None else _resumed_config(request.resume, request)
     if request.print_config:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
 
     if rank_zero_only.rank:  # type: ignore[attr-defined]  # set when Lightning is imported
-        return int(importlib.import_module(f"{__package__}.ddp.ranks").join(config, resume))
-    run = prepare(config, resume)
+        return int(importlib.import_module(f"{__package__}.ddp.ranks").join(config, request.resume))
+    run = prepare(config, request.resume)
     try:
         with run_folder.alone(run.folder):
             print_start(run)
