@@ -59,9 +59,7 @@ def find_checkpoint(run: str | Path, *names: str) -> Path:
         UsageError: If there is none.
     """
     run = Path(run)
-    if run.is_file():
-        return run
-    for path in (run / "checkpoints" / name for name in names):
+    for path in (run, *(run / "checkpoints" / name for name in names)):
         if path.is_file():
             return path
     what = f"has no checkpoints/{names[0]}: start it anew" if run.is_dir() else "is no run's folder and no checkpoint"
