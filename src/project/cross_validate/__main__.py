@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from tqdm import tqdm
 
 from project.cli import as_command, next_command, shown
 from project.commands.arguments import CommandParser
@@ -80,8 +79,7 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     folder = create_folder({**config, "name": config["name"] or f"cv-{run_name(config)}"})
     todo = [({**fold.config, "name": f"{folder.name}-{fold.name}"}, folder / fold.name, command) for fold in folds]
     try:
-        runs = tqdm(run_all(run_fold, todo, jobs), "folds", len(folds), disable=None, leave=False)
-        outputs, reports = zip(*runs, strict=True)
+        outputs, reports = zip(*run_all(run_fold, todo, jobs, "folds"), strict=True)
     except BaseException:
         if not any(folder.iterdir()):  # a fold that was stopped can go on
             folder.rmdir()
