@@ -173,8 +173,7 @@ def run_name(config: Config) -> str:
 
 
 def _short(config: Config, section: str) -> str:
-    path: str = config[section]["class_path"]
-    return path.rpartition(".")[2]
+    return str(config[section]["class_path"]).rpartition(".")[2]
 
 
 def _snake_case(name: str) -> str:
