@@ -88,6 +88,8 @@ BAD_FILES = [
     ("optimizer: missing.yaml", ["missing.yaml"]),
     ("model: {class_path: FeedForward, init_args: {activation: Relu}}", ["model.activation", "'Relu'", "ReLU"]),
     ("model: {class_path: LinearRegression, init_args: {init: one_}}", ["model.init", "'one_'", "ones_"]),
+    ("{data: {}, model: FeedForward}", ["data has settings but no class", "--data NAME"]),
+    ("{data: Wine, model: {}}", ["model has settings but no class", "--model NAME"]),
     ("[1, 2]", ["names with values"]),
     ("1: 2", ["'1'"]),
     ("a: [", ["no valid YAML"]),

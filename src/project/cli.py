@@ -37,6 +37,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -58,17 +59,13 @@ class Request:
 
     Attributes:
         layers: The files, in order, and then the flags.
-        resume: The run to go on with.
+        resume: The folder of the run to go on with.
         print_config: Whether only to show the configuration.
-        help: The section to describe, or an empty string for all; None for no help.
-        help_class: The class to describe.
     """
 
     layers: list[Layer] = field(default_factory=list)
-    resume: str | None = None
+    resume: Path | None = None
     print_config: bool = False
-    help: str | None = None
-    help_class: str | None = None
 
 
 def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
@@ -80,12 +77,15 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
 
     Raises:
         UsageError: If a flag is not known or its value is missing.
+        SystemExit: If it asks for help, which is printed.
     """
     request, content, rest = Request(), dict[str, Any](), list(args)
+    described: tuple[str, str] | None = None
     while rest:
         flag, has_value, value = rest.pop(0).partition("=")
         if flag in ("-h", "--help"):
-            return Request(help="")
+            described = "", ""
+            break
         if flag == "--print_config" and not has_value:
             request.print_config = True
             continue
@@ -95,7 +95,7 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
             value = rest.pop(0)
         section, _, key = flag[2:].partition(".")
         if key == "help" and section in (*SECTIONS, "trainer"):
-            request.help, request.help_class = section, value or None
+            described = section, value
         elif not value:
             raise UsageError(f"{flag} needs a value")
         elif flag == "--config":
@@ -103,7 +103,7 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
         elif flag == "--import":
             import_module(value)
         elif flag == "--resume":
-            request.resume = value
+            request.resume = Path(value).resolve()
         elif section == "trainer" and key:
             content.setdefault(section, {})[key] = value
         elif section in SECTIONS and key:
@@ -118,6 +118,9 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
             raise UsageError(f"{flag} is not accepted; {_meant(flag, others)}")
     if content:
         request.layers.append(Layer(content, COMMAND_LINE))
+    if described is not None:
+        print(help_text(*described, request.layers), end="")
+        raise SystemExit(0)
     return request
 
 
@@ -133,43 +136,49 @@ def _meant(flag: str, others: Sequence[str]) -> str:
     return nearest(flag, [*(f"--{name}" for name in names), *others])
 
 
-def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str] | None) -> int:
-    """Runs a command and turns what a user can mend into one sentence on standard error.
+def as_command(main: Callable[[Sequence[str]], int]) -> Callable[..., int]:
+    """Makes a function a command, which turns what a user can mend into one sentence on standard error.
 
     Args:
-        command: Takes the arguments and returns the exit status.
-        args: The arguments; by default the process's own.
+        main: Takes the arguments and returns the exit status.
 
     Returns:
-        The exit status: 2 for a wrong command line or file, 1 for a run that failed. With ``python -X dev`` errors
-        are raised with their traceback.
+        The command: of arguments, by default the process's own, it gives the exit status: 2 for a wrong command line
+        or file, 1 for a run that failed. With ``python -X dev`` errors are raised with their traceback.
     """
-    silence()
-    parent = os.getppid()
-    atexit.register(gc.freeze)  # else Python ends by looking through all of torch for cycles, which takes it a second
-    try:
-        return command(sys.argv[1:] if args is None else args)
-    except BrokenPipeError:  # whoever read the output, such as head, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
-        if sys.flags.dev_mode:
-            raise
-        if rank_zero_only.rank and _has_lost(parent):  # type: ignore[attr-defined]  # set by Lightning
-            return 1
-        message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())  # of cells, too
-        # Which let the processes of a run on several devices talk.
-        if isinstance(error, RuntimeError) and re.search(r"gloo|NCCL", message):
-            message = f"another process of the run has ended ({message[:100]} ...)"
-        print(f"error: {printable(message)}", file=sys.stderr)
-        if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
-            print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit
-        if (code := getattr(stop, "code", None)) in (0, 2):  # argparse has shown its help, or said what is wrong
-            return int(code)
-        print("stopped", file=sys.stderr)
-        return 143 if isinstance(stop, SIGTERMException) else 130
+
+    @wraps(main)
+    def run(args: Sequence[str] | None = None) -> int:
+        silence()
+        parent = os.getppid()
+        # Else Python ends by looking through all of torch for cycles, which takes it a second.
+        atexit.register(gc.freeze)
+        try:
+            return main(sys.argv[1:] if args is None else args)
+        except BrokenPipeError:  # whoever read the output, such as head, has left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
+            if sys.flags.dev_mode:
+                raise
+            if rank_zero_only.rank and _has_lost(parent):  # type: ignore[attr-defined]  # set by Lightning
+                return 1
+            # Lines may be those of a cell, too.
+            message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())
+            # Which let the processes of a run on several devices talk.
+            if isinstance(error, RuntimeError) and re.search(r"gloo|NCCL", message):
+                message = f"another process of the run has ended ({message[:100]} ...)"
+            print(f"error: {printable(message)}", file=sys.stderr)
+            if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
+                print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
+            return 2 if isinstance(error, UsageError) else 1
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit
+            if (code := getattr(stop, "code", None)) in (0, 2):  # argparse has shown its help, or said what is wrong
+                return int(code)
+            print("stopped", file=sys.stderr)
+            return 143 if isinstance(stop, SIGTERMException) else 130
+
+    return run
 
 
 def _has_lost(parent: int) -> bool:
@@ -205,31 +214,36 @@ def silence() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def help_text(request: Request) -> str:
+def help_text(name: str, described: str, layers: Sequence[Layer]) -> str:
     """The answer to ``--help`` and ``--<section>.help``.
+
+    Args:
+        name: The section; an empty string for all of them.
+        described: The class; an empty string for the one that the layers choose.
+        layers: The files and flags.
 
     Raises:
         UsageError: If there is no such class to describe.
     """
-    if not request.help:
+    if not name:
         usage = str(__doc__).partition("\n\n")[2]
-        names = [f"  {name + ':':11} {', '.join(_classes(name))}" for name in SECTIONS]
+        names = [f"  {section + ':':11} {', '.join(_classes(section))}" for section in SECTIONS]
         example = "Example: python -m project.fit --data Wine --optimizer SGD --optimizer.lr 0.1\n"
         return "\n".join([usage, _flags(RunSettings, ""), "Short names:", *names, "", example])
-    if request.help == "trainer":
+    if name == "trainer":
         return _flags(Trainer, "trainer.")
-    classes = _classes(request.help)
-    lines = [f"  {name:28}{(inspect.getdoc(cls) or '').partition(chr(10))[0]}\n" for name, cls in classes.items()]
-    text = f"--{request.help} NAME, where NAME is an import path or one of these:\n{''.join(lines)}"
-    chosen = combine(request.layers)[request.help] if request.help_class is None else {"class_path": request.help_class}
+    classes = _classes(name)
+    lines = [f"  {short:28}{(inspect.getdoc(cls) or '').partition(chr(10))[0]}\n" for short, cls in classes.items()]
+    text = f"--{name} NAME, where NAME is an import path or one of these:\n{''.join(lines)}"
+    chosen = {"class_path": described} if described else combine(layers)[name]
     if chosen is None:
         return text
-    section = SECTIONS[request.help]
+    section = SECTIONS[name]
     try:
         cls = find_class(chosen["class_path"], section.modules, section.base)
     except ValueError as error:
-        raise UsageError(f"--{request.help}.help: {error}") from None
-    return f"{cls.__name__}: {_flags(cls, f'{request.help}.', section.deduced)}\n{text}"
+        raise UsageError(f"--{name}.help: {error}") from None
+    return f"{cls.__name__}: {_flags(cls, f'{name}.', section.deduced)}\n{text}"
 
 
 def _classes(name: str) -> dict[str, type]:

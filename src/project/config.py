@@ -206,15 +206,14 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
     config: Config = {"optimizer": {"class_path": "torch.optim.Adam", "init_args": {}}}
     for layer in [*under, *layers]:
         config = check(RunSettings, layer.content, "", layer, config)
-    if config.get("model"):
-        model = find_class(config["model"]["class_path"], (), LightningModule)
-        for name in [name for name in ("optimizer", "scheduler") if not _takes(model, name)]:
-            config[name] = None
-            for layer in layers:
-                if layer.content.get(name):
-                    raise UsageError(f"{layer.source}: {model.__name__} takes no {name}: leave {name} out")
-        if config["optimizer"] is None and _takes(model, "optimizer"):
-            raise UsageError(f"optimizer must name a class, for {model.__name__} needs one")
+    model = find_class(config["model"]["class_path"], (), LightningModule)
+    for name in [name for name in ("optimizer", "scheduler") if not _takes(model, name)]:
+        config[name] = None
+        for layer in layers:
+            if layer.content.get(name):
+                raise UsageError(f"{layer.source}: {model.__name__} takes no {name}: leave {name} out")
+    if config["optimizer"] is None and _takes(model, "optimizer"):
+        raise UsageError(f"optimizer must name a class, for {model.__name__} needs one")
     filled = _complete(RunSettings, {name: config[name] for name in arguments(RunSettings)[1] if name in config}, "")
     filled["trainer"] = _complete(Trainer, config.get("trainer", {}), "trainer")
     for name in SECTIONS:
@@ -314,7 +313,7 @@ def _check_class(value: Any, where: str, layer: Layer, laid: Config | None = Non
         laid = _name_class(spec["class_path"], where, layer, laid)
     settings = spec.get("init_args") or {}
     if laid is None:
-        if settings:
+        if settings or where in ("data", "model"):
             raise UsageError(f"{layer.source}: {where} has settings but no class; name one with --{where} NAME")
         return None
     cls = find_class(laid["class_path"], (), object)

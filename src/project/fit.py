@@ -25,7 +25,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from project import run_folder
 from project.baselines import baseline_scores
 from project.classes import find_class
-from project.cli import Request, help_text, next_command, read_flags, run_command, shown
+from project.cli import Request, as_command, next_command, read_flags, shown
 from project.config import Config, combine, differing, make_data, make_model, make_trainer, read_layer
 from project.data import TableData
 from project.engine.progress import RunLogger
@@ -40,25 +40,18 @@ MAY_CHANGE = ("trainer.devices", "trainer.num_nodes")
 """Settings that a run may go on without, for how many devices there are changes no batch."""
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     request = read_flags(args)
-    if request.help is not None:
-        print(help_text(request), end="")
-        return 0
-    resume = None if request.resume is None else Path(request.resume).resolve()
-    config = combine(request.layers) if resume is None else _resumed_config(resume, request)
+    config = combine(request.layers) if request.resume is None else _resumed_config(request.resume, request)
     if request.print_config:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
 
     if rank_zero_only.rank:  # type: ignore[attr-defined]  # set when Lightning is imported
-        return int(importlib.import_module(f"{__package__}.ddp.ranks").join(config, resume))
-    run = prepare(config, resume)
+        return int(importlib.import_module(f"{__package__}.ddp.ranks").join(config, request.resume))
+    run = prepare(config, request.resume)
     try:
         with run_folder.alone(run.folder):
             print_start(run)
@@ -104,15 +97,15 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
     data = make_data(config, **given)
     checkpoint = step = None
     if resume is not None:
-        checkpoint = run_folder.find_checkpoint(resume, ("last.ckpt",))
-        saved = _load(resume, config, "last.ckpt")
+        checkpoint = run_folder.find_checkpoint(resume, "last.ckpt")
+        saved = _load(checkpoint, config)
         with content_of(checkpoint):
             kept = [Path(state.get("best_model_path", "")).name for state in saved["callbacks"].values()]
             step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
             if isinstance(data, TableData) and "model_class" in saved:
                 data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
         if "best.ckpt" in kept:
-            _load(resume, config, "best.ckpt")  # what is wrong with it is to be known now
+            _load(run_folder.find_checkpoint(resume, "best.ckpt"), config)  # what is wrong with it is to be known now
     if isinstance(data, TableData):
         data.setup()
 
@@ -275,20 +268,19 @@ def _resumed_config(folder: Path, request: Request) -> Config:
     if run_folder.read_report(folder) is not None:
         raise UsageError(f"{folder} is finished; a new run: {again}")
     wanted = combine([read_layer(path, trusted=False), *request.layers])
-    saved: Config = _load(folder, wanted, "last.ckpt").get("config", {})
+    saved: Config = _load(run_folder.find_checkpoint(folder, "last.ckpt"), wanted).get("config", {})
     differences = differing(saved, wanted).items()
     if changes := [f"  {name}: {old}, not {new}" for name, (old, new) in differences if name not in MAY_CHANGE]:
         raise UsageError("\n".join([f"a run goes on as it began; {folder} has", *changes, f"a new run: {again} ..."]))
     return wanted  # it has settings, too, that there were not yet
 
 
-def _load(folder: Path, config: Config, name: str) -> dict[str, Any]:
+def _load(checkpoint: Path, config: Config) -> dict[str, Any]:
     """A checkpoint of a run that is to go on; an own model that is no `TableModel` may keep objects in it."""
     cls = find_class(config["model"]["class_path"], (), LightningModule)
     if issubclass(cls, TableModel):
-        return run_folder.load_best(folder, (name,))[1]
-    path, plain = run_folder.find_checkpoint(folder, (name,)), cls.__module__.startswith(("lightning.", "torch."))
-    return run_folder.load_checkpoint(path, plain)
+        return run_folder.load_best(checkpoint)[1]
+    return run_folder.load_checkpoint(checkpoint, plain=cls.__module__.startswith(("lightning.", "torch.")))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Where a run's files stand, ``logs/<experiment>/<run>/``, and what is read from them."""
 
-import itertools
 import json
 import re
 import sys
@@ -37,20 +36,19 @@ def create_folder(config: Config) -> Path:
         if not re.fullmatch(r"[^/\\\0]+", value) or value[0] in ".-":
             raise UsageError(f"{key} names a folder: '{value}' must not begin with a dot or dash, nor have a slash")
     parent = Path(config["trainer"]["default_root_dir"] or default_logs()) / experiment
-    for number in itertools.count(1):
+    number = 1
+    while True:
         folder = parent / (name if number == 1 else f"{name}-{number}")
         try:
-            parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
+            folder.mkdir(parents=True)
+            return folder
         except OSError as error:
-            if folder.exists():
-                continue
-            raise OSError(f"the run's folder {folder} cannot be made: {error.strerror}") from error
-        return folder
-    raise AssertionError
+            if not folder.exists():
+                raise OSError(f"the run's folder {folder} cannot be made: {error.strerror}") from error
+        number += 1
 
 
-def find_checkpoint(run: str | Path, names: tuple[str, ...]) -> Path:
+def find_checkpoint(run: str | Path, *names: str) -> Path:
     """The checkpoint of a run.
 
     Args:
@@ -61,32 +59,34 @@ def find_checkpoint(run: str | Path, names: tuple[str, ...]) -> Path:
         UsageError: If there is none.
     """
     run = Path(run)
-    if run.is_file():
-        return run
-    for path in (run / "checkpoints" / name for name in names):
+    for path in (run, *(run / "checkpoints" / name for name in names)):
         if path.is_file():
             return path
     what = f"has no checkpoints/{names[0]}: start it anew" if run.is_dir() else "is no run's folder and no checkpoint"
     raise UsageError(f"{run} {what}")
 
 
-def load_best(
-    run: str | Path, names: tuple[str, ...] = ("best.ckpt", "last.ckpt")
-) -> tuple[TableModel, dict[str, Any]]:
+def load_best(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
     """The model of a run's best checkpoint, on the CPU and ready to predict, and that checkpoint.
 
     Args:
         run: The run's folder, or a checkpoint.
-        names: See `find_checkpoint`.
 
     Raises:
         UsageError: If there is no checkpoint, or it names a class from elsewhere.
-        ValueError: If it is none of this package.
+        ValueError: If it is none of this package, or the model is no `TableModel`.
         OSError: If it cannot be read.
     """
-    path = find_checkpoint(run, names)
+    path = find_checkpoint(run, "best.ckpt", "last.ckpt")
     checkpoint = load_checkpoint(path)
-    return restore_model(checkpoint, path), checkpoint
+    if "model_class" not in checkpoint:
+        raise ValueError(f"{path}: the model is no TableModel, and says nothing of the columns that it takes")
+    refuse_strangers({name: checkpoint.get(name) for name in ("model_class", "hyper_parameters")}, path)
+    with content_of(path):
+        cls: Any = find_class(checkpoint["model_class"], (), TableModel)
+        model: TableModel = cls(**checkpoint["hyper_parameters"])
+        model.load_state_dict(checkpoint["state_dict"])
+    return model.eval(), checkpoint
 
 
 def load_checkpoint(path: str | Path, plain: bool = True) -> dict[str, Any]:
@@ -111,26 +111,6 @@ def load_checkpoint(path: str | Path, plain: bool = True) -> dict[str, Any]:
     if "model_class" in checkpoint and checkpoint.get("format") != FORMAT:
         raise ValueError(f"{path} was written by an earlier version of this package; train it again")
     return checkpoint
-
-
-def restore_model(checkpoint: dict[str, Any], path: str | Path) -> TableModel:
-    """The model that a checkpoint holds, ready to predict.
-
-    Args:
-        checkpoint: What `load_checkpoint` gave.
-        path: The file that it comes from, for messages.
-
-    Raises:
-        ValueError: If it is no `TableModel`, or of a class from elsewhere.
-    """
-    if "model_class" not in checkpoint:
-        raise ValueError(f"{path}: the model is no TableModel, and says nothing of the columns that it takes")
-    refuse_strangers({name: checkpoint.get(name) for name in ("model_class", "hyper_parameters")}, path)
-    with content_of(path):
-        cls: Any = find_class(checkpoint["model_class"], (), TableModel)
-        model: TableModel = cls(**checkpoint["hyper_parameters"])
-        model.load_state_dict(checkpoint["state_dict"])
-        return model.eval()
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:
@@ -164,9 +144,8 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if lock.is_locked:
-            lock.release()
-            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -194,8 +173,7 @@ def run_name(config: Config) -> str:
 
 
 def _short(config: Config, section: str) -> str:
-    path: str = config[section]["class_path"]
-    return path.rpartition(".")[2]
+    return str(config[section]["class_path"]).rpartition(".")[2]
 
 
 def _snake_case(name: str) -> str:

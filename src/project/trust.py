@@ -8,8 +8,6 @@ from typing import Any
 
 from project.errors import UsageError
 
-PACKAGE = __name__.partition(".")[0]
-
 
 @contextmanager
 def content_of(file: object) -> Iterator[None]:
@@ -46,7 +44,7 @@ def refuse_strangers(content: Any, file: object, key: object = "") -> None:
         module, root = content.rpartition(".")[0], content.partition(".")[0]
         known = module in sys.modules and root not in sys.stdlib_module_names
         known |= key == "trainer" and not (all(map(str.isidentifier, content.split("."))) and find_spec(root))
-        if not known and root not in (PACKAGE, "torch", "lightning"):
+        if not known and root not in (__package__, "torch", "lightning"):
             raise UsageError(
                 f"{file} names {content}, a class from elsewhere: if you trust it, say --import {module}, "
                 f"or import {module} in Python"

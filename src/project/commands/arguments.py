@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from project.cli import Request, help_text, read_flags
+from project.cli import Request, read_flags
 from project.config import Config, Layer, combine, make_data
 from project.data import TableData
 from project.errors import UsageError, nearest
@@ -45,11 +45,7 @@ class CommandParser(argparse.ArgumentParser):
                 raise UsageError(f"--{name.replace('_', '-')} needs a value")
         if getattr(options, "jobs", 1) < 1:
             raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
-        request = read_flags(others, [*self._option_string_actions])
-        if request.help is not None:
-            print(help_text(request), end="")
-            self.exit()
-        return options, request
+        return options, read_flags(others, [*self._option_string_actions])
 
     def error(self, message: str) -> NoReturn:
         """Raises a usage error instead of printing two lines and leaving."""

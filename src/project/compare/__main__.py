@@ -21,7 +21,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from project.cli import Request, next_command, run_command, shown
+from project.cli import Request, as_command, next_command, shown
 from project.commands.arguments import CommandParser, make_table
 from project.compare.protocol import Comparison
 from project.compare.settings import PLAN, Entry, Settings, read_settings, write_plan
@@ -31,12 +31,9 @@ from project.many.one_of_many import load_data
 from project.run_folder import alone, create_folder
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.compare", __doc__)
     parser.usage = "%(prog)s [--optimizers NAME|FILE,...] [--seeds N] [--rates auto|none|LIST] [any argument of fit]"
     add = parser.add_argument

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from project.commands.output import write_csv, written_whole
 from project.compare.settings import Entry, Settings
 from project.config import Config
@@ -106,15 +104,12 @@ class Comparison:
             jobs: Runs at the same time; the losses do not depend on it.
         """
         call = partial(_make_run, self.folder, time.time())
-        with tqdm(unit="run", initial=len(self.runs), disable=None, leave=False) as bar:
-            while missing := self._missing("tuning") or self._missing("final"):
-                bar.total = len(self.runs) + len(missing)
-                for run in run_all(call, missing, jobs, ordered=False):
-                    self.runs.append(run)
-                    # In an order that does not depend on which ends first.
-                    self.runs.sort(key=lambda run: (run["optimizer"], run["stage"], run["rate"] or 0.0, run["seed"]))
-                    write_rows(self.folder / "runs.csv", self.runs)
-                    bar.update()
+        while missing := self._missing("tuning") or self._missing("final"):
+            for run in run_all(call, missing, jobs, "runs", ordered=False):
+                self.runs.append(run)
+                # In an order that does not depend on which ends first.
+                self.runs.sort(key=lambda run: (run["optimizer"], run["stage"], run["rate"] or 0.0, run["seed"]))
+                write_rows(self.folder / "runs.csv", self.runs)
 
     def _missing(self, stage: str) -> list[tuple[Run, Config]]:
         share = self.settings.tuning_share if stage == "tuning" else 1.0

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from project.commands.output import written_whole
 from project.compare.curves import draw, make_bands, write_bands
 from project.compare.protocol import Comparison, write_rows
 from project.compare.settings import PLAN
 from project.compare.summary import Row, summarize
+from project.engine.checkpoints import write_whole
 from project.runs.curves import read_curves
 
 WORDS = (
@@ -61,8 +61,7 @@ def write_report(comparison: Comparison, title: str, jobs: int) -> None:
         draw(rows, bands, tried).savefig(picture, format="svg", metadata={"Date": None})
     _, svg, drawn = picture.getvalue().partition("<svg")
     page = console.export_html(inline_styles=True).replace("<body>", f"<body>\n<h1>{escape(title)}</h1>")
-    with written_whole(folder / "report.html", force=True) as new:
-        new.write_text(page.replace("</body>", f"{svg}{drawn}</body>"), encoding="utf-8")
+    write_whole(folder / "report.html", page.replace("</body>", f"{svg}{drawn}</body>").encode())
     if all(row["loss_median"] is None for row in rows):
         raise ValueError(f"no optimizer has a loss to compare; the report is in {folder}")
 

@@ -20,9 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from tqdm import tqdm
 
-from project.cli import next_command, run_command, shown
+from project.cli import as_command, next_command, shown
 from project.commands.arguments import CommandParser
 from project.config import Config, combine
 from project.cross_validate.folds import draw_folds, run_fold, write_predictions
@@ -33,12 +32,9 @@ from project.report import COMPARED, print_scores, write_report
 from project.run_folder import create_folder, run_name, write_config
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.cross_validate", __doc__ or "")
     parser.add_argument("--folds", metavar="K", type=int, default=5, help="how many folds [5]")
     parser.add_argument("--repeats", metavar="R", type=int, default=1, help="how often, each time with other folds [1]")
@@ -83,8 +79,7 @@ def cross_validate(config: Config, num_folds: int = 5, repeats: int = 1, jobs: i
     folder = create_folder({**config, "name": config["name"] or f"cv-{run_name(config)}"})
     todo = [({**fold.config, "name": f"{folder.name}-{fold.name}"}, folder / fold.name, command) for fold in folds]
     try:
-        runs = tqdm(run_all(run_fold, todo, jobs), "folds", len(folds), disable=None, leave=False)
-        outputs, reports = zip(*runs, strict=True)
+        outputs, reports = zip(*run_all(run_fold, todo, jobs, "folds"), strict=True)
     except BaseException:
         if not any(folder.iterdir()):  # a fold that was stopped can go on
             folder.rmdir()

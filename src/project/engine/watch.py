@@ -28,14 +28,12 @@ class LossWatch(Callback):
 
     def __init__(self, monitor: str | None = None) -> None:
         self._monitor = monitor
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Begins anew, for an earlier fit that was cut short left something behind."""
         self._unread: list[tuple[int, Tensor]] = []  # steps and losses
         self._first: float | None = None
         self._interval = (0.0, 0)  # the sum of its losses, and their number
-        self._epoch_start = 0.0
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forgets what an earlier fit that was cut short left behind."""
-        self._unread, self._first, self._interval = [], None, (0.0, 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock, for an epoch that is resumed begins here."""

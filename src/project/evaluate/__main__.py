@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from project.cli import run_command
+from project.cli import as_command
 from project.commands.arguments import CommandParser
 from project.data.splits import SPLITS
 from project.engine.checkpoints import write_whole
@@ -21,12 +21,9 @@ from project.evaluate.figures import class_figures, number_figures
 from project.report import COMPARED, print_scores, write_report
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.evaluate", __doc__)
     parser.add_run()
     parser.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file with the target to test on")

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from project.cli import run_command
+from project.cli import as_command
 from project.commands.arguments import CommandParser, find_runs, make_table, saved_config
 from project.commands.output import written_whole
 from project.config import Config
@@ -47,12 +47,9 @@ TOLERANCE = 1e-5
 """How far an exported model may be from the checkpoint."""
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.export", __doc__)
     parser.add_run()
     parser.add_argument("-o", "--output", metavar="FILE", required=True, type=Path, help="the file to write")

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 def run_all(
-    function: Callable[..., Result], todo: Sequence[tuple[Any, ...]], jobs: int = 1, ordered: bool = True
+    function: Callable[..., Result], todo: Sequence[tuple[Any, ...]], jobs: int, what: str, ordered: bool = True
 ) -> Iterator[Result]:
     """Calls a function with each of several arguments, in this process or in workers, which end when it does.
 
@@ -30,6 +30,7 @@ def run_all(
         function: What to call; whatever it does is done with one thread, and so to the same bits for any ``jobs``.
         todo: The arguments of each call.
         jobs: How many calls run at the same time.
+        what: What they are, for the progress bar that a terminal shows.
         ordered: Whether the results are to come in the order of ``todo``, rather than each as it is there.
 
     Yields:
@@ -47,7 +48,7 @@ def run_all(
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the new processes inherit that, and die with this one
             results = parallel(delayed(_call)(os.getpid(), function, *arguments) for arguments in todo)
             signal.signal(signal.SIGINT, on_ctrl_c)
-            yield from results
+            yield from tqdm(results, what, len(todo), disable=None, leave=False)
         except BrokenProcessPool:
             raise ChildProcessError("a process of --jobs was killed: is the memory too small for so many?") from None
         finally:

@@ -226,7 +226,7 @@ class TableModel(LightningModule):
         return [layer.weight for layer in layers if min(layer.weight.shape) > 1]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what `restore_model` needs: the model's class, and the version of the format."""
+        """Adds what `load_best` needs: the model's class, and the version of the format."""
         checkpoint["model_class"] = self._class_path
         checkpoint["format"] = FORMAT
 

@@ -24,7 +24,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 from tqdm import tqdm
 
-from project.cli import run_command
+from project.cli import as_command
 from project.commands.arguments import CommandParser
 from project.commands.output import written_whole
 from project.errors import printable
@@ -39,12 +39,9 @@ MAX_AHEAD = 3
 """How many pieces of the file are worked on at the same time, each in a thread."""
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.predict", __doc__)
     parser.add_run()
     parser.add_argument("input", metavar="INPUT", type=Path, help="a CSV or Parquet file, or a folder of Parquet files")

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from project.cli import run_command, shown
+from project.cli import as_command, shown
 from project.commands.arguments import CommandParser
 from project.errors import UsageError, nearest
 from project.report import print_table
@@ -31,12 +31,9 @@ COLUMNS = ("experiment", "run", "data", "model", "optimizer", "lr", "val_loss", 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times faster; some systems lack it
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.runs", __doc__ or "")
     parser.add_argument("logs", metavar="LOGS", nargs="?", type=Path, help="the folder of the runs [logs]")
     parser.add_argument("--sort", metavar="COLUMN", default="-age", help="a column; -COLUMN: high to low [-age]")

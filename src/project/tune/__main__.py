@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from joblib import cpu_count
 
-from project.cli import next_command, run_command, shown
+from project.cli import as_command, next_command, shown
 from project.commands.arguments import CommandParser
 from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, read_layer
 from project.errors import UsageError, nearest
@@ -31,12 +31,9 @@ SETTINGS = ("trials", "seeds", "fresh_seeds", "prune_after", "search")
 """What stands below ``tune`` in a file."""
 
 
-def main(args: Sequence[str] | None = None) -> int:
+@as_command
+def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
-    return run_command(_main, args)
-
-
-def _main(args: Sequence[str]) -> int:
     parser = CommandParser("project.tune", __doc__ or "")
     storage = "a database, as Optuna names it; machines with the same one and the same --name share the trials"
     parser.add_argument("--trials", metavar="N", type=int, help="configurations to try [30]")

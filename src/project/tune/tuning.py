@@ -15,7 +15,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import BaseTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
-from tqdm import tqdm
 
 from project.config import Config, differing, flatten
 from project.errors import UsageError
@@ -71,7 +70,8 @@ def tune(tuning: Tuning, jobs: int = 1) -> None:
         ValueError: If no trial comes to its end.
     """
     study = begin(tuning)
-    _all(run_trial, [(tuning, i) for i in range(len(study.get_trials(states=ENDED)), tuning.trials)], jobs, "trials")
+    todo = [(tuning, index) for index in range(len(study.get_trials(states=ENDED)), tuning.trials)]
+    list(run_all(run_trial, todo, jobs, "trials"))
     trials = study.get_trials(states=ENDED)
     write_trials(tuning.folder / "trials.csv", trials)
     if all(trial.state is TrialState.PRUNED for trial in trials):
@@ -86,12 +86,8 @@ def tune(tuning: Tuning, jobs: int = 1) -> None:
         for label, config in (("best", found), ("default", tuning.config))
         for seed in range(first, first + tuning.fresh_seeds)
     ]
-    reports = _all(run_one, runs if found != tuning.config else [], jobs, "fresh seeds")
+    reports = list(run_all(run_one, runs if found != tuning.config else [], jobs, "fresh seeds"))
     report(study, trials, reports[: tuning.fresh_seeds], reports[tuning.fresh_seeds :], tuning.folder)
-
-
-def _all(function: Any, todo: list[tuple[Any, ...]], jobs: int, what: str) -> list[Any]:
-    return list(tqdm(run_all(function, todo, jobs), what, len(todo), disable=None, leave=False))
 
 
 def open_study(tuning: Tuning, index: int = 0) -> optuna.Study:
