@@ -207,6 +207,15 @@ def test_a_column_of_unknown_names_is_told_loudly(tmp_path: Path, capsys: Captur
     assert "WARNING: the model knows none of the names in column 'c'" in capsys.readouterr().err
 
 
+def test_names_that_were_all_rare_in_training_are_no_surprise(tmp_path: Path) -> None:
+    """Nor are new ones a sign that the column is written in another way."""
+    rows = pa.table({"c": [f"n{i}" for i in range(90)], "x": [0.5, 1.5, 2.5] * 30, "y": [0, 1, 1] * 30})
+    predictor = Predictor.from_run(trained(rows, tmp_path))
+    assert predictor.schema.categories[0].values == ()
+    assert len(predictor.predict(rows)) == len(predictor.predict({"c": ["new", "newer"], "x": [0.5, 0.5]})) + 88
+    assert predictor.num_unseen["c"] == 92
+
+
 FRAME = pd.DataFrame(
     {"x": np.random.default_rng(0).normal(size=90), "name": ["a", "b", None] * 30, "y": [0, 1, 1] * 30}
 )

@@ -40,7 +40,7 @@ class Predictor:
         num_missing: How many cells of each column were empty so far; of several models, those of the first one's
             columns, and so for names.
         num_unseen: How many names of each column were rare or unseen in training so far.
-        num_names: How many names of each column there were so far.
+        num_names: How many names there were so far of each column of which the model knows some.
         encoding: How the file that the model was trained on writes letters.
     """
 
@@ -133,7 +133,7 @@ class Predictor:
         names = {column.name: raw[:, i] for i, column in enumerate(columns) if isinstance(column, Category)}
         empty = np.isnan(raw).sum(0).tolist()
         missing = Counter({column.name: count for column, count in zip(columns, empty, strict=True)})
-        found = Counter({name: len(raw) - missing[name] for name in names})
+        found = Counter({c.name: len(raw) - missing[c.name] for c in self.schema.categories if c.values})
         unseen = Counter({name: int((codes == -1).sum()) for name, codes in names.items()})
         with _COUNTING:
             self.num_missing.update(missing)
