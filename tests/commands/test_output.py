@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from project.commands.output import written_whole
+from project.commands.output import output_file
 
 
 def write(path: Path, text: str, force: bool = False) -> None:
-    with written_whole(path, force) as temporary:
+    with output_file(path, force) as temporary:
         temporary.write_text(text[:1])
         if len(text) > 1:
             raise ValueError("the rest cannot be made")

@@ -16,7 +16,7 @@ from write_table import read_table
 
 from project.data.loader import Batches
 from project.table import Table
-from project.table.on_disk import BLOCK, BUFFER, KEPT, BlockOrder, on_disk, save
+from project.table.on_disk import BLOCK, BUFFER, KEPT, BlockOrder, kept, on_disk
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_a_full_disk_is_named(path: Path, what: str, scratch: Path) -> None:
     steps = {
         "cells": lambda: read_table(path, on_disk=True),
         "encoded rows": lambda: on_disk(20_000, 8),
-        "kept rows": lambda: save([torch.zeros(20_000, 8)], scratch / "rows.pt"),
+        "kept rows": lambda: kept("rows", lambda: [torch.zeros(20_000, 8)]),
     }
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, usual[1]))

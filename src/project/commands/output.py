@@ -6,14 +6,15 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from project.engine.checkpoints import written_whole
+
 
 @contextmanager
-def written_whole(path: Path, force: bool = False, source: Path | None = None) -> Iterator[Path]:
+def output_file(path: Path, force: bool = False, source: Path | None = None) -> Iterator[Path]:
     """Gives another path to write to; the file takes its own name at the end, unless something failed.
 
     Args:
@@ -27,22 +28,14 @@ def written_whole(path: Path, force: bool = False, source: Path | None = None) -
     """
     if source is not None and path.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{path} is the input, or in it: name another file")
-    try:
-        if path.is_dir():
-            raise OSError(f"{path} is a folder: name a file in it")
-        if path.exists() and not force:
-            raise OSError(f"{path} exists: name another file, or replace it with --force")
-        if not path.parent.is_dir():
-            raise OSError(f"{path} cannot be written: there is no folder {path.parent}")
-        # A folder of its own, so that no file of the user's is in the way; in the same one, so that it can be renamed.
-        with sigterm_raises(), TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-            temporary = Path(folder) / "file"
-            yield temporary
-            temporary.replace(path)
-    except OSError as error:
-        if error.errno is None:  # it says already what was wrong, maybe with another file
-            raise
-        raise OSError(f"{path} cannot be written: {error.strerror}") from error
+    if path.is_dir():
+        raise OSError(f"{path} is a folder: name a file in it")
+    if path.exists() and not force:
+        raise OSError(f"{path} exists: name another file, or replace it with --force")
+    if not path.parent.is_dir():
+        raise OSError(f"{path} cannot be written: there is no folder {path.parent}")
+    with sigterm_raises(), written_whole(path) as temporary:
+        yield temporary
 
 
 @contextmanager
@@ -62,8 +55,8 @@ def sigterm_raises() -> Iterator[None]:
 
 
 def write_csv(path: Path, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Writes a CSV file with a line of names and a line for each row."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    """Writes a CSV file, whole or not at all, with a line of names and a line for each row."""
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(rows)

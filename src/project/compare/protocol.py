@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from project.commands.output import write_csv, written_whole
+from project.commands.output import write_csv
 from project.compare.settings import Entry, Settings
 from project.config import Config
 from project.many.jobs import run_all
@@ -138,10 +138,9 @@ def best_rate(losses: Mapping[float, float | None]) -> float | None:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a CSV file, whole; None becomes an empty cell."""
+    """Writes a CSV file; None becomes an empty cell."""
     names = dict.fromkeys(name for row in rows for name in row)
-    with written_whole(path, force=True) as new:
-        write_csv(new, names, ([row.get(name) for name in names] for row in rows))
+    write_csv(path, names, ([row.get(name) for name in names] for row in rows))
 
 
 def _read_runs(path: Path) -> list[Run]:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -79,23 +80,33 @@ def read_whole(path: str | Path, plain: bool) -> dict[str, Any]:
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Writes beside the old file and then renames: there is always a whole one.
+    """Writes a file; errors as for `written_whole`."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Gives a path beside the file to write to, and then renames: there is always a whole file, or none.
 
     Raises:
-        OSError: If the folder cannot be written or the disk is full; the old file stays.
+        OSError: If the folder cannot be written or the disk is full; an old file stays.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__  # which `torch.save` has covered
+        if not isinstance(cause, OSError) or cause.errno is None:  # it says itself what is wrong, perhaps elsewhere
+            raise
+        raise OSError(f"{path} cannot be written: {cause.strerror}") from error
+    finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise OSError(f"{path} cannot be written: {error.strerror}") from error
 
 
 ASKED = 10

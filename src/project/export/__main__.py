@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from project.cli import as_command
 from project.commands.arguments import CommandParser, find_runs, make_table, saved_config
-from project.commands.output import written_whole
+from project.commands.output import output_file
 from project.config import Config
 from project.data.loader import EVALUATION_BATCH_SIZE
 from project.errors import printable
@@ -88,7 +88,7 @@ def export(
     if any(describe(model.schema) != describe(schema) for model in models):
         raise ValueError(f"{run} cannot be one file, for its folds know different columns or names: name one of them")
     source = Path(run, "checkpoints") if Path(run).is_dir() else Path(run)
-    with written_whole(path, force, source) as temporary:
+    with output_file(path, force, source) as temporary:
         pipeline = Pipeline(*models)
         program = trace(pipeline)
         if file_format == "onnx":

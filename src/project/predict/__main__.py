@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from project.cli import as_command
 from project.commands.arguments import CommandParser
-from project.commands.output import written_whole
+from project.commands.output import output_file
 from project.errors import printable
 from project.predict.predictor import Predictor, unknown
 from project.predict.thresholds import check_threshold, choose_classes
@@ -149,7 +149,7 @@ def _check_columns(schema: pa.Schema) -> None:
 @contextmanager
 def _writer(path: Path, empty: pa.Table, force: bool, source: Path) -> Iterator[Any]:
     """Gives a function that writes tables to a file, which takes its name when all are written."""
-    with written_whole(path, force, source) as temporary, temporary.open("wb") as file:
+    with output_file(path, force, source) as temporary, temporary.open("wb") as file:
         if path.name.lower().endswith(PARQUET):
             with parquet.ParquetWriter(file, empty.schema.remove_metadata()) as writer:
                 yield writer.write_table

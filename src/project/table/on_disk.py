@@ -7,7 +7,7 @@ encoded rows are kept for the other processes of a run, and for later runs.
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
@@ -22,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from project.data.loader import EpochOrder
+from project.engine.checkpoints import written_whole
 from project.table.cells import Floats
 
 TIMES = 4
@@ -110,14 +111,18 @@ def gather(schema: pa.Schema, pieces: Iterable[pa.Table], to_disk: bool) -> pa.T
         return pa.ipc.open_file(pa.memory_map(path)).read_all()
 
 
-@contextmanager
-def kept(key: str) -> Iterator[Path]:
-    """The file for what has this key, which may exist already; until it is left, other processes wait for it.
+def kept(key: str, make: Callable[[], Any]) -> Any:
+    """What is kept under a key, tensors and plain values, with the tensors mapped from its file.
 
-    Files that have not been used for long are removed, which takes nothing from a process that has mapped them.
+    If there is none, this process makes it, for which others wait. What has not been used for long is removed, which
+    takes nothing from a process that has mapped it.
+
+    Args:
+        key: The file's name.
+        make: Makes what is to be kept.
 
     Raises:
-        OSError: If it cannot be made, or another user has made its folder.
+        OSError: If there is no room for it, or another user has made the folder.
     """
     folder = Path(gettempdir()) / f"project-tables-{os.getuid()}"
     with _explained():
@@ -129,28 +134,12 @@ def kept(key: str) -> Iterator[Path]:
                 if old.stat().st_mtime < time.time() - KEPT:
                     old.unlink()
     with FileLock(folder / f"{key}.lock"):
-        yield (file := folder / f"{key}.pt")
-        file.touch()
-
-
-def save(content: Any, path: Path) -> None:
-    """Writes tensors and plain values, whole or not at all, for `torch.load` to map.
-
-    Raises:
-        OSError: If there is no room for it.
-    """
-    temporary = path.with_suffix(".tmp")
-    with _explained():
-        try:
-            with temporary.open("wb") as file:
+        if not (path := folder / f"{key}.pt").exists():
+            content = make()
+            with written_whole(path) as temporary, temporary.open("wb") as file:
                 torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except RuntimeError as error:  # with which torch covers that of the file
-            raise error.__context__ or error from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        path.touch()
+        return torch.load(path, mmap=True, weights_only=True)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from project.table.cells import CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
 from project.table.files import Frame, append_rows, as_table, index_columns, is_parquet, read_file
 from project.table.findings import Finding, giveaways, print_findings
-from project.table.on_disk import BlockOrder, column_on_disk, files_of, gather, is_large, kept, memory, on_disk, save
+from project.table.on_disk import BlockOrder, column_on_disk, files_of, gather, is_large, kept, memory, on_disk
 from project.table.splits import draw_groups, fold_groups
 
 CHUNK = 2**13
@@ -190,16 +190,24 @@ class Table(TableData):
             self.on_disk = any(is_large(path) for path in (self.path, *self.paths.values()) if path not in self.frames)
         if self.on_disk and not self.splits and not self.frames and type(self) is Table:
             known = vars(self).pop("schema", None)
-            with kept(key := self._key()) as file:
-                if not file.exists():
-                    super().setup(stage)
-                    if key != self._key():
-                        raise ValueError(f"{self.path} has changed while it was read: start again")
-                    self._save(file)
-                self._load(file)
+            splits, rows, schema, findings, self.notes = kept(self._key(), self._encoded)
+            self.splits = {name: Split(*split) for name, split in splits.items()}
+            self.rows = {name: numbers.numpy() for name, numbers in rows.items()}
+            self.schema = Schema.from_dict(schema)
+            self.findings = [Finding(*found) for found in findings]
             if known not in (None, self.schema):  # that of a run on another processor, with other last digits
                 self.schema, self.splits = known, {}
         super().setup(stage)
+
+    def _encoded(self) -> list[Any]:
+        """What `setup` makes, as tensors and plain values."""
+        key = self._key()
+        super().setup()
+        if key != self._key():
+            raise ValueError(f"{self.path} has changed while it was read: start again")
+        splits = {name: tuple(split) for name, split in self.splits.items()}
+        rows = {name: torch.from_numpy(numbers) for name, numbers in self.rows.items()}
+        return [splits, rows, self.schema.to_dict(), [tuple(found) for found in self.findings], self.notes]
 
     def _key(self) -> str:
         """A name for all that decides the encoded rows: the settings, and the state of the files and of this code."""
@@ -209,20 +217,6 @@ class Table(TableData):
         settings = {name: value for name, value in vars(self).items() if name not in DECIDES_NOTHING}
         decides = repr((states, settings, torch.__version__, pa.__version__))
         return f"{self.path.stem[:50]}-{sha256(decides.encode()).hexdigest()[:16]}"
-
-    def _save(self, file: Path) -> None:
-        """Keeps what `setup` has made, as tensors and plain values."""
-        splits = {name: tuple(split) for name, split in self.splits.items()}
-        rows = {name: torch.from_numpy(numbers) for name, numbers in self.rows.items()}
-        save([splits, rows, self.schema.to_dict(), [tuple(found) for found in self.findings], self.notes], file)
-
-    def _load(self, file: Path) -> None:
-        """Takes what was kept; its tensors stay in the file."""
-        splits, rows, schema, findings, self.notes = torch.load(file, mmap=True, weights_only=True)
-        self.splits = {name: Split(*split) for name, split in splits.items()}
-        self.rows = {name: numbers.numpy() for name, numbers in rows.items()}
-        self.schema = Schema.from_dict(schema)
-        self.findings = [Finding(*found) for found in findings]
 
     def read(self) -> FileTable:
         """Reads the files and their target.
