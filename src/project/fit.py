@@ -170,10 +170,9 @@ def fit(
         if resume is not None:
             trainer.precision_plugin.convert_module(model)  # or its weights would be rounded to 32 bits on their way
         trainer.fit(model, data, ckpt_path=resume, weights_only=plain)
-    except Stopped:
-        raise
-    except BaseException:
-        if folder is not None and resume is None and not trainer.global_step:
+    except BaseException as error:
+        begun = trainer.global_step or resume is not None or isinstance(error, Stopped)
+        if folder is not None and not begun:
             shutil.rmtree(folder)
         raise
     seconds = time.perf_counter() - start

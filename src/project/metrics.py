@@ -196,21 +196,9 @@ class LogLoss(MeanMetric):
 
 
 class R2(R2Score):
-    """The coefficient of determination; undefined unless there are two different true numbers."""
-
-    lowest: Tensor
-    highest: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("lowest", torch.tensor(torch.inf), "min")
-        self.add_state("highest", torch.tensor(-torch.inf), "max")
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Adds rows."""
-        super().update(preds, target)
-        self.lowest, self.highest = self.lowest.minimum(target.min()), self.highest.maximum(target.max())
+    """The coefficient of determination; undefined unless the true numbers differ by more than their rounding."""
 
     def compute(self) -> Tensor:
         """Computes it."""
-        return super().compute() if self.lowest < self.highest else UNDEFINED
+        spread = self.sum_squared_error - self.sum_error**2 / self.total
+        return super().compute() if spread > 1e-12 * self.sum_squared_error else UNDEFINED

@@ -33,12 +33,6 @@ def at(row: int, cell: str, cells: list[str] = A) -> list[str]:
     return [*cells[: row - 1], cell, *cells[row:]]
 
 
-def wide(num_columns: int) -> str:
-    rng = np.random.default_rng(0)
-    rows = [",".join([*rng.integers(0, 10, num_columns - 1).astype(str), y]) for y in Y]
-    return "\n".join([",".join([*(f"c{i}" for i in range(num_columns - 1)), "y"]), *rows]) + "\n"
-
-
 MONEY = csv(delimiter=";", a=[f"${i % 9 + 1},500" for i in range(len(A))])
 SHARES = csv(delimiter=";", a=[f"0,{i % 9 + 1}00" for i in range(len(A))])
 COMMAS = csv(delimiter=";", a=[a.replace(".", ",") for a in A])
@@ -172,7 +166,6 @@ CELLS = {
         csv("a,b,c,d,e,f,y", **{name: ["7"] * 60 for name in "abc"}).replace("7,7,7", "7,7,7,7,7,7"),
         ["(a: constant, b: constant, c: constant, d: constant, e: constant, ...)"],
     ),
-    "10,000 columns": (wide(10_000), ["10,000 columns", "--data.max_columns 10000"]),
 }
 
 
@@ -210,7 +203,6 @@ SETTINGS = {
     "group and time": (["group", "c", "time", "a"], 2, ["group", "time", "name one"]),
     "group and split column": (["group", "c", "split_column", "b"], 2, ["group", "split_column", "name one"]),
     "split column and file": (["split_column", "c", "test_path", "t.csv"], 2, ["split_column", "test_path"]),
-    "columns beyond a limit": (["max_columns", "3"], 1, ["4 columns", "--data.max_columns 4"]),
     "min_count": (["min_count", "0"], 2, ["min_count", "0"]),
     "no file for validation": (["val_path", "tt.csv"], 1, ["no file", "tt.csv", "did you mean t.csv?"]),
     "two groups for three splits": (["group", "y"], 1, ["too few groups"]),
@@ -277,7 +269,6 @@ def test_types_of_two_files_must_go_together(refuse: Refuse, tmp_path: Path) -> 
 
 
 MENDED = {
-    "as many columns as are allowed": ("t.csv", csv(), ("--data.max_columns", "4")),
     "a name with a comma": ("t.csv", csv('"a, in cm",b,c,y'), ("--data.drop", "a, in cm")),
     "decimal commas": ("t.csv", COMMAS, ("--data.decimal_point", ",")),
     "units as names": ("t.csv", csv(a=[f"{b} kg" for b in B]), ("--data.categorical", "a")),

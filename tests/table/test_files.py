@@ -182,6 +182,16 @@ def test_a_damaged_file_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
         read_file(tmp_path)
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_line_may_have_many_columns(delimiter: str, tmp_path: Path) -> None:
+    """It is longer than a cell may be for Python's own reader, which tries other delimiters on it."""
+    names = ["gene 1", *(f"g{i}" for i in range(20_000))]
+    lines = [delimiter.join(names), *(delimiter.join(f"{row}.{i:05}" for i in range(20_001)) for row in range(3))]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    table = read_file(tmp_path / "t.csv")
+    assert (table.column_names, table["g19999"].to_pylist()) == (names, ["0.20000", "1.20000", "2.20000"])
+
+
 def test_a_file_that_goes_wrong_late_stops_the_stream_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "123456,1234567\n" * 700_000 + "1,2,3\n")

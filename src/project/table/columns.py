@@ -24,8 +24,8 @@ IDENTIFIER = re.compile(
 )
 """Names of columns that number the rows, if their values all differ."""
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop {}"
-LEAST = np.array([0, *(10.0**i for i in range(1, 39))])
-"""The least whole number of one digit, of two digits, ..."""
+LOOKED_AT = 100_000
+"""The first cells of a column, in which leading zeros are looked for."""
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -136,7 +136,8 @@ class ColumnLearner:
         asked = name in self.numeric
         dates = whole and not asked and _are_days(present)
         warning = "looks like dates: write them as 2024-01-31" if dates else ""
-        if whole and not asked and text is not None and self._has_leading_zeros(text, present):
+        first = pa.array([]) if text is None or asked or not whole else text[:LOOKED_AT]
+        if len(first) and pc.any(pc.match_substring_regex(first, r"^\s*0\d+\s*$")).as_py():
             warning = f"leading zeros: --data.categorical {name} takes them as names"
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
@@ -148,18 +149,6 @@ class ColumnLearner:
             values,
             identifies=whole and not dates and (counts or IDENTIFIER.search(name) is not None),
         )
-
-    def _has_leading_zeros(self, text: pa.ChunkedArray, present: Floats) -> bool:
-        """Whether some cell is all digits, the first of several a zero.
-
-        Args:
-            text: The cells of a column of whole numbers.
-            present: The numbers of its training rows, in order: if those have no more characters than it takes to write
-                these, that settles it, and is quick.
-        """
-        characters = np.asarray(pc.fill_null(pc.binary_length(text), 0))[self.rows].sum()
-        digits = np.sum(len(present) - np.searchsorted(present, LEAST))
-        return characters > digits and pc.any(pc.match_substring_regex(text, r"^\s*0\d+\s*$")).as_py() is True
 
     def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, zone: str, warning: str = "") -> Learned:
         days = self.reader.days(name, cells, date_format, zone)

@@ -267,7 +267,10 @@ def _find_delimiter(text: str, quote: str) -> str:
     lines = list(islice(io.StringIO(text.lstrip("\r\n")), 100))
 
     def score(delimiter: str) -> tuple[float, int]:
-        widths = _widths(lines, delimiter, quote)
+        try:
+            widths = _widths(lines, delimiter, quote)
+        except csv.Error:  # a line of many columns is too long for a single cell
+            return 0.0, 0
         if widths[0] < 2:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]

@@ -94,7 +94,6 @@ class Table(TableData):
         decimal_point: What stands before the decimals of a number.
         missing: Texts that mean a missing value besides the empty cell, NA, NaN, null and None, such as ``?`` or
             ``?,-``, in any spelling (``9`` holds for 9.0); an empty list, ``[]``, leaves the empty cell alone.
-        max_columns: More columns than this are taken for a mistake.
         on_disk: Whether the table is kept in temporary files, in the folder that the environment variable ``TMPDIR``
             names, rather than in memory; with the same results. By default one that may not fit into memory is. All
             processes of a run, and later runs on the same file with the same settings, use the same encoded rows.
@@ -123,7 +122,6 @@ class Table(TableData):
         encoding: str = "utf-8",
         decimal_point: str = ".",
         missing: Names = None,
-        max_columns: int = 5000,
         on_disk: bool | None = None,
         **options: Any,
     ) -> None:
@@ -151,7 +149,6 @@ class Table(TableData):
         self.encoding = encoding
         texts = missing.split(",") if isinstance(missing, str) else [""] if missing == [] else missing or ()
         self.reader = CellReader(tuple(texts), decimal_point)
-        self.max_columns = max_columns
         self.on_disk = on_disk
         self.findings: list[Finding] = []
         """What was made of each column; set by `setup`."""
@@ -227,9 +224,6 @@ class Table(TableData):
         if self.on_disk:
             pa.set_memory_pool(pa.system_memory_pool())  # which gives back at once what is free
         table, numbers, self.notes = self._read_file(self.path)
-        if table.num_columns > self.max_columns:
-            limit = f"--data.max_columns {table.num_columns}"
-            raise ValueError(f"{self.path} has {table.num_columns:,} columns: if that is no mistake, say {limit}")
         self.named = {setting: self._names(setting, table.column_names) for setting in self.forced}
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
