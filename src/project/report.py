@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from project.config import Config, flatten
-from project.engine.checkpoints import write_whole
 from project.models import TableModel
+from project.whole_files import write_whole
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
 

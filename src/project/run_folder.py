@@ -13,10 +13,11 @@ from filelock import FileLock, Timeout
 
 from project.classes import find_class
 from project.config import ROOT, Config
-from project.engine.checkpoints import read_whole, write_whole
+from project.engine.checkpoints import read_whole
 from project.errors import UsageError
 from project.models.base import FORMAT, TableModel
 from project.trust import content_of, refuse_strangers
+from project.whole_files import write_whole
 
 
 def create_folder(config: Config) -> Path:

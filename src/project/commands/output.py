@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from project.engine.checkpoints import written_whole
+from project.whole_files import written_whole
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from project.compare.curves import draw, make_bands, write_bands
 from project.compare.protocol import Comparison, write_rows
 from project.compare.settings import PLAN
 from project.compare.summary import Row, summarize
-from project.engine.checkpoints import write_whole
 from project.runs.curves import read_curves
+from project.whole_files import write_whole
 
 WORDS = (
     "Behind by: the mean difference from the best, seed by seed, as a 95 % interval (Student's). Tie: it holds zero. "

@@ -1,12 +1,9 @@
 """Checkpoints that a crash cannot break, and runs that can be stopped and go on."""
 
-import contextlib
 import io
-import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -18,6 +15,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from project.errors import Stopped
+from project.whole_files import write_whole
 
 PAUSES = {"last.ckpt": 2.0, "best.ckpt": float("inf")}
 """Seconds since the last writing in which a run's own checkpoints wait: the best one for the last one after it."""
@@ -77,36 +75,6 @@ def read_whole(path: str | Path, plain: bool) -> dict[str, Any]:
     content.seek(0)
     checkpoint: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=plain)
     return checkpoint
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Writes a file; errors as for `written_whole`."""
-    with written_whole(path) as temporary:
-        temporary.write_bytes(content)
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a path beside the file to write to, and then renames: there is always a whole file, or none.
-
-    Raises:
-        OSError: If the folder cannot be written or the disk is full; an old file stays.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        cause = error if isinstance(error, OSError) else error.__context__  # which `torch.save` has covered
-        if not isinstance(cause, OSError) or cause.errno is None:  # it says itself what is wrong, perhaps elsewhere
-            raise
-        raise OSError(f"{path} cannot be written: {cause.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 ASKED = 10

@@ -13,12 +13,12 @@ from typing import Any
 from project.cli import as_command
 from project.commands.arguments import CommandParser
 from project.data.splits import SPLITS
-from project.engine.checkpoints import write_whole
 from project.engine.progress import name_file
 from project.errors import printable
 from project.evaluate.evaluation import BEST_F1, Evaluation, evaluate
 from project.evaluate.figures import class_figures, number_figures
 from project.report import COMPARED, print_scores, write_report
+from project.whole_files import write_whole
 
 
 @as_command

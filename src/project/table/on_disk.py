@@ -22,8 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from project.data.loader import EpochOrder
-from project.engine.checkpoints import written_whole
 from project.table.cells import Floats
+from project.whole_files import written_whole
 
 TIMES = 4
 """So many times its file's size a table takes in memory, at most, while it is read and encoded."""
