@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -23,11 +23,8 @@ from project.whole_files import write_whole
 PACKAGES = ("torch", "lightning", "torchmetrics", "scikit-learn", "numpy", "tensorboard", "jsonargparse")
 
 
-class Spread(TypedDict):
-    """Mean and sample standard deviation of several scores; None where there is one score."""
-
-    mean: float
-    std: float | None
+Spread = dict[str, Any]
+"""``mean`` and ``std``, the sample standard deviation, of several scores; the latter is None where there is one."""
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> dict[str, Any]:

@@ -182,11 +182,6 @@ class CellReader:
         """Whether all of some texts are digits that are no number: else a table with types would have it as one."""
         return name in self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
 
-    def mixed_truth(self, names: pa.Array) -> str:
-        """What to tell of names if some say true or false in words and others the same in digits; else nothing."""
-        found = pc.is_in(pa.array(["true", "1", "false", "0"]), value_set=canonical(names)).to_pylist()
-        return "true and 1, or false and 0, differ: write them in one way" if all(found[:2]) or all(found[2:]) else ""
-
     def refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
         """Raises ValueError, which says what it is, for the first cell that is not missing and has no value."""
         if values.null_count:

@@ -119,7 +119,7 @@ class ColumnLearner:
         if name in self.numeric:
             return self._number(name, self.reader.numbers(name, cells))
         self.reader.refuse_quantities(name, cells, present, f"take the column as names with --data.categorical {name}")
-        return self._category(name, names, self.reader.mixed_truth(present))
+        return self._category(name, names)
 
     def _all_numbers(self, cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
         """Text as numbers, null where one is missing; None if a cell is no number, or there is none."""

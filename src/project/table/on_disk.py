@@ -6,9 +6,8 @@ encoded rows are kept for the other processes of a run, and for later runs.
 
 import math
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import Any, BinaryIO
@@ -27,8 +26,6 @@ from project.whole_files import written_whole
 
 TIMES = 4
 """So many times its file's size a table takes in memory, at most, while it is read and encoded."""
-KEPT = 24 * 3600
-"""Seconds for which encoded rows are kept after they were used last."""
 
 BLOCK = 2**12
 """Rows that stay together where they are shuffled in blocks."""
@@ -114,8 +111,8 @@ def gather(schema: pa.Schema, pieces: Iterable[pa.Table], to_disk: bool) -> pa.T
 def kept(key: str, make: Callable[[], Any]) -> Any:
     """What is kept under a key, tensors and plain values, with the tensors mapped from its file.
 
-    If there is none, this process makes it, for which others wait. What has not been used for long is removed, which
-    takes nothing from a process that has mapped it.
+    If there is none, this process makes it, for which others wait. It takes the place of what was kept before, which
+    takes nothing from a process that has mapped that.
 
     Args:
         key: The file's name.
@@ -129,16 +126,13 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.lstat().st_uid != os.getuid():
             raise OSError(f"{folder} is another user's: the environment variable TMPDIR names another place")
-        for old in folder.iterdir():
-            with suppress(FileNotFoundError):  # another process does the same
-                if old.stat().st_mtime < time.time() - KEPT:
-                    old.unlink()
     with FileLock(folder / f"{key}.lock"):
         if not (path := folder / f"{key}.pt").exists():
             content = make()
+            for old in folder.glob("*.pt"):
+                old.unlink(missing_ok=True)
             with written_whole(path) as temporary, temporary.open("wb") as file:
                 torch.save(content, file)
-        path.touch()
         return torch.load(path, mmap=True, weights_only=True)
 
 

@@ -72,7 +72,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         return Labels(reader.numbers(name, column), warning=words if integers and task == "auto" else "")
     if task == "binary" and len(distinct) != 2:
         raise ValueError(f"the target '{name}' has {len(distinct)} different values, and data.task says two classes")
-    warning = reader.mixed_truth(names)
+    warning = ""
     if task == "auto" and whole and len(distinct) > 2:
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
     if len({label.casefold() for label in distinct}) < len(distinct):
