@@ -173,7 +173,7 @@ def test_the_printed_configuration_gives_itself(capsys: Capture, tmp_path: Path)
         (["-h"], ["--config"]),
         (["--data.help"], ["Wine", "--data.val_fraction", "validate on"]),
         (["--model", "LinearRegression", "--model.help"], ["--model.bias"]),
-        (["--model.help"], ["--model.hidden_sizes", "--model.decay_biases", "LogisticRegression"]),
+        (["--model.help"], ["--model.hidden_sizes", "--model.class_weights", "LogisticRegression"]),
         (["--model.help", "LogisticRegression"], ["--model.bias", "--model.init", "Whether to add a constant"]),
         (["--optimizer.help", "SGD"], ["--optimizer.momentum", "momentum factor", "AdamW"]),
         (["--scheduler.help"], ["StepLR", "OneCycleLR"]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
@@ -65,13 +65,13 @@ def describe(spec: Spec, base: type) -> dict[str, Any]:
 
 
 def build_optimizer(
-    spec: Mapping[str, Any], groups: list[dict[str, Any]], fused: bool, hidden: Sequence[Tensor] = ()
+    spec: Mapping[str, Any], params: list[nn.Parameter], fused: bool, hidden: Sequence[Tensor] = ()
 ) -> Optimizer:
     """Makes an optimizer.
 
     Args:
         spec: What `describe` returned.
-        groups: Parameter groups.
+        params: The parameters.
         fused: Whether to use the fused implementation where there is one and the settings name no other.
         hidden: The parameters that `MuonWithAdamW`, which stands in for ``torch.optim.Muon``, gives to Muon.
 
@@ -85,7 +85,7 @@ def build_optimizer(
     others = ("fused", "foreach", "capturable", "differentiable")
     if fused and "fused" in inspect.signature(cls).parameters and not any(settings.get(name) for name in others):
         settings["fused"] = settings.get("fused") is not False
-    optimizer: Optimizer = _make(cls, groups, settings)
+    optimizer: Optimizer = _make(cls, params, settings)
     return optimizer
 
 

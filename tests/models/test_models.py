@@ -335,15 +335,3 @@ def test_balanced_class_weights_are_those_of_scikit_learn(kind: str) -> None:
         model.train(training)
         assert float(model.loss(outputs, y)) == pytest.approx((losses * expected[index]).mean(), rel=1e-6)
     assert float(LogisticRegression(schema).loss(outputs, y)) == pytest.approx(losses.mean(), rel=1e-6)
-
-
-@pytest.mark.parametrize("kind", ["binary", "multiclass"])
-@pytest.mark.parametrize("smoothing", [0.1, 0.5])
-def test_label_smoothing_is_that_of_torch_and_for_training_alone(kind: str, smoothing: float) -> None:
-    schema = make_schema(kind)
-    outputs, y = training_rows(schema)
-    model = FeedForward(schema, label_smoothing=smoothing)
-    for training, expected in ((True, smoothing), (False, 0.0)):
-        model.train(training)
-        reference = torch.nn.CrossEntropyLoss(label_smoothing=expected)(logits(outputs), y.long())
-        assert float(model.loss(outputs, y)) == pytest.approx(float(reference), rel=1e-6)

@@ -335,24 +335,6 @@ def test_codes_that_become_numbers_are_told(
     assert finding.warning == ("leading zeros: --data.categorical x takes them as names" if told else "")
 
 
-@pytest.mark.parametrize(
-    ("cells", "settings", "told"),
-    [
-        (["True", "1", "False", "0"], {}, True),
-        (["TRUE", "1.0", "no", "no"], {}, True),
-        (["false", "0", "yes", "yes"], {}, True),
-        (["true", "0", "yes", "yes"], {}, False),
-        (["true", "1", "false", "0"], {"categorical": "x"}, False),
-    ],
-)
-def test_true_and_1_in_one_column_are_told(
-    cells: list[str], settings: dict[str, str], told: bool, tmp_path: Path
-) -> None:
-    finding = find(read(tmp_path, cells, **settings))
-    assert (finding.kind, finding.distinct) == ("category", len(set(cells)))
-    assert finding.warning == ("true and 1, or false and 0, differ: write them in one way" if told else "")
-
-
 def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
     """The training rows, the first ones, would do with the month before the day."""
     table = read(tmp_path, [*(f"{i:02}/01/2024" for i in range(1, 12)), "31/12/2024"], test_fraction=0.25)

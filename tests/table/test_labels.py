@@ -170,12 +170,6 @@ NAMED: dict[str, tuple[list[str], tuple[str, ...], tuple[int, ...], list[str]]] 
         (40, 40, 40),
         ["target 'y': some classes differ by capital letters alone"],
     ),
-    "true and 1": (
-        ["True", "1", "no"],
-        ("1", "True", "no"),
-        (40, 40, 40),
-        ["target 'y': true and 1, or false and 0, differ: write them in one way"],
-    ),
     "few whole numbers, sorted by size": (
         ["10", "9", "100"],
         ("9", "10", "100"),

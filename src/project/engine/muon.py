@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
 
@@ -15,7 +15,7 @@ class MuonWithAdamW(Optimizer):
     https://kellerjordan.github.io/posts/muon/).
 
     Args:
-        params: Parameter groups.
+        params: All parameters.
         hidden: Those of the parameters that are Muon's: matrices.
         lr: Learning rate of Muon. With ``adjust_lr_fn="match_rms_adamw"`` a rate that suits AdamW suits Muon.
         weight_decay: Weight decay of Muon.
@@ -27,7 +27,7 @@ class MuonWithAdamW(Optimizer):
 
     def __init__(
         self,
-        params: list[dict[str, Any]],
+        params: list[nn.Parameter],
         hidden: Iterable[Tensor],
         lr: float = 1e-3,
         weight_decay: float = 0.1,
@@ -38,14 +38,10 @@ class MuonWithAdamW(Optimizer):
     ) -> None:
         matrices = {id(p) for p in hidden}
 
-        def part(of_muon: bool) -> list[dict[str, Any]]:
-            chosen = [{**g, "params": [p for p in g["params"] if (id(p) in matrices) == of_muon]} for g in params]
-            return [group for group in chosen if group["params"]]
-
         self._parts: list[Optimizer] = []
-        if matrices:
-            self._parts.append(Muon(part(of_muon=True), lr, weight_decay, **muon))
-        if rest := part(of_muon=False):
+        if ours := [p for p in params if id(p) in matrices]:
+            self._parts.append(Muon(ours, lr, weight_decay, **muon))
+        if rest := [p for p in params if id(p) not in matrices]:
             rate = lr if adamw_lr is None else adamw_lr
             decay = weight_decay if adamw_weight_decay is None else adamw_weight_decay
             self._parts.append(AdamW(rest, rate, weight_decay=decay, fused=fused))
@@ -54,9 +50,8 @@ class MuonWithAdamW(Optimizer):
         self._share_state()
 
     def _share_state(self) -> None:
-        groups = iter(self.param_groups)
-        for part in self._parts:
-            part.state, part.param_groups = self.state, [next(groups) for _ in part.param_groups]
+        for part, group in zip(self._parts, self.param_groups, strict=True):
+            part.state, part.param_groups = self.state, [group]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores both parts."""

@@ -27,9 +27,8 @@ def main(args: Sequence[str]) -> int:
     parser = CommandParser("project.evaluate", __doc__)
     parser.add_run()
     parser.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file with the target to test on")
-    best = f"{BEST_F1} finds the one with the highest F1 on the run's validation rows"
-    threshold = f"probability that the second of two classes needs; {best} [the likelier class]"
-    parser.add_argument("--threshold", metavar="T", help=threshold)
+    threshold = f"probability that the second of two classes needs; {BEST_F1} is that of the highest F1 in validation"
+    parser.add_argument("--threshold", metavar="T", help=f"{threshold} [the likelier class]")
     options = parser.parse_args(args)
     tested = evaluate(options.run, options.data, options.threshold)
     compared = COMPARED[tested.model.class_weights is not None]

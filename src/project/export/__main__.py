@@ -39,7 +39,7 @@ from project.data.loader import EVALUATION_BATCH_SIZE
 from project.errors import printable
 from project.export.graph import Pipeline, column_kind, describe, onnx_file, onnx_inputs, torch_file, trace
 from project.run_folder import load_best
-from project.schema import Category, Date, Number, Schema
+from project.schema import Category, Date, Schema
 
 Predictions = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """What gives probabilities or numbers for rows as `Encoder` takes them."""
@@ -144,13 +144,11 @@ def make_rows(schema: Schema, num_rows: int = 256) -> NDArray[np.float64]:
     rng = np.random.default_rng(0)
     rows = np.empty((num_rows, len(schema.columns)))
     for i, column in enumerate(schema.columns):
-        match column:
-            case Category():
-                rows[:, i] = rng.integers(-1, len(column.values), num_rows)
-            case Number():
-                rows[:, i] = rng.normal(column.fill, column.scale, num_rows)
-            case Date():
-                rows[:, i] = rng.normal(column.parts[3].fill, column.parts[3].scale, num_rows)
+        if isinstance(column, Category):
+            rows[:, i] = rng.integers(-1, len(column.values), num_rows)
+        else:
+            number = column.parts[3] if isinstance(column, Date) else column
+            rows[:, i] = rng.normal(number.fill, number.scale, num_rows)
     rows[rng.random(rows.shape) < 0.1] = np.nan
     return rows
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from project.cli import silence
 from project.commands.output import sigterm_raises
 from project.errors import Stopped
+from project.many.one_of_many import read_data
 
 Result = TypeVar("Result")
 
@@ -39,6 +40,7 @@ def run_all(
     Raises:
         ChildProcessError: If a process was killed.
     """
+    read_data.cache_clear()
     warnings.filterwarnings("ignore", r"\d+ tasks (which were still|have been successfully)")  # where it is stopped
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     with sigterm_raises():

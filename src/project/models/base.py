@@ -17,10 +17,8 @@ from project.metrics import defined, make_metrics, scored
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema, Target
 
-FORMAT = 4
+FORMAT = 5
 """The version of what a checkpoint holds."""
-PREDICTED_TOGETHER = 4096
-"""Rows in a batch for `predict_encoded`."""
 
 
 class TableModel(LightningModule):
@@ -35,12 +33,9 @@ class TableModel(LightningModule):
         optimizer: A class of ``torch.optim`` or another: by name, itself, with arguments (`functools.partial`), or as
             ``{"class_path": ..., "init_args": {...}}``.
         scheduler: A class of ``torch.optim.lr_scheduler`` in the same forms, or None.
-        decay_biases: Whether weight decay shrinks biases and normalisation weights too, as PyTorch has it.
         log_grad_norm: Whether to log the length of the gradient as ``grad_norm``.
         class_weights: ``balanced`` lets every class count the same in the loss, however many rows it has; or a number
             for each class.
-        label_smoothing: Takes so much of each training row's class and shares it out among all classes
-            (Szegedy et al. 2016, arXiv:1512.00567); it costs log-loss.
 
     Raises:
         ValueError: If the target is of a kind that this model cannot predict, or the optimizer cannot be used.
@@ -56,10 +51,8 @@ class TableModel(LightningModule):
         schema: Schema | dict[str, Any],
         optimizer: Spec = "Adam",
         scheduler: Spec | None = None,
-        decay_biases: bool = True,
         log_grad_norm: bool = False,
         class_weights: Literal["balanced"] | Sequence[float] | None = None,
-        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.schema = schema if isinstance(schema, Schema) else Schema.from_dict(schema)
@@ -72,10 +65,7 @@ class TableModel(LightningModule):
                 f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {found}; "
                 f"use {other} or FeedForward"
             )
-        if not 0 <= label_smoothing < 1 or (label_smoothing and target.kind == "number"):
-            raise ValueError(f"label_smoothing is for classes, 0 or more and below 1, not {label_smoothing}")
         self.register_buffer("class_weights", make_class_weights(class_weights, target), persistent=False)
-        self.label_smoothing = label_smoothing
         self.val_metrics = make_metrics(target, "/val")
         self.test_metrics = make_metrics(target, "/test")
         self.save_hyperparameters(logger=False)
@@ -94,16 +84,14 @@ class TableModel(LightningModule):
             y: Targets as the data module encodes them, ``(batch,)``.
         """
         weights = None if self.class_weights is None else self.class_weights[y.long()].to(outputs.dtype)
-        smoothing = self.label_smoothing if self.training else 0.0
         match self.schema.target.kind:
             case "binary":
-                y = y * (1 - smoothing) + smoothing / 2 if smoothing else y
                 return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), y, weights)
             case "multiclass" if weights is not None:
-                losses = functional.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothing)
+                losses = functional.cross_entropy(outputs, y, reduction="none")
                 return (losses * weights).mean()
             case "multiclass":
-                return functional.cross_entropy(outputs, y, label_smoothing=smoothing)
+                return functional.cross_entropy(outputs, y)
             case _:
                 return functional.mse_loss(outputs.squeeze(1), y)
 
@@ -199,15 +187,9 @@ class TableModel(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Makes the optimizer and scheduler that the hyper-parameters name."""
-        groups: list[dict[str, Any]] = [{"params": list(self.parameters())}]
-        if not self.hparams["decay_biases"]:
-            groups = [
-                {"params": [p for p in self.parameters() if p.ndim > 1]},
-                {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-            ]
         # With 16-bit gradients the trainer unscales them before the step, which fused optimizers do themselves.
         fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
-        optimizer = build_optimizer(self.hparams["optimizer"], groups, fused, self.hidden_matrices())
+        optimizer = build_optimizer(self.hparams["optimizer"], list(self.parameters()), fused, self.hidden_matrices())
         if self.hparams["scheduler"] is None:
             return optimizer
         monitor = "loss/val" if self.trainer.enable_validation else "loss/train"
@@ -260,7 +242,7 @@ def predict_encoded(
         ValueError: If an output is not finite.
     """
     model.eval()
-    batches = [model(batch.to(model.device).to(model.dtype)).cpu() for batch in torch.split(x, PREDICTED_TOGETHER)]
+    batches = [model(batch.to(model.device).to(model.dtype)).cpu() for batch in torch.split(x, 4096)]
     outputs = torch.cat(batches).double()
     bad = ~outputs.isfinite().all(1)
     if bad.any():

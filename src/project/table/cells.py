@@ -150,7 +150,7 @@ class CellReader:
             numbers = self.parse_numbers(self.text(column) if truth else column)
             if truth:
                 numbers = pc.coalesce(numbers, pc.index_in(pc.utf8_lower(self.text(column)), value_set=BOOLEANS))
-            self.refuse_unread(name, column, numbers, f"not {'true or false' if boolean else 'a number'}")
+            self._refuse_unread(name, column, numbers, f"not {'true or false' if boolean else 'a number'}")
         elif not (is_number(column.type) or truth or pa.types.is_null(column.type)):
             raise ValueError(f"column '{name}' must hold numbers, not {column.type}")
         values = _floats(numbers)
@@ -182,8 +182,7 @@ class CellReader:
         """Whether all of some texts are digits that are no number: else a table with types would have it as one."""
         return name in self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
 
-    def refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
-        """Raises ValueError, which says what it is, for the first cell that is not missing and has no value."""
+    def _refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
         if values.null_count:
             text = self.text(pc.if_else(pc.is_null(values), column, None))
             self.refuse(name, text, pc.and_(pc.is_null(values), pc.is_valid(text)), f"{{}} is {what}")
@@ -241,7 +240,7 @@ class CellReader:
             form = f"in the form {date_format}"
         else:
             raise ValueError(f"column '{name}' must hold dates, not {column.type}")
-        self.refuse_unread(name, column, times, f"no date {form}")
+        self._refuse_unread(name, column, times, f"no date {form}")
         clock = pc.local_timestamp(times.cast(pa.timestamp("us", zone))) if zone else times
         texts = pa.array(self.missing, pa.string())
         for form, own in ((date_format, times), (ISO, clock)) if self.missing else ():

@@ -24,8 +24,6 @@ IDENTIFIER = re.compile(
 )
 """Names of columns that number the rows, if their values all differ."""
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop {}"
-LOOKED_AT = 100_000
-"""The first cells of a column, in which leading zeros are looked for."""
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -136,7 +134,7 @@ class ColumnLearner:
         asked = name in self.numeric
         dates = whole and not asked and _are_days(present)
         warning = "looks like dates: write them as 2024-01-31" if dates else ""
-        first = pa.array([]) if text is None or asked or not whole else text[:LOOKED_AT]
+        first = pa.array([]) if text is None or asked or not whole else text[:100_000]
         if len(first) and pc.any(pc.match_substring_regex(first, r"^\s*0\d+\s*$")).as_py():
             warning = f"leading zeros: --data.categorical {name} takes them as names"
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -31,11 +31,8 @@ OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
-class Frame(Protocol):
-    """A table of pandas, polars or pyarrow."""
-
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """Its rows, as Arrow passes them on."""
+Frame = Any
+"""A table of pandas, polars or pyarrow."""
 
 
 def is_parquet(path: Path) -> bool:

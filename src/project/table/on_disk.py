@@ -39,9 +39,8 @@ def memory() -> int:
 
 
 def is_large(path: Path) -> bool:
-    """Whether a file, or a folder of files, is better not read into this machine's memory, by each of its processes."""
-    processes = int(os.environ.get("WORLD_SIZE", 1))  # those of a run on several devices
-    return TIMES * processes * sum(file.stat().st_size for file in files_of(path)) > memory()
+    """Whether a file, or a folder of files, is better not read into memory by each process of a run."""
+    return TIMES * int(os.environ.get("WORLD_SIZE", 1)) * sum(file.stat().st_size for file in files_of(path)) > memory()
 
 
 def files_of(path: Path) -> list[Path]:
@@ -122,11 +121,10 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
         OSError: If there is no room for it, or another user has made the folder.
     """
     folder = Path(gettempdir()) / f"project-tables-{os.getuid()}"
-    with _explained():
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.lstat().st_uid != os.getuid():
-            raise OSError(f"{folder} is another user's: the environment variable TMPDIR names another place")
-    with FileLock(folder / f"{key}.lock"):
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid():
+        raise OSError(f"{folder} is another user's: the environment variable TMPDIR names another place")
+    with FileLock(folder / "lock"):
         if not (path := folder / f"{key}.pt").exists():
             content = make()
             for old in folder.glob("*.pt"):
@@ -139,15 +137,9 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
 @contextmanager
 def _file() -> Iterator[tuple[BinaryIO, str]]:
     """A temporary file, and the path by which this process can open it once more."""
-    with _explained(), TemporaryFile() as file:
-        yield file, f"/dev/fd/{file.fileno()}"
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Says what to do where there is no room for a file."""
     try:
-        yield
+        with TemporaryFile() as file:
+            yield file, f"/dev/fd/{file.fileno()}"
     except OSError as error:
         if error.errno is None:  # one that says what it means, of whatever the table is read from
             raise

@@ -209,8 +209,8 @@ class Table(TableData):
     def _key(self) -> str:
         """A name for all that decides the encoded rows: the settings, and the state of the files and of this code."""
         places = self.path, *self.paths.values(), Path(__file__).parents[1]
-        files = [(str(file.absolute()), file.stat()) for place in places for file in files_of(place)]
-        states = [(name, state.st_size, state.st_mtime_ns) for name, state in files if not name.endswith(".pyc")]
+        files = [(str(f.absolute()), f.stat()) for place in places for f in files_of(place) if f.suffix != ".pyc"]
+        states = [(name, state.st_size, state.st_mtime_ns) for name, state in files]
         settings = {name: value for name, value in vars(self).items() if name not in DECIDES_NOTHING}
         decides = repr((states, settings, torch.__version__, pa.__version__))
         return f"{self.path.stem[:50]}-{sha256(decides.encode()).hexdigest()[:16]}"
@@ -325,12 +325,12 @@ class Table(TableData):
         counts = np.bincount(table.y) if classes else ()
         drawn = self.shuffle and table.order is None and table.groups is None and not table.fixed
         num_splits = 1 + (self.val_fraction > 0) + (self.test_fraction > 0)
-        numbers = len(classes) > 2 and not self.reader.parse_numbers(pa.array(classes)).null_count
-        hint = " (--data.task number takes them as a quantity)" if numbers else ""
         for label, count in zip(classes, counts, strict=True):
             if drawn and count < num_splits:
                 rows = "a single row" if count == 1 else f"{count} rows"
-                few = f"{rows}, too few for each of {num_splits} splits: add rows, or take these out{hint}"
+                few = f"{rows}, too few for each of {num_splits} splits: add rows, or take these out"
+                if table.label_type not in ("string", "bool"):
+                    few += " (--data.task number takes them as a quantity)"
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
         # Which rows are test rows does not depend on which class is the positive one.
         splits = self._share_out(replace(table, y=1 - table.y) if self._turned else table)

@@ -2,9 +2,8 @@
 
 import math
 import statistics
-import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,6 @@ class Tuning:
         fresh_seeds: Runs of the best and of the untuned configuration at the end, with seeds that no trial has used.
         prune_after: Epochs after which a trial is stopped if its first run is worse than half of those before it were
             by then; None lets all of them end.
-        token: Differs between commands: each reads the data once.
     """
 
     config: Config
@@ -54,7 +52,6 @@ class Tuning:
     seeds: int
     fresh_seeds: int
     prune_after: int | None
-    token: float = field(default_factory=time.time)
 
 
 def tune(tuning: Tuning, jobs: int = 1) -> None:
@@ -82,7 +79,7 @@ def tune(tuning: Tuning, jobs: int = 1) -> None:
     (tuning.folder / "best.yaml").write_text(text, encoding="utf-8")
     first = tuning.config["seed"] + tuning.seeds
     runs = [
-        (tuning.folder / f"{label}-seed{seed}", {**config, "seed": seed}, tuning.token)
+        (tuning.folder / f"{label}-seed{seed}", {**config, "seed": seed})
         for label, config in (("best", found), ("default", tuning.config))
         for seed in range(first, first + tuning.fresh_seeds)
     ]
@@ -157,7 +154,7 @@ def _objective(tuning: Tuning, trial: optuna.Trial) -> float:
     for seed in range(config["seed"], config["seed"] + tuning.seeds):
         watch = Watch(None if losses else trial, tuning.prune_after)
         path = tuning.folder / f"trial-{trial.number}" / f"seed{seed}"
-        run = run_one(path, {**config, "seed": seed}, tuning.token, callbacks=[watch])
+        run = run_one(path, {**config, "seed": seed}, callbacks=[watch])
         if "message" in run:
             trial.set_user_attr("outcome", run["status"])
             trial.set_user_attr("message", run["message"])
