@@ -28,13 +28,13 @@ def output_file(path: Path, force: bool = False, source: Path | None = None) -> 
     """
     if source is not None and path.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{path} is the input, or in it: name another file")
-    if path.is_dir():
-        raise OSError(f"{path} is a folder: name a file in it")
-    if path.exists() and not force:
-        raise OSError(f"{path} exists: name another file, or replace it with --force")
     if not path.parent.is_dir():
         raise OSError(f"{path} cannot be written: there is no folder {path.parent}")
     with sigterm_raises(), written_whole(path) as temporary:
+        if path.is_dir():
+            raise OSError(f"{path} is a folder: name a file in it")
+        if path.exists() and not force:
+            raise OSError(f"{path} exists: name another file, or replace it with --force")
         yield temporary
 
 
