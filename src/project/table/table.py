@@ -96,7 +96,8 @@ class Table(TableData):
             ``?,-``, in any spelling (``9`` holds for 9.0); an empty list, ``[]``, leaves the empty cell alone.
         on_disk: Whether the table is kept in temporary files, in the folder that the environment variable ``TMPDIR``
             names, rather than in memory; with the same results. By default one that may not fit into memory is. All
-            processes of a run, and later runs on the same file with the same settings, use the same encoded rows.
+            processes of a run, and later runs on the same file with the same settings, use the same encoded rows, until
+            another table takes their place.
         options: See `TableData`.
 
     Raises:
