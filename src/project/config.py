@@ -209,9 +209,8 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
     model = find_class(config["model"]["class_path"], (), LightningModule)
     for name in [name for name in ("optimizer", "scheduler") if not _takes(model, name)]:
         config[name] = None
-        for layer in layers:
-            if layer.content.get(name):
-                raise UsageError(f"{layer.source}: {model.__name__} takes no {name}: leave {name} out")
+        if sources := [layer.source for layer in layers if layer.content.get(name)]:
+            raise UsageError(f"{sources[0]}: {model.__name__} takes no {name}: leave {name} out")
     if config["optimizer"] is None and _takes(model, "optimizer"):
         raise UsageError(f"optimizer must name a class, for {model.__name__} needs one")
     filled = _complete(RunSettings, {name: config[name] for name in arguments(RunSettings)[1] if name in config}, "")
@@ -462,8 +461,7 @@ def make_trainer(
     if not config["monitor"] and not (validates and settings["limit_val_batches"] != 0):
         watched = {"monitor": None, "mode": "min"}
     watch = LossWatch(watched["monitor"])
-    engine: list[Callback] = [watch, Lean()] if config["lean"] else [watch]
-    everyone = [*engine, *callbacks, *(settings["callbacks"] or [])]
+    everyone = [watch, *([Lean()] if config["lean"] else []), *callbacks, *(settings["callbacks"] or [])]
     if settings["enable_checkpointing"] is not False:
         checkpoints = folder / "checkpoints"
         everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))

@@ -87,7 +87,8 @@ def number_metrics(predictions: Tensor, y: Tensor, scale: float = 1.0) -> dict[s
         scale: The target's standard deviation, by which they were divided.
 
     Returns:
-        ``mae`` and ``rmse`` in the target's unit; ``r2``, left out unless there are two different true numbers.
+        ``mae`` and ``rmse`` in the target's unit; ``r2``, left out unless the true numbers differ by a millionth of
+        their size.
     """
     metrics = _of_numbers(scale)
     metrics.update(predictions.double(), y.double())
@@ -196,7 +197,7 @@ class LogLoss(MeanMetric):
 
 
 class R2(R2Score):
-    """The coefficient of determination; undefined unless the true numbers differ by more than their rounding."""
+    """The coefficient of determination; undefined unless the true numbers differ by a millionth of their size."""
 
     def compute(self) -> Tensor:
         """Computes it."""

@@ -19,7 +19,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         OSError: If the folder cannot be written or the disk is full; an old file stays.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # another process may write the same file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -1,5 +1,7 @@
 """Files are written whole or not at all, and never over another one unasked."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,13 @@ def test_what_failed_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the rest"):
         write(path, "new", force=True)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
+
+
+def test_two_processes_that_write_one_file_write_each_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    code = "import pathlib, sys; from project.whole_files import *; write_whole(pathlib.Path(sys.argv[1]), b'B')"
+    with output_file(path, force=True) as temporary:
+        temporary.write_text("A" * 1000)
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+        assert path.read_text() == "B"
+    assert path.read_text() == "A" * 1000

@@ -128,7 +128,7 @@ def predicted(run: Path, columns: dict[str, list[Any]]) -> Any:
 @pytest.mark.parametrize(
     ("target", "args"),
     [
-        ("grade", ["--model", "LogisticRegression", "--data.missing", "?"]),
+        ("grade", ["--model", "LogisticRegression", "--data.missing", "?,17,0"]),  # an age, a score, but not false
         ("churned", ["--model", "FeedForward", "--model.batch_norm", "true", "--model.dropout", "0.5"]),
         ("spent", ["--model", "FeedForward", "--model.activation", "GELU"]),
     ],

@@ -572,10 +572,11 @@ def test_thousands_of_names_train_without_one_hot_vectors(tmp_path: Path) -> Non
     assert largest.size <= 20_000 * 64  # one-hot vectors would be 20,000 times 5,000
 
 
+@pytest.mark.parametrize("missing", ["-99,?", [-99, "?"], [-99.0]])
 @pytest.mark.parametrize("file", ["t.csv", "t.parquet"])
-def test_a_number_can_mean_a_missing_value(file: str, tmp_path: Path) -> None:
+def test_a_number_can_mean_a_missing_value(file: str, missing: Any, tmp_path: Path) -> None:
     cells = [1.5, -99.0, 2.5, 4.0]
-    table = read(tmp_path, cells if file == "t.parquet" else [str(cell) for cell in cells], "x", file, missing="-99,?")
+    table = read(tmp_path, cells if file == "t.parquet" else [str(cell) for cell in cells], "x", file, missing=missing)
     finding = find(table)
     assert (finding.kind, finding.missing, finding.distinct) == ("number", NUM_ROWS // 4, 3)
     assert features(table)[:4].tolist() == [[1.5, 0], [2.5, 1], [2.5, 0], [4.0, 0]]  # the median, and marked

@@ -155,6 +155,8 @@ def test_true_is_one_label_in_any_capitals(tmp_path: Path) -> None:
     tested, _ = table.read_test(tmp_path / "t.csv", table.schema)
     assert tested.y.tolist() == table.splits["train"].y.tolist() == [1, 1, 0] * (NUM_ROWS // 3)
     with pytest.raises(ValueError, match="holds one value only, 'true'"):
+        read(tmp_path, [True, False, None], "t.parquet", missing="false")
+    with pytest.raises(ValueError, match="holds one value only, 'true'"):
         read(tmp_path, ["TRUE", "True", "true"])
 
 

@@ -1,5 +1,6 @@
 """Tests of a table that is kept in files: the same numbers as in memory, and nothing left behind."""
 
+import os
 import resource
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,12 @@ def test_encoded_rows_are_kept_until_something_changes(path: Path, scratch: Path
         assert same != before
     assert equal(first, read_table(path, on_disk=False))  # a table that is in use has its rows
     file = path if path.is_file() else min(path.iterdir())
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
     file.write_bytes(file.read_bytes().replace(b"gold", b"bold"))
+    os.utime(file, ns=times)  # as where an archive is unpacked
+    (same.parent / ".rows.pt.1.tmp").touch()  # of a process that was killed
     assert "bold" in encoded(num_folds=3)[0].schema.categories[0].values
+    assert len(list(same.parent.iterdir())) == 2  # with the lock
 
 
 def test_a_table_that_changes_while_it_is_read_is_refused(

@@ -40,9 +40,8 @@ class CommandParser(argparse.ArgumentParser):
             UsageError: If a flag is not known, or its value cannot be.
         """
         options, others = self.parse_known_args(args)
-        for name, value in vars(options).items():
-            if value == "":
-                raise UsageError(f"--{name.replace('_', '-')} needs a value")
+        if empty := [name for name, value in vars(options).items() if value == ""]:
+            raise UsageError(f"--{empty[0].replace('_', '-')} needs a value")
         if getattr(options, "jobs", 1) < 1:
             raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
         return options, read_flags(others, [*self._option_string_actions])

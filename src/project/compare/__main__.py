@@ -13,6 +13,7 @@ Example: python -m project.compare --optimizers SGD,Adam,AdamW --data Wine --job
 """
 
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
@@ -97,7 +98,7 @@ def _check(settings: Settings, entries: Sequence[Entry]) -> tuple[str, str]:
     config = entries[0].config
     last_seed = config["seed"] + settings.tuning_seeds + settings.seeds - 1
     make_table({**config, "seed": last_seed})  # refuses too large ones
-    data = load_data(config)
+    data = load_data(config, time.time())
     for entry in entries:
         try:
             model = make_model(entry.config, data)

@@ -7,6 +7,7 @@ arXiv:2007.01547).
 
 import csv
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -102,7 +103,7 @@ class Comparison:
         Args:
             jobs: Runs at the same time; the losses do not depend on it.
         """
-        call = partial(_make_run, self.folder)
+        call = partial(_make_run, self.folder, time.time())
         while missing := self._missing("tuning") or self._missing("final"):
             for run in run_all(call, missing, jobs, "runs", ordered=False):
                 self.runs.append(run)
@@ -150,8 +151,8 @@ def _read_runs(path: Path) -> list[Run]:
     return [{name: TYPES.get(name, float)(cell) if cell else None for name, cell in row.items()} for row in rows]
 
 
-def _make_run(folder: Path, begun: Run, config: Config) -> Run:
-    outcome = run_one(folder / begun["folder"], config)
+def _make_run(folder: Path, token: float, begun: Run, config: Config) -> Run:
+    outcome = run_one(folder / begun["folder"], config, token)
     if outcome["status"] == "done":
         curves = read_curves(folder / begun["folder"])
         losses = (curves.get("loss/val") or curves["loss/train"]).values

@@ -54,9 +54,8 @@ class Settings:
         if self.target_loss is not None and not math.isfinite(self.target_loss):
             raise UsageError(f"target_loss must be a number, not {self.target_loss}")
         if isinstance(self.rates, list):
-            for rate in self.rates:
-                if not (rate > 0 and math.isfinite(rate)):
-                    raise UsageError(f"a rate must be above 0, not {rate:g}")
+            if wrong := [rate for rate in self.rates if not 0 < rate < math.inf]:
+                raise UsageError(f"a rate must be above 0, not {wrong[0]:g}")
             self.rates = sorted(set(self.rates))
 
 

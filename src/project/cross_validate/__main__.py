@@ -40,9 +40,8 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("--repeats", metavar="R", type=int, default=1, help="how often, each time with other folds [1]")
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="folds to train at the same time [1]")
     options, request = parser.parse_run(args)
-    for name, value in vars(options).items():
-        if value < (least := 2 if name == "folds" else 1):
-            raise UsageError(f"--{name} must be {least} or more, not {value}")
+    if few := [name for name, least in (("folds", 2), ("repeats", 1), ("jobs", 1)) if getattr(options, name) < least]:
+        raise UsageError(f"--{few[0]} must be {2 if few[0] == 'folds' else 1} or more, not {getattr(options, few[0])}")
     if request.resume:
         raise UsageError("--resume is for a single run: go on with a fold by project.fit --resume FOLD")
     config = combine(request.layers)

@@ -19,6 +19,5 @@ def set_threads(model: Module, data: LightningDataModule) -> None:
         data: Its ``num_batch_rows`` count; where it has none, nothing is changed.
     """
     num_rows = getattr(data, "num_batch_rows", None)
-    num_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    if num_rows is not None and num_rows * num_parameters <= SMALL:
+    if num_rows is not None and num_rows * sum(p.numel() for p in model.parameters() if p.requires_grad) <= SMALL:
         torch.set_num_threads(1)

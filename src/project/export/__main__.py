@@ -92,9 +92,8 @@ def export(
         pipeline = Pipeline(*models)
         program = trace(pipeline)
         if file_format == "onnx":
-            for name in ("onnx", "onnxscript", "onnxruntime"):
-                if find_spec(name) is None:
-                    raise ValueError(f"ONNX needs {name}, which is not installed: pip install 'project[export]'")
+            if lacking := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
+                raise ValueError(f"ONNX needs {lacking[0]}, which is not installed: pip install 'project[export]'")
             content = onnx_file(pipeline, program, describe(schema))
             exported = _onnx_runner(content, schema)
         else:

@@ -4,6 +4,7 @@ import importlib.metadata
 import io
 import json
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from torch.export import Dim, ExportedProgram
 
 from project.encoder import Encoder
 from project.models.base import TableModel, predictions
-from project.schema import Category, Column, Date, Schema
-from project.table.cells import missing_texts, spellings
+from project.schema import Category, Column, Date, Number, Schema
+from project.table.cells import NUMBER, missing_texts, spellings
 from project.table.files import free_name
 
 
@@ -31,6 +32,9 @@ class Pipeline(nn.Module):
         self.schema, self.targets = models[0].schema, [model.schema.target for model in models]
         self.encoders = nn.ModuleList(Encoder(model.schema) for model in models)
         self.models = nn.ModuleList(models)
+        marks = [text.replace(self.schema.decimal_point, ".") for text in self.schema.missing]
+        self.marks = [float(mark) for mark in marks if re.match(NUMBER, mark)]
+        self.are_numbers = [isinstance(c, Number) and not c.boolean for c in self.schema.columns]
         self.eval().requires_grad_(False)
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -42,6 +46,8 @@ class Pipeline(nn.Module):
         Returns:
             Probabilities, ``(batch, classes)``, or numbers, ``(batch,)``; float64.
         """
+        for mark in self.marks:  # a number that means a missing value
+            rows = torch.where((rows == mark) & torch.tensor(self.are_numbers), torch.nan, rows)
         parts = zip(self.models, self.encoders, self.targets, strict=True)
         found = [predictions(model(encoder(rows)).double(), target) for model, encoder, target in parts]
         return found[0] if len(found) == 1 else torch.stack(found).mean(0)

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from project.cli import silence
 from project.commands.output import sigterm_raises
 from project.errors import Stopped
-from project.many.one_of_many import read_data
 
 Result = TypeVar("Result")
 
@@ -25,7 +24,7 @@ Result = TypeVar("Result")
 def run_all(
     function: Callable[..., Result], todo: Sequence[tuple[Any, ...]], jobs: int, what: str, ordered: bool = True
 ) -> Iterator[Result]:
-    """Calls a function with each of several arguments, in this process or in workers, which end when it does.
+    """Calls a function with each of several arguments, in this process or in workers.
 
     Args:
         function: What to call; whatever it does is done with one thread, and so to the same bits for any ``jobs``.
@@ -40,7 +39,6 @@ def run_all(
     Raises:
         ChildProcessError: If a process was killed.
     """
-    read_data.cache_clear()
     warnings.filterwarnings("ignore", r"\d+ tasks (which were still|have been successfully)")  # where it is stopped
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     with sigterm_raises():

@@ -23,15 +23,16 @@ NOTHING: dict[str, Any] = {"metrics": {}, "baselines": {}, "val_loss": None}
 """What the report of a run has that came to nothing."""
 
 
-def load_data(config: Config) -> TableData:
+def load_data(config: Config, token: float) -> TableData:
     """The data of a run, which a process reads once, as long as nothing but the size of the batches changes.
 
     Args:
         config: The run's configuration.
+        token: A later command has another one, and reads the data anew.
     """
     init_args = dict(config["data"]["init_args"])
     batch_size = init_args.pop("batch_size", None)
-    data = read_data(json.dumps({**config["data"], "init_args": init_args}))
+    data = _read(json.dumps({**config["data"], "init_args": init_args}), token)
     if batch_size is not None:
         data.batch_size = batch_size
     data.order_seed = config["seed"]
@@ -39,19 +40,19 @@ def load_data(config: Config) -> TableData:
 
 
 @lru_cache(maxsize=1)
-def read_data(section: str) -> TableData:
-    """Data, from their section of a configuration as JSON; the same as before, until `run_all` forgets them."""
+def _read(section: str, token: float) -> TableData:  # noqa: ARG001  # a part of the key
     data: TableData = make_table({"data": json.loads(section), "seed": 0})
     data.setup()
     return data
 
 
-def run_one(path: Path, config: Config, callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
+def run_one(path: Path, config: Config, token: float, callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
     """Trains and tests, and leaves a run's folder; a loss that diverges and an error become part of the outcome.
 
     Args:
         path: The run's folder; what is there already is replaced.
         config: Its configuration.
+        token: See `load_data`.
         callbacks: What watches the run besides the configuration's own callbacks.
 
     Returns:
@@ -71,7 +72,7 @@ def run_one(path: Path, config: Config, callbacks: Sequence[Callback] = ()) -> d
         on_train_end=lambda trainer, _: last.update(trainer.callback_metrics),
     )
     try:
-        data = load_data(config)
+        data = load_data(config, token)
         seed_everything(config["seed"], verbose=False)
         model = make_model(config, data)
         trainer = make_trainer(hidden, path, model, data, callbacks=[*callbacks, note])

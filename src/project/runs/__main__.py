@@ -35,7 +35,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times
 def main(args: Sequence[str]) -> int:
     """Runs the command; see ``--help``."""
     parser = CommandParser("project.runs", __doc__ or "")
-    parser.add_argument("logs", metavar="LOGS", nargs="?", type=Path, help="the folder of the runs [logs]")
+    parser.add_argument("logs", metavar="LOGS", nargs="?", type=Path, help="the folder of the runs [beside configs/]")
     parser.add_argument("--sort", metavar="COLUMN", default="-age", help="a column; -COLUMN: high to low [-age]")
     parser.add_argument("--where", metavar="COLUMN=TEXT", action="append", default=[], help="show such runs only")
     parser.add_argument("--all", action="store_true", help="folds and the runs of comparisons and tunings, too")

@@ -114,8 +114,9 @@ class CellReader:
 
     def present(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """Where a target has a value; if all of them are numbers, by the number: 009 is missing if 9 is."""
-        with suppress(ValueError):
-            return pa.chunked_array([~np.isnan(self.numbers("", column))])
+        if not pa.types.is_boolean(column.type):
+            with suppress(ValueError):
+                return pa.chunked_array([~np.isnan(self.numbers("", column))])
         return self.text(column).is_valid()
 
     def names(self, name: str, column: pa.ChunkedArray) -> pa.DictionaryArray:

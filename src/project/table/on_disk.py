@@ -81,8 +81,7 @@ def on_disk(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def column_on_disk(values: Floats) -> Floats:
     """A copy of a column in a file; errors as for `on_disk`."""
-    copy = on_disk(*values.shape, dtype=torch.float64).numpy()
-    copy[:] = values
+    np.copyto(copy := on_disk(*values.shape, dtype=torch.float64).numpy(), values)
     return copy
 
 
@@ -126,11 +125,10 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
         raise OSError(f"{folder} is another user's: the environment variable TMPDIR names another place")
     with FileLock(folder / "lock"):
         if not (path := folder / f"{key}.pt").exists():
-            content = make()
-            for old in folder.glob("*.pt"):
+            for old in folder.glob("*.pt*"):  # also of a process that was killed
                 old.unlink(missing_ok=True)
             with written_whole(path) as temporary, temporary.open("wb") as file:
-                torch.save(content, file)
+                torch.save(make(), file)
         return torch.load(path, mmap=True, weights_only=True)
 
 

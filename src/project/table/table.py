@@ -93,7 +93,7 @@ class Table(TableData):
         encoding: How a CSV file writes letters, such as ``cp1252``; one with a byte order mark says so itself.
         decimal_point: What stands before the decimals of a number.
         missing: Texts that mean a missing value besides the empty cell, NA, NaN, null and None, such as ``?`` or
-            ``?,-``, in any spelling (``9`` holds for 9.0); an empty list, ``[]``, leaves the empty cell alone.
+            ``?,-999``; 9 holds for 9.0, too, but ``na`` not for NA. An empty list, ``[]``, leaves the empty cell alone.
         on_disk: Whether the table is kept in temporary files, in the folder that the environment variable ``TMPDIR``
             names, rather than in memory; with the same results. By default one that may not fit into memory is. All
             processes of a run, and later runs on the same file with the same settings, use the same encoded rows, until
@@ -122,7 +122,7 @@ class Table(TableData):
         delimiter: str | None = None,
         encoding: str = "utf-8",
         decimal_point: str = ".",
-        missing: Names = None,
+        missing: str | Sequence[str | int | float] | None = None,
         on_disk: bool | None = None,
         **options: Any,
     ) -> None:
@@ -149,7 +149,7 @@ class Table(TableData):
         self.delimiter = delimiter
         self.encoding = encoding
         texts = missing.split(",") if isinstance(missing, str) else [""] if missing == [] else missing or ()
-        self.reader = CellReader(tuple(texts), decimal_point)
+        self.reader = CellReader(tuple(map(str, texts)), decimal_point)
         self.on_disk = on_disk
         self.findings: list[Finding] = []
         """What was made of each column; set by `setup`."""
@@ -209,9 +209,11 @@ class Table(TableData):
 
     def _key(self) -> str:
         """A name for all that decides the encoded rows: the settings, and the state of the files and of this code."""
-        places = self.path, *self.paths.values(), Path(__file__).parents[1]
-        files = [(str(f.absolute()), f.stat()) for place in places for f in files_of(place) if f.suffix != ".pyc"]
-        states = [(name, state.st_size, state.st_mtime_ns) for name, state in files]
+        package = Path(__file__).parents[1].rglob("*.py")
+        code = [f for f in package if f.parent.name in ("table", "data") or f.stem in ("encoder", "schema")]
+        files = [file for place in (self.path, *self.paths.values(), *code) for file in files_of(place)]
+        # Of the times that of the last change of any kind, which no copy or archive sets back.
+        states = [(str(file.absolute()), file.stat().st_size, file.stat().st_ctime_ns) for file in files]
         settings = {name: value for name, value in vars(self).items() if name not in DECIDES_NOTHING}
         decides = repr((states, settings, torch.__version__, pa.__version__))
         return f"{self.path.stem[:50]}-{sha256(decides.encode()).hexdigest()[:16]}"
@@ -335,9 +337,8 @@ class Table(TableData):
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
         # Which rows are test rows does not depend on which class is the positive one.
         splits = self._share_out(replace(table, y=1 - table.y) if self._turned else table)
-        for index, label in enumerate(classes):
-            if not (table.y[splits["train"]] == index).any():
-                raise ValueError(f"class '{label}' of '{self.target}' has no row to train on")
+        if lost := [c for i, c in enumerate(classes) if not (table.y[splits["train"]] == i).any()]:
+            raise ValueError(f"class '{lost[0]}' of '{self.target}' has no row to train on")
         return splits
 
     def _share_out(self, table: FileTable) -> dict[str, Rows]:

@@ -2,8 +2,9 @@
 
 import math
 import statistics
+import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Tuning:
         fresh_seeds: Runs of the best and of the untuned configuration at the end, with seeds that no trial has used.
         prune_after: Epochs after which a trial is stopped if its first run is worse than half of those before it were
             by then; None lets all of them end.
+        token: Differs between commands: each reads the data once.
     """
 
     config: Config
@@ -52,6 +54,7 @@ class Tuning:
     seeds: int
     fresh_seeds: int
     prune_after: int | None
+    token: float = field(default_factory=time.time)
 
 
 def tune(tuning: Tuning, jobs: int = 1) -> None:
@@ -79,7 +82,7 @@ def tune(tuning: Tuning, jobs: int = 1) -> None:
     (tuning.folder / "best.yaml").write_text(text, encoding="utf-8")
     first = tuning.config["seed"] + tuning.seeds
     runs = [
-        (tuning.folder / f"{label}-seed{seed}", {**config, "seed": seed})
+        (tuning.folder / f"{label}-seed{seed}", {**config, "seed": seed}, tuning.token)
         for label, config in (("best", found), ("default", tuning.config))
         for seed in range(first, first + tuning.fresh_seeds)
     ]
@@ -154,7 +157,7 @@ def _objective(tuning: Tuning, trial: optuna.Trial) -> float:
     for seed in range(config["seed"], config["seed"] + tuning.seeds):
         watch = Watch(None if losses else trial, tuning.prune_after)
         path = tuning.folder / f"trial-{trial.number}" / f"seed{seed}"
-        run = run_one(path, {**config, "seed": seed}, callbacks=[watch])
+        run = run_one(path, {**config, "seed": seed}, tuning.token, callbacks=[watch])
         if "message" in run:
             trial.set_user_attr("outcome", run["status"])
             trial.set_user_attr("message", run["message"])
