@@ -191,6 +191,7 @@ class LogLoss(MeanMetric):
     It takes logarithms: of a net's confident mistakes the probability is 0.
     """
 
+    # Its own signature is another one.
     def update(self, preds: Tensor, target: Tensor, log_probabilities: Tensor) -> None:  # type: ignore[override]
         """Adds rows; ``preds`` are their probabilities, which the other metrics take."""
         super().update(-log_probabilities.gather(1, target[:, None]))

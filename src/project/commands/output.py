@@ -30,7 +30,7 @@ def output_file(path: Path, force: bool = False, source: Path | None = None) -> 
         raise ValueError(f"{path} is the input, or in it: name another file")
     if not path.parent.is_dir():
         raise OSError(f"{path} cannot be written: there is no folder {path.parent}")
-    with sigterm_raises(), written_whole(path) as temporary:
+    with sigterm_raises(), written_whole(path) as temporary:  # which also says why the file cannot be looked at
         if path.is_dir():
             raise OSError(f"{path} is a folder: name a file in it")
         if path.exists() and not force:

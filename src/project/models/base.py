@@ -242,6 +242,7 @@ def predict_encoded(
         ValueError: If an output is not finite.
     """
     model.eval()
+    # So many rows at a time that memory is no matter.
     batches = [model(batch.to(model.device).to(model.dtype)).cpu() for batch in torch.split(x, 4096)]
     outputs = torch.cat(batches).double()
     bad = ~outputs.isfinite().all(1)

@@ -160,12 +160,8 @@ class CellReader:
             number = self.parse_numbers(pa.array([missing.replace(".", self.decimal_point)])).cast(kind)
             values = np.where(values == _floats(number), np.nan, values)
         large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
-        self.refuse(
-            name,
-            pa.array(values),
-            large,
-            "{} is not finite, or too large for 32-bit numbers: --data.missing can name it",
-        )
+        why = "{} is not finite, or too large for 32-bit numbers: --data.missing can name it"
+        self.refuse(name, pa.array(values), large, why)
         return values
 
     def parse_numbers(self, column: pa.ChunkedArray) -> pa.ChunkedArray:

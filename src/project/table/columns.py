@@ -134,9 +134,9 @@ class ColumnLearner:
         asked = name in self.numeric
         dates = whole and not asked and _are_days(present)
         warning = "looks like dates: write them as 2024-01-31" if dates else ""
-        first = pa.array([]) if text is None or asked or not whole else text[:100_000]
-        if len(first) and pc.any(pc.match_substring_regex(first, r"^\s*0\d+\s*$")).as_py():
-            warning = f"leading zeros: --data.categorical {name} takes them as names"
+        if whole and not asked and text is not None:  # of many cells the first will do
+            zeros = pc.any(pc.match_substring_regex(text[:100_000], r"^\s*0\d+\s*$")).as_py()
+            warning = f"leading zeros: --data.categorical {name} takes them as names" if zeros else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
         if dense and not asked and not warning:

@@ -81,7 +81,8 @@ def on_disk(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def column_on_disk(values: Floats) -> Floats:
     """A copy of a column in a file; errors as for `on_disk`."""
-    np.copyto(copy := on_disk(*values.shape, dtype=torch.float64).numpy(), values)
+    copy = on_disk(*values.shape, dtype=torch.float64).numpy()
+    copy[:] = values
     return copy
 
 

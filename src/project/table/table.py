@@ -359,7 +359,7 @@ class Table(TableData):
         wanted = {name: 0.0 if name in fixed else fraction for name, fraction in fractions.items()}
         return split_rows(rows, wanted, seed, classes, draw) | fixed
 
-    def learn(self, table: FileTable, train: Rows) -> tuple[Schema, RawTable]:  # type: ignore[override]
+    def learn(self, table: FileTable, train: Rows) -> tuple[Schema, RawTable]:  # type: ignore[override]  # as above
         """Learns the schema from the training rows; gives the table in a form that is quicker to encode."""
         cells: Cells = table.x
         wanted = self.named["categorical"], self.named["numeric"]
