@@ -345,7 +345,7 @@ def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
         (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], ["val_fraction", "test_fraction"]),
         (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
         (["--model.init", "xavier"], ["xavier", "xavier_"]),
-        (["--monitor", "auc/val"], ["monitor: nothing is logged as 'auc/val'", "auroc/val", "loss/val"]),
+        (["--monitor", "auc/val"], ["monitor: nothing is logged as 'auc/val'; did you mean auroc/val?"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -359,14 +359,17 @@ def test_settings_that_cannot_work_leave_nothing_behind(
     assert not list((tmp_path / "logs").glob("*/*"))
 
 
-@pytest.mark.parametrize("monitor", ["lost/train", "auroc/val"])
+@pytest.mark.parametrize(
+    ("monitor", "hint"),
+    [("lost/train", "did you mean loss/train?"), ("auroc/val", "there are epoch_seconds, loss/train")],
+)
 def test_without_validation_rows_what_is_not_logged_chooses_nothing(
-    monitor: str, tmp_path: Path, capsys: Capture
+    monitor: str, hint: str, tmp_path: Path, capsys: Capture
 ) -> None:
     args = ["--data.val_fraction", "0", "--monitor", monitor, "--trainer.default_root_dir", str(tmp_path)]
     assert main(args) == 2
-    words = f"monitor: nothing is logged as '{monitor}'; there are epoch_seconds, loss/train\n"
-    assert words in capsys.readouterr().err
+    assert f"monitor: nothing is logged as '{monitor}'; {hint}\n" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*/*"))
 
 
 def test_a_failure_in_training_is_told_in_a_few_lines(tmp_path: Path, capsys: Capture) -> None:
