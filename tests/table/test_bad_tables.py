@@ -123,8 +123,8 @@ def test_a_nested_column_decides_no_split(setting: str, refuse: Refuse, tmp_path
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
-        (["Q1-2020", "Q2-2020"], "row 1: 'Q1-2020' is not a number"),
-        (["", "2020_01_31"], "row 2: '2020_01_31' is not a number"),
+        (["Q1-2020", "Q2-2020"], "row 1: 'Q1-2020' is no number, and no date that can be read"),
+        (["", "2020_01_31"], "row 2: '2020_01_31' is no number, and no date that can be read"),
         (["1", "2020-01-31"], "row 2: '2020-01-31' is not a number"),
     ],
 )

@@ -161,8 +161,12 @@ class CellReader:
             number = self.parse_numbers(pa.array([missing.replace(".", self.decimal_point)])).cast(kind)
             values = np.where(values == _floats(number), np.nan, values)
         large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
-        why = "{} is not finite, or too large for 32-bit numbers: --data.missing can name it"
+        why = "{} is not finite, or too large for 32-bit numbers: in training, --data.missing can name it"
         self.refuse(name, pa.array(values), large, why)
+        if boolean:
+            self.refuse(
+                name, column, pa.array((values != 0) & (values != 1) & (values == values)), "{} is not true or false"
+            )
         return values
 
     def parse_numbers(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -205,7 +209,7 @@ class CellReader:
             text = self.text(cells).combine_chunks()
             wrong = pc.is_in(canonical(text), value_set=canonical(others))
             cell = text.filter(wrong)[0].as_py()
-            comma = " (decimal commas: --data.decimal_point ,)" if cell.count(",") == 1 and "." not in cell else ""
+            comma = " (decimal commas: --data.decimal_point ,)" if re.fullmatch(r"[-+]?\d*,\d+", cell) else ""
             if all(THOUSANDS.fullmatch(other) for other in others.to_pylist()):
                 comma = " (commas between thousands)"
             if not QUANTITY.fullmatch(cell):
@@ -359,6 +363,12 @@ def date_forms(cells: pa.ChunkedArray) -> list[tuple[str, str]]:
     formats = [form for form in DATE_FORMATS if not parse_dates(cells[:1], form)[0].null_count]
     parsed = [(form, *parse_dates(cells, form)) for form in formats]
     return [(form, zone) for form, times, zone in parsed if not times.null_count]
+
+
+def month_first(forms: list[tuple[str, str]]) -> str:
+    """A warning, where dates may be meant otherwise than they are read."""
+    both = forms[0][0].startswith("%m") and any(other.startswith("%d") for other, _ in forms)
+    return "read as month/day/year" if both else ""
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -14,17 +14,31 @@ import torch
 from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
-from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
+from project.table.cells import (
+    BOOLEANS,
+    LOOKS_LIKE,
+    CellReader,
+    Floats,
+    codes,
+    date_forms,
+    is_date,
+    is_number,
+    is_text,
+    month_first,
+)
 from project.table.findings import Finding, but_for
 
 ALL_DIFFER = "almost every row has a name of its own"
-_KEY = r"id|uid|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn"
-_OWNER = r"account|client|customer|employee|invoice|member|order|passenger|patient|person|student|user"
+_KEY = r"id|uid|pid|mrn|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn|phone|passport"
+_OWNER = r"account|case|client|customer|employee|invoice|member|order|passenger|patient|person|student|subject|user"
 IDENTIFIER = re.compile(
     rf"(?i:(^|[\W_])({_KEY}|{_OWNER})$|({_OWNER})({_KEY})$|nummer$|^unnamed)|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
+MEASURE = re.compile(r"\W*\d")
+"""How numbers, dates and times begin, with a sign perhaps, however they go on."""
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop {}"
+MAY_NAME = "the name is one of identifiers: if it is one, --data.categorical {0} or --data.drop {0}"
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -84,7 +98,8 @@ class ColumnLearner:
             why = "constant"
         elif finding.distinct == present > 2 and learned.identifies and not wanted:
             why = "identifier"
-        warning = "" if finding.warning in (ALL_DIFFER, MAY_NUMBER.format(quote(name))) else finding.warning
+        told = finding.warning == ALL_DIFFER or "--data.drop" in finding.warning
+        warning = "" if told else finding.warning
         return learned._replace(finding=finding._replace(kind=why, warning=warning)) if why else learned
 
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
@@ -113,8 +128,7 @@ class ColumnLearner:
             return self._number(name, self.reader.numbers(name, cells, boolean=True), boolean=True)
         if forms := date_forms(present):
             forms = date_forms(names.dictionary.drop_null()) or forms  # all rows are written in one way
-            both = forms[0][0].startswith("%m") and any(other.startswith("%d") for other, _ in forms)
-            return self._date(name, cells, *forms[0], "read as month/day/year" if both else "")
+            return self._date(name, cells, *forms[0], month_first(forms))
         if name in self.numeric:
             return self._number(name, self.reader.numbers(name, cells))
         as_names = f"take the column as names with --data.categorical {quote(name)}"
@@ -140,9 +154,11 @@ class ColumnLearner:
             zeros = pc.any(pc.match_substring_regex(text[:100_000], r"^\s*0\d+\s*$")).as_py()
             warning = f"leading zeros: --data.categorical {quote(name)} takes them as names" if zeros else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
-        dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
-        if dense and not asked and not warning:
-            finding = finding._replace(warning=MAY_NUMBER.format(quote(name)))
+        counting = finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
+        named = IDENTIFIER.search(name) is not None and 3 * finding.distinct > len(training)
+        if whole and not asked and not warning and (counting or named):
+            words = MAY_NUMBER if counting else MAY_NAME
+            finding = finding._replace(warning=words.format(quote(name)))
         return Learned(
             finding,
             learn_number(name, training, self.scale, boolean, ordered),
@@ -177,7 +193,7 @@ class ColumnLearner:
             Finding(name, "category", missing, len(counts), warning),
             Category(name, values, rare=len(values) < len(counts), missing=missing > 0),
             codes(names, values),
-            identifies=not looks,
+            identifies=not looks and (IDENTIFIER.search(name) is not None or not all(map(MEASURE.match, counts))),
         )
 
 

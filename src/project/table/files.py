@@ -5,7 +5,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from pyarrow import dataset
 
 from project.config import IN_MEMORY
 from project.errors import nearest
-from project.table.cells import is_text
+from project.table.cells import is_number, is_text
 from project.table.on_disk import gather
 
 SAMPLE = 2**20
@@ -28,7 +28,13 @@ BATCHES = 3  # of Arrow's make a piece, for each takes some time besides that fo
 DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
 OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
-BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+PARQUET = (".parquet", ".pq")
+BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # which begins with the next one
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 Frame = Any
@@ -37,7 +43,7 @@ Frame = Any
 
 def is_parquet(path: Path) -> bool:
     """Whether a path is to be read as Parquet: a folder, or a file that is named or begins so."""
-    if path.is_dir() or path.suffix.lower() in (".parquet", ".pq"):
+    if path.is_dir() or path.suffix.lower() in PARQUET:
         return True
     with path.open("rb") as file:
         return file.read(4) == b"PAR1"
@@ -131,6 +137,9 @@ def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collecti
             raise ValueError(f"{path} has no column '{name}'; {nearest(name, other.column_names)}")
     other = other.select([name for name in table.column_names if name in other.column_names])
     texts = {field.name for part in (table, other) for field in part.schema if is_text(field.type)}
+    kinds = [{field.name: field.type for field in part.schema} for part in (table, other)]
+    # Else 0.1 in 32 bits would become the name 0.10000000149011612.
+    texts |= {name for name in kinds[1] if {kind[name] for kind in kinds} == {pa.float32(), pa.float64()}}
 
     def with_texts(part: pa.Table) -> pa.Table:  # what is text in one file, as all is in CSV, is so in both
         return part.cast(pa.schema([f.with_type(pa.string()) if f.name in texts else f for f in part.schema]))
@@ -138,7 +147,7 @@ def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collecti
     try:
         return pa.concat_tables([with_texts(table), with_texts(other)], promote_options="permissive")
     except pa.ArrowException as error:
-        raise ValueError(f"{path} is not like the other file: {error}") from error
+        raise ValueError(f"{path} is not like the other file, in whose types it must be: {error}") from error
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
@@ -171,7 +180,8 @@ def _check_names(names: list[str], path: Path) -> None:
 def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     files, folder = [path], path.parent
     if path.is_dir():
-        files, folder = [f for f in sorted(path.rglob("*.parquet")) if not f.name.startswith((".", "_"))], path
+        files = [f for f in sorted(path.rglob("*")) if f.suffix.lower() in PARQUET and f.name[0] not in "._"]
+        folder = path
         if not files:
             raise ValueError(f"the folder {path} holds no .parquet file")
     paths = [str(file.absolute()) for file in files]  # else s3:x.parquet would be a place on the net
@@ -182,12 +192,60 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         names = [f.with_type(pa.string()) if f.name in codes else f for f in data.partitioning.schema]
         data = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
     index = index_columns(data.schema)
-    schema = pa.schema([f.with_type(_plain(f.type)) for f in data.schema if f.name not in index], data.schema.metadata)
+    kinds = _alike({fragment.path: fragment.physical_schema for fragment in data.get_fragments()})
+    fields = [f.with_type(kinds.get(f.name, f.type)) for f in data.schema if f.name not in index]
+    schema = pa.schema(fields, data.schema.metadata)
     # By default Arrow reads a large part of the file ahead.
     scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
     ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
-    batches = data.replace_schema(schema).to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
+    data = dataset.dataset(paths, schema, partitioning=data.partitioning, **settings)
+    batches = data.to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
     return schema, batches
+
+
+def _alike(schemas: Mapping[str, pa.Schema]) -> dict[str, pa.DataType]:
+    """The types of columns that hold the values of several files, each with its schema.
+
+    Raises:
+        ValueError: If the files differ in what a column is.
+    """
+    first, *others = schemas
+    kinds = _columns(schemas[first])
+    for file in others:
+        other = _columns(schemas[file])
+        if only := kinds.keys() ^ other.keys():
+            has, lacks = (first, file) if min(only) in kinds else (file, first)
+            raise ValueError(
+                f"{lacks} has no column '{min(only)}', and {has} has: files of a folder need the same ones"
+            )
+        for name, kind in other.items():
+            one, two = _kind(kinds[name]), _kind(kind)
+            if one != two and "null" not in (one, two):
+                raise ValueError(
+                    f"column '{name}' is {two} in {file}, and was {one}: files of a folder need the same types"
+                )
+            if kind != kinds[name] and two == "text":
+                kinds[name] = pa.string()
+            elif pa.types.is_decimal(kind) != pa.types.is_decimal(kinds[name]):
+                kinds[name] = pa.float64()
+            elif kind != kinds[name]:
+                both = [pa.schema([(name, k)]) for k in (kinds[name], kind)]
+                kinds[name] = pa.unify_schemas(both, promote_options="permissive").field(name).type
+    return kinds
+
+
+def _columns(schema: pa.Schema) -> dict[str, pa.DataType]:
+    index = index_columns(schema)
+    return {field.name: _plain(field.type) for field in schema if field.name not in index}
+
+
+def _kind(kind: pa.DataType) -> str:
+    """What a column of a type is; types of one kind hold each other's values without changing them."""
+    if is_text(kind):
+        return "text"
+    if is_number(kind) and kind != pa.float32():  # whose 0.1 is another number
+        return "number"
+    return re.sub(r"(?<=timestamp\[).?s", "", str(kind))
 
 
 def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -214,7 +272,9 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     if b"\0" in sample and not encoding.startswith(("utf-16", "utf-32")):
         raise ValueError(f"{path} is no text and no Parquet: a table is a CSV or a Parquet file")
     text = codecs.getincrementaldecoder(encoding)().decode(sample)
-    if len(text) == len(sample) and not sample.isascii() and _is_utf8(sample):  # a letter a byte, in places none
+    # Where a letter is a byte, some would be none; where it may be two, a few can be of both by chance.
+    most = 0 if len(text) == len(sample) else 8
+    if not codecs.lookup(encoding).name.startswith("utf") and _letters_of_utf8(path) > most:
         raise ValueError(f"{path} is written in utf-8, not in {encoding}: name its encoding")
     text = text.removeprefix("\ufeff")
     lines = text.splitlines(keepends=True)
@@ -224,9 +284,9 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     if "\r" in text and "\n" not in text:
         raise ValueError(f"{path} ends its lines with carriage returns alone, as old Macs did: save it with line feeds")
     quote = "'" if '"' not in text and text.startswith("'") else '"'
-    if mark := re.match(r'"?sep=(.)"?[\r\n]', text):
-        words = "take the line out, and if it is needed say --data.delimiter"
-        raise ValueError(f"{path}, line 1: '{mark[0].strip()}' is no header: {words} '{mark[1]}'")
+    if mark := re.match(r'(?i:"?sep=(.)"?[\r\n])', text):
+        words = f"take the line out, and if it is needed name the delimiter, '{mark[1]}'"
+        raise ValueError(f"{path}, line 1: '{mark[0].strip()}' is no header: {words}")
     if delimiter is None:
         _refuse_title(text, quote, path)
         delimiter = _find_delimiter(text, quote)
@@ -236,10 +296,15 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     return header, delimiter, quote, encoding
 
 
-def _is_utf8(sample: bytes) -> bool:
-    with suppress(UnicodeDecodeError):
-        return bool(codecs.getincrementaldecoder("utf-8")().decode(sample))
-    return False
+def _letters_of_utf8(path: Path) -> int:
+    """How many letters besides those of ASCII a file has, if it is written in UTF-8; else 0."""
+    decoder, number = codecs.getincrementaldecoder("utf-8")(), 0
+    with pa.input_stream(str(path)) as stream, suppress(UnicodeDecodeError):
+        while block := stream.read(SAMPLE):
+            number += len(re.sub(r"[\x00-\x7f]+", "", decoder.decode(block)))
+        decoder.decode(b"", final=True)
+        return number
+    return 0
 
 
 def _refuse_title(text: str, quote: str, path: Path) -> None:
@@ -302,7 +367,8 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
 
 
 def _wrong_encoding(path: Path, encoding: str) -> ValueError:
-    with pa.input_stream(str(path)) as stream:
+    place = ""
+    with pa.input_stream(str(path)) as stream, suppress(UnicodeError):  # UTF-16 wants a byte order mark
         lines = enumerate(io.TextIOWrapper(stream, encoding, errors="replace"), start=1)
         place = next((f", line {number}," for number, line in lines if "\ufffd" in line), "")
     return ValueError(f"{path}{place} is not written in {encoding}: name its encoding, such as cp1252")

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from project.data.splits import Rows
 from project.schema import Target
-from project.table.cells import MEANT_AS_NUMBER, CellReader, canonical, codes, date_forms, is_number, is_text
+from project.table.cells import (
+    MEANT_AS_NUMBER,
+    CellReader,
+    canonical,
+    codes,
+    date_forms,
+    is_number,
+    is_text,
+    month_first,
+)
 from project.table.findings import but_for
 
 MAX_WHOLE_CLASSES = 20
@@ -177,14 +186,17 @@ def read_groups(name: str, column: pa.ChunkedArray, fixed: Mapping[str, Rows], r
     return groups
 
 
-def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> Rows:
-    """Row numbers in the order of a column of dates or numbers, ``(rows,)``.
+def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> tuple[Rows, str]:
+    """Row numbers in the order of a column of dates or numbers, ``(rows,)``, and a warning.
 
     Raises:
         ValueError: If a cell is empty, or neither a date nor a number.
     """
     cells = pc.unique(reader.text(column).drop_null()) if is_text(column.type) else column
     forms = date_forms(cells) or date_forms(cells[:1])  # of which an error names the first other cell
+    if is_text(column.type) and not forms and reader.parse_numbers(cells).null_count == len(cells):
+        words = "{} is no number, and no date that can be read: write dates as 2024-01-31"
+        reader.refuse(name, reader.text(column), reader.text(column).is_valid(), words)
     times = reader.days(name, column, forms[0][0], forms[0][1] and "UTC") if forms else reader.numbers(name, column)
     reader.refuse(name, column, pa.array(np.isnan(times)), "{} has no place in the order of data.time")
-    return np.argsort(times, kind="stable")
+    return np.argsort(times, kind="stable"), month_first(forms) if forms else ""

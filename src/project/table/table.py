@@ -132,6 +132,8 @@ class Table(TableData):
             raise ValueError("split_column, group and time each decide the split: name one of them")
         if split_column and (val_path is not None or test_path is not None):
             raise ValueError("split_column, and val_path or test_path, each decide the split: name one of them")
+        if len(decimal_point) != 1:
+            raise ValueError(f"decimal_point must be one character, not {decimal_point!r}")
         if min_count < 1:
             raise ValueError(f"min_count must be 1 or more, not {min_count}")
         self.frames: dict[Path, Frame] = {}
@@ -231,6 +233,8 @@ class Table(TableData):
         self.named = {setting: self._names(setting, table.column_names) for setting in self.forced}
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
+        if self.target in (name for names in self.named.values() for name in names):
+            raise ValueError(f"the target '{self.target}' is no feature: data.task says what it is")
         has_types = self.path in self.frames or is_parquet(self.path)  # and its text stays text beside a CSV file
         typed = frozenset(field.name for field in table.schema if has_types and is_text(field.type))
         fixed: dict[str, Rows] = {}
@@ -257,7 +261,8 @@ class Table(TableData):
         if self.group:
             groups = roles.read_groups(self.group, _column(table, self.group, self.path), fixed, reader)
         if self.time:
-            order = roles.read_order(self.time, _column(table, self.time, self.path), reader)
+            order, warning = roles.read_order(self.time, _column(table, self.time, self.path), reader)
+            self.notes += [f"data.time: '{self.time}' is {warning}"] if warning else []
         unseen = {*self.named["drop"], self.split_column, self.group} - {self.target}
         if self.time and self.time not in [name for names in self.named.values() for name in names]:
             unseen.add(self.time)
