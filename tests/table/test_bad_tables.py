@@ -150,6 +150,7 @@ CELLS = {
     "commas in money": (MONEY, ["'a'", ",500' is not a number (commas between thousands); mend the file"]),
     "shares with commas": (SHARES, ["'a'", "00' is not a number (decimal commas: --data.decimal_point ,)"]),
     "thousands": (csv(delimiter=";", a=[f"1,{a:0>5}" for a in A]), ["'a'", "'1,000.5'", "--data.categorical a"]),
+    "thousands alone": (csv(delimiter=";", a=[f"{i % 9 + 1},000" for i in range(60)]), [",000'", "between thousands"]),
     "infinite": (csv(a=at(33, "inf")), ["'a'", "row 33", "inf", "not finite", "--data.missing can name it"]),
     "minus infinite": (csv(a=at(33, "-inf")), ["'a'", "row 33", "-inf", "not finite"]),
     "infinite target": (csv(y=at(33, "inf")), ["'y'", "row 33", "inf"]),

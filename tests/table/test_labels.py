@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import torch
-from write_table import read_table, write_table
+from read_table import read_table
+from table_files import write_table
 
 from project.schema import Target
 from project.table import Table

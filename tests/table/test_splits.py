@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from write_table import read_table, write_table
+from read_table import read_table
+from table_files import write_table
 
 from project.table import Table
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 import torch
 from fixture_types import Capture, Fit, Refused
+from read_table import read_table
 from reports import read_report
+from table_files import write_table
 from weights import assert_same_weights
-from write_table import read_table, write_table
 
 from project.baselines import baseline_scores
 from project.fit import main
