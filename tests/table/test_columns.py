@@ -191,6 +191,7 @@ SHUFFLED = [str(i) for i in (17, 3, 88, 41, 56, 9, 72, 25, 64, 30, 95, 11)]
 COUNTING = [str(i) for i in range(1, NUM_ROWS + 1)]
 CODES = ["02134", "00501", "10115", "94103"]
 DAYS = ["20240131", "20231225", "20240229"]
+DIGITS = ["10", "20", "30"]
 MONTH_FIRST = "read as month/day/year"
 ZEROS = "leading zeros: --data.categorical x takes them as names"
 LIKE_DATES = "looks like dates: .*"
@@ -244,6 +245,10 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     (["10", "9", "9"], {"categorical": "x"}, ("category", 0, 2), ""),
     (pa.array([True, False] * 6), {"numeric": "x"}, ("number", 0, 2), ""),
     (["1", "2"], {"name": "length, in m", "categorical": "length, in m"}, ("category", 0, 2), ""),
+    # A file that has types would have digits as numbers, if they were some; in CSV there is no telling.
+    (pa.array(DIGITS * 4), {}, ("category", 0, 3), ".*digits in text.*"),
+    (pa.array(DIGITS * 4), {"numeric": "x"}, ("number", 0, 3), ""),
+    (DIGITS, {}, ("number", 0, 3), ""),
     # Different whole numbers are an identifier only if they are called so.
     *(
         (SHUFFLED, {"name": name}, ("identifier", 0, 12), "")
@@ -369,18 +374,6 @@ def test_categorical_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     column = table.schema.columns[0]
     assert column == Category("x", ("10", "9"))
     assert find(table, "other").kind == ("category" if "other" in wanted else "number")
-
-
-def test_digits_in_typed_text_are_names_unless_numeric_says_numbers(tmp_path: Path) -> None:
-    """A file that has types would have them as numbers, if they were some; in CSV there is no telling."""
-    cells = ["10", "20", "30"] * 4
-    table = read(tmp_path, pa.array(cells))
-    assert isinstance(table.schema.columns[0], Category)
-    assert table.schema.columns[0].values == ("10", "20", "30")
-    assert "digits in text" in find(table).warning
-    told = read(tmp_path, pa.array(cells), numeric="x")
-    assert isinstance(told.schema.columns[0], Number)
-    assert isinstance(read(tmp_path, cells).schema.columns[0], Number)
 
 
 @pytest.mark.parametrize("wanted", ["x", ["x"], "x,z", ["z", "x"]], ids=str)
