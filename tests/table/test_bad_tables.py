@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from fixture_types import Capture, Refused
 from pyarrow import parquet
+from table_files import table_flags
 
 from project.fit import main
 
@@ -52,9 +53,8 @@ def write(path: Path, content: Content) -> Path:
 
 
 def run(path: Path, *args: str) -> int:
-    logs = ("--trainer.default_root_dir", str(path.parent / "logs"))
     short = ("--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false")
-    return main(["--data", "Table", "--data.path", str(path), "--data.target", "y", *logs, *short, *args])
+    return main([*table_flags(path), "--trainer.default_root_dir", str(path.parent / "logs"), *short, *args])
 
 
 @pytest.fixture
@@ -68,6 +68,7 @@ def refuse(tmp_path: Path, refused: Refused) -> Refuse:
     return check
 
 
+FAR_DOWN = csv(end="1,2,r,no\n" * 200_000 + "1,2,grün,no\n")
 FILES = {
     "empty": ("", ["t.csv is empty"]),
     "blank lines": ("\n\n  \n", ["t.csv is empty"]),
@@ -86,10 +87,7 @@ FILES = {
     "rubbish": (np.random.default_rng(0).bytes(5000), ["t.csv", "no text and no Parquet"]),
     "rubbish without zeros": (np.random.default_rng(0).bytes(5000).replace(b"\0", b""), ["t.csv", "utf-8"]),
     "wrong encoding": (csv(c=at(40, "grün", C)).encode("cp1252"), ["t.csv, line 41", "utf-8", "cp1252"]),
-    "wrong encoding far down": (
-        csv(end="1,2,r,no\n" * 200_000 + "1,2,grün,no\n").encode("cp1252"),
-        ["t.csv, line 200062", "utf-8"],
-    ),
+    "wrong encoding far down": (FAR_DOWN.encode("cp1252"), ["t.csv, line 200062", "utf-8"]),
     "a title above the header": ("Sales in 2024\n\n" + csv(), ["line 1", "'Sales in 2024'", "take the line out"]),
     "a title above semicolons": ("Umsatz\n" + csv().replace(",", ";"), ["t.csv, line 1", "'Umsatz'", "4 columns"]),
     "a delimiter above": ("sep=;\na;y\n1,5;no\n", ["line 1: ", "sep=;", "is no header: take the line out"]),
@@ -159,10 +157,7 @@ CELLS = {
         csv(a=["1"] * 60, b=[""] * 60, c=[f"n{i}" for i in range(60)]),
         ["t.csv has no column to learn from (a: constant, b: empty, c: identifier)"],
     ),
-    "nothing but a target": (
-        "y\n" + "yes\nno\n" * 30,
-        ["t.csv has no column to learn from (but the target)"],
-    ),
+    "nothing but a target": ("y\n" + "yes\nno\n" * 30, ["t.csv has no column to learn from (but the target)"]),
     "nothing in many columns": (
         csv("a,b,c,d,e,f,y", **{name: ["7"] * 60 for name in "abc"}).replace("7,7,7", "7,7,7,7,7,7"),
         ["(a: constant, b: constant, c: constant, d: constant, e: constant, ...)"],
@@ -219,15 +214,11 @@ def test_settings_that_do_not_fit_the_table(
     refuse(write(tmp_path / "t.csv", csv()), tuple(flags), words, status)
 
 
-def test_there_is_no_such_file(refuse: Refuse, tmp_path: Path) -> None:
+def test_there_is_no_such_table(refuse: Refuse, tmp_path: Path) -> None:
     write(tmp_path / "people.csv", csv())
     refuse(tmp_path / "poeple.csv", (), ["no file", "poeple.csv", "did you mean people.csv?"])
     refuse(tmp_path / "nowhere" / "t.csv", (), ["no file", str(Path.cwd())])
-
-
-def test_a_folder_must_hold_parquet_files(refuse: Refuse, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    write(tmp_path / "folder" / "t.csv", csv())
     refuse(tmp_path / "folder", (), ["folder", "holds no .parquet file"])
 
 
