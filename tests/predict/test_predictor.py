@@ -176,14 +176,6 @@ def test_one_name_for_one_value(name: str, form: list[Any] | pa.Array, tmp_path:
             np.testing.assert_array_equal(predictor.predict_proba(frame), expected)
 
 
-def test_a_code_in_a_folder_s_name_keeps_its_zeros(tmp_path: Path) -> None:
-    for code in ("01234", "10115"):
-        (tmp_path / "data" / f"zip={code}").mkdir(parents=True)
-        parquet.write_table(pa.table({"x": np.arange(30.0), "y": [0, 1] * 15}), tmp_path / f"data/zip={code}/a.parquet")
-    predictor = Predictor.from_run(trained(tmp_path, tmp_path / "data"))
-    assert predictor.schema.categories[0].values == ("01234", "10115")
-
-
 def test_a_column_of_unknown_names_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
     run = trained(tmp_path, table(COLUMNS["text"][0]))
     frame = pd.DataFrame({"c": ["new", "newer"]})

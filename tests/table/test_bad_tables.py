@@ -19,7 +19,10 @@ Refuse = Callable[..., None]
 A = [f"{7 * i % 13}.5" for i in range(60)]
 B = [str(3 * i % 11) for i in range(60)]
 C = ["rgb"[i % 3] for i in range(60)]
-Y = ["yes" if i % 2 else "no" for i in range(60)]
+Y = ["" if i in (4, 8) else "yes" if i % 2 else "no" for i in range(60)]
+"""Two rows have no target; they count all the same where a message numbers a row."""
+PART = ["train" if i % 3 else "test" for i in range(60)]
+DAY = [f"2024-01-{i % 9 + 1:02}" for i in range(60)]
 
 
 def csv(header: str = "a,b,c,y", end: str = "", delimiter: str = ",", **columns: list[str]) -> str:
@@ -119,15 +122,21 @@ def test_a_nested_column_decides_no_split(setting: str, refuse: Refuse, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("cells", "words"),
+    ("cells", "setting", "words"),
     [
-        (["Q1-2020", "Q2-2020"], "row 1: 'Q1-2020' is not a number"),
-        (["", "2020_01_31"], "row 2: '2020_01_31' is not a number"),
-        (["1", "2020-01-31"], "row 2: '2020-01-31' is not a number"),
+        (["Q1-2020", "Q2-2020"] * 30, "time", "row 1: 'Q1-2020' is not a number"),
+        (["", "2020_01_31"] * 30, "time", "row 2: '2020_01_31' is not a number"),
+        (["1", "2020-01-31"] * 30, "time", "row 2: '2020-01-31' is not a number"),
+        (at(30, "", DAY), "time", "row 30: an empty cell"),
+        (at(30, "", C), "group", "row 30: an empty cell"),
+        (at(30, "", PART), "split_column", "row 30: an empty cell"),
+        (at(30, "sometimes", PART), "split_column", "row 30: 'sometimes'"),
     ],
 )
-def test_a_time_is_a_number_or_a_date(cells: list[str], words: str, refuse: Refuse, tmp_path: Path) -> None:
-    refuse(write(tmp_path / "t.csv", csv(c=cells * 30)), ("--data.time", "c"), [f"column 'c', {words}"])
+def test_a_wrong_cell_decides_no_split(
+    cells: list[str], setting: str, words: str, refuse: Refuse, tmp_path: Path
+) -> None:
+    refuse(write(tmp_path / "t.csv", csv(c=cells)), (f"--data.{setting}", "c"), [f"column 'c', {words}"])
 
 
 CELLS = {
@@ -141,7 +150,7 @@ CELLS = {
     "empty target": (csv(y=[""] * 60), ["target 'y'", "empty", "t.csv"]),
     "missing target": (csv(y=["NA"] * 60), ["target 'y'", "empty"]),
     "one unit": (csv(a=at(12, "12 kg")), ["'a'", "row 12", "'12 kg'", "not a number"]),
-    "one unit in the target": (csv(y=at(12, "12 kg")), ["'y'", "row 12", "'12 kg'"]),
+    "one unit in the target": (csv(y=["", *at(12, "12 kg")[1:]]), ["'y'", "row 12", "'12 kg'"]),
     "units": (csv(a=[f"{a} kg" for a in A]), ["'a'", "row ", " kg'", "--data.categorical a"]),
     "percent": (csv(a=[f"{a}%" for a in A]), ["'a'", "%'", "--data.categorical a"]),
     "decimal commas": (COMMAS, ["'a'", ",5'", "--data.decimal_point ,"]),

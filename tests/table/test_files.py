@@ -141,11 +141,12 @@ def test_a_folder_of_parquet_files_is_read_in_the_order_of_their_names(tmp_path:
 
 @pytest.mark.lowest
 def test_the_names_of_folders_within_are_columns(tmp_path: Path) -> None:
-    for year, rows in ((2023, TYPED[:2]), (2024, TYPED[2:])):
-        (tmp_path / f"year={year}" / "kind=a b").mkdir(parents=True)
-        parquet.write_table(rows, tmp_path / f"year={year}" / "kind=a b" / "rows.parquet")
-    expected = {**TYPED.to_pydict(), "year": [2023, 2023, 2024], "kind": ["a b"] * 3}
-    assert_reads(tmp_path, expected)
+    """Whose codes keep their zeros."""
+    for year, code, rows in ((2023, "01234", TYPED[:2]), (2024, "10115", TYPED[2:])):
+        (tmp_path / f"year={year}" / f"zip={code}" / "kind=a b").mkdir(parents=True)
+        parquet.write_table(rows, tmp_path / f"year={year}" / f"zip={code}" / "kind=a b" / "rows.parquet")
+    codes = {"year": [2023, 2023, 2024], "zip": ["01234", "01234", "10115"], "kind": ["a b"] * 3}
+    assert_reads(tmp_path, {**TYPED.to_pydict(), **codes})
 
 
 def test_a_damaged_file_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:

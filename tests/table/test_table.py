@@ -10,13 +10,16 @@ import pyarrow as pa
 import pytest
 import torch
 from fixture_types import Capture, Fit, Refused
+from quiet import trainer
 from read_table import make_table, read_table
 from reports import read_report
 from table_files import table_flags, write_table
+from test_resume import AVERAGE, assert_same_run, callback, resume
 from weights import assert_same_weights
 
 from project.baselines import baseline_scores
 from project.fit import main
+from project.run_folder import load_best
 from project.table import Table
 from project.table.findings import giveaways
 
@@ -62,23 +65,6 @@ def test_validation_and_test_rows_teach_nothing(fit: Fit, tmp_path: Path) -> Non
     assert make_table(tmp_path / "t.csv", columns).schema != before.schema
 
 
-@pytest.mark.parametrize("shuffled", [True, False])
-def test_targets_by_chance_are_predicted_by_chance(shuffled: bool, fit: Fit, tmp_path: Path) -> None:
-    """Within three standard errors of the majority's share on 1,200 test rows; true targets are far beyond."""
-    columns = mixed_columns(3000)
-    if shuffled:
-        columns["y"] = np.random.default_rng(1).permutation(columns["y"]).tolist()
-    path = write_table(tmp_path / "t.csv", columns)
-    folder = fit_table(fit, path, "--data.test_fraction", "0.4", "--trainer.max_epochs", "3")
-    report = read_report(folder)
-    share = np.mean([y == "no" for y in columns["y"]])
-    majority = max(share, 1 - share)
-    assert report["baselines"]["majority class"]["accuracy"] == pytest.approx(majority, abs=1e-3)
-    error = (majority * (1 - majority) / 1200) ** 0.5
-    away = abs(report["metrics"]["accuracy"] - majority) / error
-    assert (away < 3) if shuffled else (away > 10)
-
-
 def test_a_column_that_gives_the_target_away_is_warned_of(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     number, two, three = rng.normal(20, 5, 600), rng.choice(2, 600, p=[0.8, 0.2]), rng.choice(3, 600, p=[0.5, 0.3, 0.2])
@@ -116,37 +102,6 @@ def test_the_console_says_what_was_made_of_each_column(fit: Fit, tmp_path: Path,
         assert kind in next(line for line in out.splitlines() if f" {name} " in line)
     assert "1 of 100 rows have no target and are left out" in out
     assert "Warning" not in err
-
-
-@pytest.mark.parametrize(
-    ("column", "cell", "settings", "problem"),
-    [
-        ("x", "oops", {}, "'oops' is not a number"),
-        ("x", "oops", {"numeric": "x"}, "'oops' is not a number"),
-        ("x", "inf", {}, "not finite"),
-        ("day", "31.12.2023", {}, "no date"),
-        ("shop", "", {"group": "shop"}, "empty"),
-        ("day", "", {"time": "day"}, "empty"),
-        ("part", "sometimes", {"split_column": "part"}, "'sometimes'"),
-        ("part", "", {"split_column": "part"}, "empty"),
-        ("y", "oops", {"task": "number"}, "'oops' is not a number"),
-    ],
-)
-def test_messages_number_the_rows_of_the_file(
-    column: str, cell: str, settings: dict[str, str], problem: str, tmp_path: Path
-) -> None:
-    """The first one below the header is row 1, also where rows without a target come before."""
-    columns = {
-        "x": [str(i % 4) for i in range(40)],
-        "day": [f"2024-01-{i % 9 + 1:02}" for i in range(40)],
-        "shop": [f"shop {i % 9}" for i in range(40)],
-        "part": ["train", "test"] * 20,
-        "y": ["" if i in (0, 2, 7) else str(i % 2) for i in range(40)],
-    }
-    columns[column][29] = cell
-    table = Table(write_table(tmp_path / "t.csv", columns), "y", **{"shuffle": False, "test_fraction": 0.4} | settings)
-    with pytest.raises(ValueError, match=f"'{column}', row 30\\b.*{problem}"):
-        table.setup()
 
 
 def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
@@ -221,3 +176,49 @@ def test_what_arrow_cannot_take_is_one_sentence() -> None:
     frame = pd.DataFrame({"x": pd.cut(np.arange(99.0), 4), "y": [*"abc"] * 33})
     with pytest.raises(ValueError, match=r"rows must come as a table .*interval"):
         read_table(frame)
+
+
+BEST = ["--config", str(Path(__file__).parents[2] / "configs" / "table.yaml")]
+"""The best net, with averaged weights."""
+
+
+def test_averages_of_names_go_on_to_the_same_bits_and_are_what_is_kept(fit: Fit, tmp_path: Path) -> None:
+    """The run is stopped before its last batch, after which ``max_steps`` ends it without another validation."""
+    rows = [f"{'abcdefgh'[i % 8]},n{i % 20},{'yes' if i % 8 % 2 + i % 20 % 3 > 1 else 'no'}\n" for i in range(500)]
+    (tmp_path / "names.csv").write_text("".join(["letter,name,y\n", *rows]))
+    flags = [*BEST, *table_flags(tmp_path / "names.csv"), "--data.batch_size", "16", "--trainer.max_epochs", "-1"]
+    flags += ["--trainer.max_steps", "128"]
+    early = "{class_path: EarlyStopping, init_args: {patience: 16}}"
+    whole = fit(*flags, *callback(0, AVERAGE, early))
+    metrics = read_report(whole)["metrics"]
+    assert metrics["accuracy"] == 1  # the names decide it
+    stopped = [*callback(127, AVERAGE, early), "--trainer.default_root_dir", str(tmp_path / "stopped")]
+    assert main([*flags, *stopped]) == 143
+    (run,) = tmp_path.glob("stopped/*/*")
+    assert resume(run) == 0
+    assert_same_run(whole, run)
+    model, data = load_best(run)[0], Table(str(tmp_path / "names.csv"), "y")  # a path as text will do
+
+    def test() -> dict[str, float]:
+        (tested,) = trainer().test(model, data, verbose=False)
+        return {name.removesuffix("/test"): value for name, value in tested.items()}
+
+    assert test() == metrics
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    model.load_state_dict(checkpoint["current_model_state"])  # those of the last step alone
+    assert test()["log_loss"] != pytest.approx(metrics["log_loss"], rel=1e-3)
+
+
+def test_the_file_and_its_target_are_asked_for(capsys: Capture) -> None:
+    for missing, flag in (("path", "--data.target"), ("target", "--data.path")):
+        assert main([*BEST, flag, "wine.csv"]) == 2
+        assert capsys.readouterr().err == f"error: data: Table needs --data.{missing}\n"
+
+
+def test_columns_can_have_brackets_in_their_names(fit: Fit, tmp_path: Path) -> None:
+    rows = "".join(f"{'no' if i % 2 else 'yes'},{i},{i % 7}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text("[red],{0},x\n" + rows)
+    flags = table_flags(tmp_path / "t.csv", "[red]")
+    folder = fit(*flags, "--data.drop", "['{0}']", "--trainer.max_epochs", "1")
+    schema = load_best(folder)[0].schema
+    assert (schema.target.name, [column.name for column in schema.columns]) == ("[red]", ["x"])
