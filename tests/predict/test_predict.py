@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import pytest
 import torch
 from fixture_types import Capture, Refused
 from pyarrow import parquet
-from table_files import table_flags, write_table
+from table_files import EPOCH, TARGETS, make_features, make_rows, table_flags, write_table
 
 from project.fit import main as fit
 from project.predict.__main__ import main
@@ -29,29 +29,7 @@ from project.predict.predictor import Predictor
 
 Columns = dict[str, list[Any]]
 Runs = Callable[[str], Path]
-EPOCH = date(1970, 1, 1)
-TARGETS = {"churned": "LogisticRegression", "grade": "LogisticRegression", "spent": "LinearRegression"}
-
-
-def make_rows(num_rows: int, seed: int = 0) -> Columns:
-    """Columns of every kind, all with missing values, and three targets."""
-    rng = np.random.default_rng(seed)
-    plans = ["gold", "basic", "NA", "a,b", 'say "hi"', "two\nlines"]
-    days = rng.integers(-3000, 20_000, num_rows)
-    return {
-        "amount": [None if i % 7 == 3 else float(a) for i, a in enumerate(rng.normal(50, 20, num_rows).round(2))],
-        "plan": [f"once {i}" if i % 25 == 4 else str(p) for i, p in enumerate(rng.choice(plans, num_rows))],
-        "member": [None if i % 9 == 5 else bool(m) for i, m in enumerate(rng.random(num_rows) < 0.5)],
-        "joined": [None if i % 8 == 6 else EPOCH + timedelta(days=int(d)) for i, d in enumerate(days)],
-        "code": [int(c) for c in rng.integers(0, 9, num_rows)],
-        "churned": ["yes" if i % 3 else "no" for i in range(num_rows)],
-        "grade": ["abc"[i % 3] for i in range(num_rows)],
-        "spent": [float(s) for s in rng.normal(1e6, 10, num_rows).round(2)],
-    }
-
-
-def without_targets(columns: Columns) -> Columns:
-    return {name: cells for name, cells in columns.items() if name not in TARGETS}
+MODELS = {"churned": "LogisticRegression", "grade": "LogisticRegression", "spent": "LinearRegression"}
 
 
 def as_text(columns: Columns) -> Columns:
@@ -89,8 +67,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
     def run(target: str) -> Path:
         if target not in trained:
-            others = ",".join(TARGETS.keys() - {target})
-            args = ("--model", TARGETS[target], "--data.drop", others)
+            others = ",".join(MODELS.keys() - {target})
+            args = ("--model", MODELS[target], "--data.drop", others)
             trained[target] = train(tmp_path_factory.mktemp(target), make_rows(120), target, *args)
         return trained[target]
 
@@ -163,7 +141,7 @@ FORMATS += [(".csv.gz", ".csv.gz"), ("", ".csv"), (".csv", ".csv.gz"), ("", ".pa
 
 @pytest.mark.parametrize(("source", "output"), FORMATS)
 def test_rows_come_back_as_they_were_in_every_format(source: str, output: str, runs: Runs, tmp_path: Path) -> None:
-    new = dict(reversed(without_targets(make_rows(60, seed=2)).items()))  # the order of training is another one
+    new = dict(reversed(make_features(60, seed=2).items()))  # the order of training is another one
     new["code"] = [("007", "1.50", " 2", "-0", "1e1", "NA")[i % 6] for i in range(60)]  # text in Parquet, too
     extra = ("", 'q"uote', "semi;colon", "a,b", "line\nbreak", "cr\r\nlf", "ünï", " pad ", "null")
     new["extra"] = [extra[i % 9] for i in range(60)]
@@ -311,7 +289,7 @@ def test_new_columns_give_way_to_those_of_the_input(tmp_path: Path, capsys: Capt
 
 @pytest.mark.parametrize("cell", [[1, 2], {"a": 1}], ids=["list", "struct"])
 def test_a_nested_column_needs_parquet(cell: Any, runs: Runs, tmp_path: Path, refused: Refused) -> None:
-    path = write_table(tmp_path / "new.parquet", {**without_targets(NEW), "tags": [None, cell] * 10})
+    path = write_table(tmp_path / "new.parquet", {**make_features(20, seed=4), "tags": [None, cell] * 10})
     for output in ("out.csv", "out.csv.gz"):
         refused(main, [runs("churned"), path, "-o", tmp_path / output], "CSV", "'tags'", ".parquet", status=1)
     assert predict(runs("churned"), path, tmp_path / "out.parquet")["tags"] == [None, cell] * 10
@@ -326,7 +304,7 @@ def test_a_file_is_read_in_the_encoding_of_the_training_file(tmp_path: Path) -> 
 
 
 def test_empty_cells_and_unseen_names_are_counted(runs: Runs, tmp_path: Path, capsys: Capture) -> None:
-    new = without_targets(make_rows(10, seed=5))
+    new = make_features(10, seed=5)
     new |= {"amount": [None, 1.0] * 5, "member": [True] * 10, "joined": [None] * 3 + [date(2024, 1, 31)] * 7}
     new |= {"plan": ["gold"] * 6 + ["never seen", "once 4", "", "NA"]}
     predict(runs("churned"), write_table(tmp_path / "new.csv", new), tmp_path / "out.csv")
@@ -347,7 +325,7 @@ def test_a_file_without_rows_gives_a_header(content: str, output: str, runs: Run
 
 
 def test_a_parquet_file_without_rows_keeps_its_types(runs: Runs, tmp_path: Path) -> None:
-    table = pa.table(without_targets(NEW))[:0]
+    table = pa.table(make_features(20, seed=4))[:0]
     parquet.write_table(table, tmp_path / "new.parquet")
     predict(runs("spent"), tmp_path / "new.parquet", tmp_path / "out.parquet")
     expected = table.append_column("prediction", pa.array([], pa.float64()))
@@ -401,7 +379,7 @@ def test_a_threshold_moves_the_line_between_two_classes(runs: Runs, tmp_path: Pa
 
 
 def test_every_kind_of_table_gives_the_same_predictions(runs: Runs, capsys: Capture) -> None:
-    rows = without_targets(make_rows(50, seed=6))
+    rows = make_features(50, seed=6)
     predictor = Predictor.from_run(runs("grade"))
     expected = recompute(runs("grade"), rows)
     frame, polars = pd.DataFrame(rows), pl.DataFrame(rows)
@@ -434,7 +412,7 @@ def test_every_kind_of_table_gives_the_same_predictions(runs: Runs, capsys: Capt
 
 
 def test_rows_that_are_no_table_are_refused(runs: Runs) -> None:
-    rows = without_targets(NEW)
+    rows = make_features(20, seed=4)
     predictor, frame = Predictor.from_run(runs("churned")), pd.DataFrame(rows)
     doubled = pd.concat([frame, frame[["code"]]], axis=1)
     uneven = {**rows, "code": rows["code"][:3]}
@@ -474,7 +452,7 @@ print("grown by", peak() - start)
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_a_large_file_is_predicted_in_pieces(ending: str, runs: Runs, tmp_path: Path) -> None:
-    rows = without_targets(make_rows(2000, seed=8))
+    rows = make_features(2000, seed=8)
     rows["note"] = [f"{i:0200d}" for i in range(2000)]
     small, large = pa.table(rows), tmp_path / f"large{ending}"
     if ending == ".csv":

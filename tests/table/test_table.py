@@ -13,7 +13,7 @@ from fixture_types import Capture, Fit, Refused
 from quiet import trainer
 from read_table import make_table, read_table
 from reports import read_report
-from table_files import table_flags, write_table
+from table_files import make_features, table_flags, write_table
 from test_resume import AVERAGE, assert_same_run, callback, resume
 from weights import assert_same_weights
 
@@ -24,19 +24,8 @@ from project.table import Table
 from project.table.findings import giveaways
 
 
-def mixed_columns(num_rows: int, seed: int = 0) -> dict[str, list[Any]]:
-    """Columns of every kind, some cells missing, and an outcome that two of them tell in part."""
-    rng = np.random.default_rng(seed)
-    size, shop = rng.normal(50, 9, num_rows), rng.integers(0, 30, num_rows)
-    score = (size - 50) / 9 + (shop % 3) - 1 + rng.normal(0, 0.7, num_rows)
-    return {
-        "size": ["" if i % 11 == 0 else repr(float(v)) for i, v in enumerate(size)],
-        "count": rng.integers(0, 9, num_rows).tolist(),
-        "shop": ["" if i % 13 == 0 else f"shop {s}" for i, s in enumerate(shop)],
-        "day": [f"{2020 + d % 5}-{d % 12 + 1:02}-{d % 28 + 1:02}" for d in rng.integers(0, 999, num_rows).tolist()],
-        "member": rng.choice(["true", "false"], num_rows).tolist(),
-        "y": np.where(score > 0.25, "yes", "no").tolist(),
-    }
+def mixed_columns(num_rows: int) -> dict[str, list[Any]]:
+    return {**make_features(num_rows), "y": ["yes" if i % 3 else "no" for i in range(num_rows)]}
 
 
 def fit_table(fit: Fit, path: Path, *args: str) -> Path:
@@ -49,10 +38,10 @@ def test_validation_and_test_rows_teach_nothing(fit: Fit, tmp_path: Path) -> Non
     before = make_table(tmp_path / "t.csv", columns)
     changed = {name: list(cells) for name, cells in columns.items()}
     for i in [*before.rows["val"].tolist(), *before.rows["test"].tolist()]:
-        changed["size"][i] = "" if i % 2 else "-1e6"
-        changed["count"][i] = "" if i % 3 else "77.5"
-        changed["shop"][i] = "" if i % 3 else "a new shop"
-        changed["day"][i] = "" if i % 3 else "1999-12-31"
+        changed["amount"][i] = "" if i % 2 else "-1e6"
+        changed["code"][i] = "" if i % 3 else "77.5"
+        changed["plan"][i] = "" if i % 3 else "a new plan"
+        changed["joined"][i] = "" if i % 3 else "1999-12-31"
         changed["member"][i] = ""
     after = make_table(tmp_path / "changed.csv", changed)
     assert after.schema == before.schema
@@ -61,7 +50,7 @@ def test_validation_and_test_rows_teach_nothing(fit: Fit, tmp_path: Path) -> Non
     assert not torch.equal(after.splits["test"].x, before.splits["test"].x)
     short = ("--trainer.max_epochs", "2")
     assert_same_weights(*(fit_table(fit, tmp_path / name, *short) for name in ("t.csv", "changed.csv")), ["last"])
-    columns["size"][before.rows["train"][0]] = "-1e6"  # a training row does change the schema
+    columns["amount"][before.rows["train"][0]] = "-1e6"  # a training row does change the schema
     assert make_table(tmp_path / "t.csv", columns).schema != before.schema
 
 
@@ -94,11 +83,11 @@ def test_the_console_says_what_was_made_of_each_column(fit: Fit, tmp_path: Path,
     columns = mixed_columns(100)
     columns |= {"id": list(range(100)), "same": ["x"] * 100, "gone": [""] * 100, "leak": columns["y"]}
     columns["y"] = ["" if i == 50 else y for i, y in enumerate(columns["y"])]
-    fit_table(fit, write_table(tmp_path / "t.csv", columns), "--trainer.max_epochs", "1", "--data.drop", "count")
+    fit_table(fit, write_table(tmp_path / "t.csv", columns), "--trainer.max_epochs", "1", "--data.drop", "code")
     out, err = capsys.readouterr()
-    kinds = {"size": "number", "shop": "category", "day": "date", "member": "boolean", "leak": "tells"}
+    kinds = {"amount": "number", "plan": "category", "joined": "date", "member": "boolean", "leak": "tells"}
     kinds |= {"id": "left out: identifier", "same": "left out: constant", "gone": "left out: empty"}
-    for name, kind in {**kinds, "count": "left out: dropped"}.items():
+    for name, kind in {**kinds, "code": "left out: dropped"}.items():
         assert kind in next(line for line in out.splitlines() if f" {name} " in line)
     assert "1 of 100 rows have no target and are left out" in out
     assert "Warning" not in err
