@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from set_up import set_up
-from sklearn.preprocessing import StandardScaler
 
 from project.data import BreastCancer, Digits, Iris, RawTable, TableData, Wine
 from project.data.splits import MANY_ROWS, split_rows
@@ -74,15 +73,6 @@ def test_without_shuffling_rows_keep_their_order_with_test_rows_last():
     assert [rows(data, name) for name in SPLITS] == [list(range(42)), list(range(42, 48)), list(range(48, 60))]
     batches = [x[:, 0].int().tolist() for x, _ in data.train_dataloader()]
     assert list(chain(*batches)) == list(range(42))
-
-
-@pytest.mark.lowest
-def test_scaling_is_that_of_a_standard_scaler_fitted_on_the_training_rows():
-    raw, scaled = BreastCancer(scale=False), BreastCancer()
-    scaler = StandardScaler().fit(set_up(raw).splits["train"].x.double())
-    for split in SPLITS:
-        expected = scaler.transform(set_up(raw).splits[split].x.double())
-        np.testing.assert_allclose(set_up(scaled).splits[split].x, expected, atol=1e-5)
 
 
 def test_a_number_to_predict_is_standardised_on_the_training_rows():

@@ -122,8 +122,7 @@ class InHooks(LightningDataModule):
     def val_dataloader(self):
         return BatchLoader(X, Y, 4)
 
-    def predict_dataloader(self):
-        return BatchLoader(X, Y, 4)
+    predict_dataloader = val_dataloader
 
 
 def plain_trainer(**settings) -> Trainer:
@@ -151,9 +150,12 @@ def test_a_plain_trainer_sees_whole_batches(in_hooks, seed, settings, epochs, nu
     expected = []
     for epoch in range(epochs):
         expected += (IN_ORDER if seed is None else rows_of(BatchLoader(X, Y, 3, seed), epoch))[:num_train]
-    plain_trainer(**settings).fit(model, *((data,) if in_hooks else (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))))
+    loaders = (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))
+    plain_trainer(**settings).fit(model, *((data,) if in_hooks else loaders))
     assert model.batches["train"] == expected
     assert model.batches["val"] == IN_ORDER_OF_FOUR[:num_val] * epochs
+    assert len(plain_trainer().predict(model, data if in_hooks else loaders[1])) == 3
+    assert model.batches["predict"] == IN_ORDER_OF_FOUR
 
 
 @pytest.mark.parametrize("in_hooks", [True, False])
@@ -164,14 +166,6 @@ def test_overfitting_sees_the_same_whole_batches_in_every_epoch(in_hooks, seed):
     data = (InHooks(seed),) if in_hooks else (BatchLoader(X, Y, 3, seed), BatchLoader(X, Y, 4))
     plain_trainer(overfit_batches=2).fit(model, *data)
     assert model.batches["train"] == IN_ORDER[:2] * 2
-
-
-@pytest.mark.parametrize("in_hooks", [True, False])
-def test_prediction_sees_whole_batches(in_hooks):
-    model = Seen()
-    outputs = plain_trainer().predict(model, InHooks(None) if in_hooks else BatchLoader(X, Y, 4))
-    assert model.batches["predict"] == IN_ORDER_OF_FOUR
-    assert len(outputs) == 3
 
 
 def test_results_do_not_depend_on_how_often_one_validates():

@@ -3,6 +3,7 @@
 import shutil
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import in_process
 import numpy as np
@@ -17,6 +18,7 @@ from matplotlib.image import imread
 from reports import read_report
 from set_up import set_up
 from sklearn import metrics as sk
+from table_files import table_flags
 
 from project import Predictor, train
 from project.data import BreastCancer
@@ -43,9 +45,8 @@ def test_evaluate_gives_the_figures_of_the_run(args: tuple[str, ...], fit: Fit, 
     report = read_report(folder)
     moved = shutil.move(folder / "checkpoints" / "best.ckpt", tmp_path)
     shutil.rmtree(folder)  # nothing but the checkpoint is left
-    tested = evaluate(moved)
-    assert tested.metrics == report["metrics"]
-    assert tested.baselines == report["baselines"]
+    found = evaluate(moved)
+    assert (found.metrics, found.baselines) == (report["metrics"], report["baselines"])
 
 
 def make_rows(num_rows: int, seed: int, signal: float = 1.0) -> pd.DataFrame:
@@ -56,18 +57,37 @@ def make_rows(num_rows: int, seed: int, signal: float = 1.0) -> pd.DataFrame:
     return pd.DataFrame({"a": a, "b": b, "bought": np.where(bought, "yes", "no")})
 
 
-def table_args(path: Path, *args: str) -> list[str]:
-    return ["--data", "Table", "--data.path", str(path), "--data.target", "bought", *args]
+def make_parts() -> pd.DataFrame:
+    """Rows that say in which split they are."""
+    return make_rows(900, seed=0).assign(part=["train", "val", "test"] * 300)
+
+
+OF_PARTS = ("--data.split_column", "part", "--model", "LogisticRegression", "--trainer.max_epochs", "5")
+
+
+def report_of(run: Path, *args: object, name: str = "test") -> dict[str, Any]:
+    """The report that the command writes, which must succeed."""
+    assert main([str(arg) for arg in (run, *args)]) == 0
+    return read_report(run / "evaluation" / name)
+
+
+def scores_of(y: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """By scikit-learn."""
+    return {
+        "accuracy": sk.accuracy_score(y, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(y, predicted),
+        "f1": sk.f1_score(y, predicted),
+    }
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     """The folder of a run on a CSV file that says which row is in which split, and the file's rows."""
     folder = tmp_path_factory.mktemp("trained")
-    rows = make_rows(900, seed=0).assign(part=["train", "val", "test"] * 300)
+    rows = make_parts()
     rows.to_csv(folder / "shop.csv", index=False)
-    args = table_args(folder / "shop.csv", "--data.split_column", "part", "--model", "LogisticRegression")
-    return in_process.run(fit, folder / "logs", *args, "--optimizer.lr", "0.05", "--trainer.max_epochs", "5"), rows
+    args = [*table_flags(folder / "shop.csv", "bought"), *OF_PARTS, "--optimizer.lr", "0.05"]
+    return in_process.run(fit, folder / "logs", *args), rows
 
 
 @pytest.fixture
@@ -98,19 +118,12 @@ def test_scores_on_a_file_are_those_of_scikit_learn(kind: str, run: Path, tmp_pa
         holes.to_parquet(file)
     else:
         holes.to_csv(file, index=False, sep=";")
-    assert main([str(run), "--data", str(file)]) == 0
+    report = report_of(run, "--data", file, name="new")
     out = capsys.readouterr().out
     assert "2 of 5,000 rows have no target" in out
-    report = read_report(run / "evaluation" / "new")
     known = rows.drop([0, 4321])
     p, y = probabilities(run, known), (known["bought"] == "yes").to_numpy()
-    expected = {
-        "accuracy": sk.accuracy_score(y, p > 0.5),
-        "balanced_accuracy": sk.balanced_accuracy_score(y, p > 0.5),
-        "f1": sk.f1_score(y, p > 0.5),
-        "log_loss": sk.log_loss(y, p),
-        "auroc": sk.roc_auc_score(y, p),
-    }
+    expected = {**scores_of(y, p > 0.5), "log_loss": sk.log_loss(y, p), "auroc": sk.roc_auc_score(y, p)}
     for name, value in expected.items():
         assert report["metrics"][name] == pytest.approx(value, abs=2e-5), name
         assert f"{report['metrics'][name]:.4f}" in out
@@ -131,22 +144,22 @@ def test_a_file_of_the_test_rows_gives_the_figures_of_the_run(fit: Fit, tmp_path
     rows["class"] = np.array(table.classes)[table.y[test]]
     rows.to_csv(tmp_path / "some.csv", index=False)
     report = read_report(folder)
-    tested = evaluate(folder, tmp_path / "some.csv")
-    assert tested.metrics == pytest.approx(report["metrics"], abs=1e-6)
+    found = evaluate(folder, tmp_path / "some.csv")
+    assert found.metrics == pytest.approx(report["metrics"], abs=1e-6)
     for name, scores in report["baselines"].items():
-        assert tested.baselines[name] == pytest.approx(scores, abs=1e-6)
+        assert found.baselines[name] == pytest.approx(scores, abs=1e-6)
 
 
 def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
     """Its delimiter, letters, decimal commas and missing values; with names and dates among the columns."""
-    rows = make_rows(300, seed=0).assign(part=["train", "val", "test"] * 100)
+    rows = make_parts()
     rows["shop"] = np.where(rows["a"] > 4, "Café", np.where(rows["a"] > 2, "Bar", "?"))
-    rows["day"] = pd.date_range("2024-01-01", periods=300).strftime("%d.%m.%Y")
+    rows["day"] = pd.date_range("2024-01-01", periods=900).strftime("%d.%m.%Y")
     rows.loc[::7, "b"] = np.nan
     style = {"index": False, "sep": ";", "decimal": ",", "encoding": "cp1252", "na_rep": "?"}
     rows.to_csv(tmp_path / "own.csv", **style)
     rows.query("part == 'test'").to_csv(tmp_path / "other.csv", **style)
-    args = table_args(tmp_path / "own.csv", "--data.split_column", "part", "--data.encoding", "cp1252")
+    args = [*table_flags(tmp_path / "own.csv", "bought"), "--data.split_column", "part", "--data.encoding", "cp1252"]
     run = fit(*args, "--data.delimiter", ";", "--data.decimal_point", ",", "--data.missing", "?", *SHORT)
     report = read_report(run)
     assert evaluate(run, tmp_path / "other.csv").metrics == pytest.approx(report["metrics"], abs=1e-6)
@@ -158,16 +171,14 @@ def test_from_the_threshold_on_the_second_class_is_predicted(
     rows = trained[1].query("part == 'test'")
     p, y = probabilities(run, rows), (rows["bought"] == "yes").to_numpy()
     usual, threshold = evaluate(run).metrics, 0.15
-    assert main([str(run), "--threshold", str(threshold)]) == 0
-    report = read_report(run / "evaluation" / "test")
+    report = report_of(run, "--threshold", threshold)
     predicted = p >= threshold
     assert (predicted != (p >= 0.5)).sum() > 10
     assert report["threshold"] == threshold
     assert report["confusion"] == sk.confusion_matrix(y, predicted).tolist()
     scores = report["metrics"]
-    assert scores["accuracy"] == pytest.approx(sk.accuracy_score(y, predicted))
-    assert scores["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(y, predicted))
-    assert scores["f1"] == pytest.approx(sk.f1_score(y, predicted))
+    for name, value in scores_of(y, predicted).items():
+        assert scores[name] == pytest.approx(value), name
     for name in ("loss", "log_loss", "auroc", "calibration_error"):
         assert scores[name] == usual[name]
     # It is not to blame for an accuracy below that of a baseline, which predicts the likelier class.
@@ -176,32 +187,27 @@ def test_from_the_threshold_on_the_second_class_is_predicted(
 
 
 def test_best_f1_is_found_on_the_validation_rows_alone(fit: Fit, tmp_path: Path, capsys: Capture) -> None:
-    file, rows = tmp_path / "shop.csv", make_rows(900, seed=0).assign(part=["train", "val", "test"] * 300)
+    file, rows = tmp_path / "shop.csv", make_parts()
     rows.to_csv(file, index=False)
-    args = table_args(file, "--data.split_column", "part", "--model", "LogisticRegression")
-    run = fit(*args, "--trainer.max_epochs", "5")
-    assert main([str(run), "--threshold", "best-f1"]) == 0
-    before = read_report(run / "evaluation" / "test")
+    run = fit(*table_flags(file, "bought"), *OF_PARTS)
+    before = report_of(run, "--threshold", "best-f1")
     threshold = before["threshold"]
     assert before["threshold_from"] == "best-f1"
     assert f"{threshold:.6g}" in capsys.readouterr().out
     val, test = rows.query("part == 'val'"), rows.query("part == 'test'")
     p, y = probabilities(run, val), (val["bought"] == "yes").to_numpy()
-    best = sk.f1_score(y, p >= threshold)
-    assert best > sk.f1_score(y, p >= 0.5)
-    predicted = p >= np.linspace(0, 1, 1001)[:, None]
-    assert best >= (2 * (predicted & y).sum(1) / (predicted.sum(1) + y.sum())).max()
+    assert threshold == pytest.approx(best_f1_threshold(p, y), abs=1e-5)
+    assert sk.f1_score(y, p >= threshold) > sk.f1_score(y, p >= 0.5)
     expected = sk.f1_score(test["bought"] == "yes", probabilities(run, test) >= threshold)
     assert before["metrics"]["f1"] == pytest.approx(expected)
     rows.loc[test.index, "bought"] = test["bought"].sample(frac=1, random_state=0).to_numpy()
     rows.to_csv(file, index=False)
-    assert main([str(run), "--threshold", "best-f1"]) == 0
-    after = read_report(run / "evaluation" / "test")
+    after = report_of(run, "--threshold", "best-f1")
     assert after["threshold"] == threshold
     assert after["metrics"]["f1"] < before["metrics"]["f1"] - 0.1
     make_rows(50, seed=3).to_csv(tmp_path / "new.csv", index=False)
-    assert main([str(run), "--threshold", "best-f1", "--data", str(tmp_path / "new.csv")]) == 0
-    assert read_report(run / "evaluation" / "new")["threshold"] == threshold
+    new = report_of(run, "--threshold", "best-f1", "--data", tmp_path / "new.csv", name="new")
+    assert new["threshold"] == threshold
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -243,6 +249,7 @@ def test_pictures_are_in_the_folder_and_in_tensorboard(data: str, fit: Fit, requ
 
 
 def test_the_curves_of_a_file_bear_its_name(run: Path, tmp_path: Path) -> None:
+    """And a file with one class has none that need two."""
     for name in ("july.csv", "test.csv"):
         make_rows(60, seed=2).to_csv(tmp_path / name, index=False)
         assert main([str(run), "--data", str(tmp_path / name)]) == 0
@@ -251,17 +258,9 @@ def test_the_curves_of_a_file_bear_its_name(run: Path, tmp_path: Path) -> None:
     assert {f"{name}/july" for name in PICTURES["binary"]} <= set(tags["images"])
     assert {"accuracy/july", "f1/july", "log_loss/july", "accuracy/test_file"} <= set(tags["scalars"])
     assert len(read_curve(run, "accuracy/test")) == 1
-
-
-def test_a_file_with_one_class_has_no_curves(run: Path, tmp_path: Path) -> None:
-    rows = make_rows(200, seed=2)
-    rows.to_csv(tmp_path / "new.csv", index=False)
-    assert main([str(run), "--data", str(tmp_path / "new.csv")]) == 0
-    assert (run / "evaluation" / "new" / "roc.png").exists()
-    rows.query("bought == 'no'").to_csv(tmp_path / "new.csv", index=False)
-    assert main([str(run), "--data", str(tmp_path / "new.csv"), "--threshold", "0.999999"]) == 0
-    assert sorted(path.name for path in (run / "evaluation" / "new").iterdir()) == ["confusion.png", "report.json"]
-    report = read_report(run / "evaluation" / "new")
+    make_rows(200, seed=2).query("bought == 'no'").to_csv(tmp_path / "july.csv", index=False)
+    report = report_of(run, "--data", tmp_path / "july.csv", "--threshold", "0.999999", name="july")
+    assert sorted(path.name for path in (run / "evaluation" / "july").iterdir()) == ["confusion.png", "report.json"]
     assert "auroc" not in report["metrics"]
     assert report["metrics"]["accuracy"] == 1
 
@@ -279,64 +278,62 @@ def test_a_checkpoint_finds_its_run_and_a_lone_one_only_prints(run: Path, tmp_pa
 def test_without_the_run_s_own_file(fit: Fit, tmp_path: Path, refused: Refused, capfd: Capture) -> None:
     make_rows(200, seed=0).to_csv(tmp_path / "old.csv", index=False)
     make_rows(100, seed=1).to_csv(tmp_path / "new.csv", index=False)
-    run = fit(*table_args(tmp_path / "old.csv", *SHORT))
+    run = fit(*table_flags(tmp_path / "old.csv", "bought"), *SHORT)
     assert main([str(run), "--data", str(tmp_path / "old.csv")]) == 0
     assert "count its training rows" in capfd.readouterr().out
     (tmp_path / "old.csv").unlink()
     for args in ([], ["--threshold", "best-f1", "--data", tmp_path / "new.csv"]):
         refused(main, [run, *args], "there is no file", status=1)
-    assert main([str(run), "--data", str(tmp_path / "new.csv")]) == 0
+    report = report_of(run, "--data", tmp_path / "new.csv", name="new")
     out = capfd.readouterr().out
     assert "there are no baselines" in out
     assert "logistic regression" not in out
-    report = read_report(run / "evaluation" / "new")
     assert (report["rows"], report["baselines"]) == (100, {})
 
 
-BAD_FILES = {
-    "missing column": ("b,bought\n1,no\n", "'a'"),
-    "no target": ("a,b\n1,1\n", "bad.csv has no column 'bought'"),
-    "unknown label": ("a,b,bought\n1,1,no\n2,2,\n3,3,perhaps\n", "row 3: the model knows no class 'perhaps'"),
-    "no number": ("a,b,bought\n1,1,no\n2,much,yes\n", "'b', row 2: 'much' is not a number"),
-    "no rows": ("a,b,bought\n", "no rows"),
-    "empty targets": ("a,b,bought\n1,1,\n", "empty in every row"),
-    "overflow": ("a,b,bought\n1,1,no\n3e38,3e38,yes\n", "overflows"),
+BAD = {  # a file, the arguments, and what is said of them
+    "missing column": ("b,bought\n1,no\n", "--data bad.csv", 1, "'a'"),
+    "no target": ("a,b\n1,1\n", "--data bad.csv", 1, "bad.csv has no column 'bought'"),
+    "label": (
+        "a,b,bought\n1,1,no\n2,2,\n3,3,perhaps\n",
+        "--data bad.csv",
+        1,
+        "row 3: the model knows no class 'perhaps'",
+    ),
+    "no number": ("a,b,bought\n1,1,no\n2,much,yes\n", "--data bad.csv", 1, "'b', row 2: 'much' is not a number"),
+    "no rows": ("a,b,bought\n", "--data bad.csv", 1, "no rows"),
+    "empty targets": ("a,b,bought\n1,1,\n", "--data bad.csv", 1, "empty in every row"),
+    "overflow": ("a,b,bought\n1,1,no\n3e38,3e38,yes\n", "--data bad.csv", 1, "overflows"),
+    "no file": ("", "--data nowhere.csv", 1, "nowhere.csv"),
+    "number": ("", "--threshold -0.5", 2, "between 0 and 1"),
+    "word": ("", "--threshold best-f2", 2, "best-f1"),
+    "no value": ("", "--threshold", 2, "--threshold"),
+    "flag": ("", "--date bad.csv", 2, "--date"),
 }
 
 
-@pytest.mark.parametrize(("content", "words"), BAD_FILES.values(), ids=BAD_FILES)
-def test_bad_files(content: str, words: str, run: Path, tmp_path: Path, refused: Refused) -> None:
-    (tmp_path / "bad.csv").write_text(content)
-    refused(main, [run, "--data", tmp_path / "bad.csv"], words, status=1)
+@pytest.mark.parametrize(("content", "args", "status", "words"), BAD.values(), ids=BAD)
+def test_bad_files_and_arguments(
+    content: str, args: str, status: int, words: str, run: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
+) -> None:
+    monkeypatch.chdir(run.parent)
+    Path("bad.csv").write_text(content)
+    refused(main, [run, *args.split()], words, status=status)
 
 
 @pytest.mark.parametrize(
-    ("args", "status", "words"),
+    ("data", "threshold", "status", "words"),
     [
-        (["--threshold", "-0.5"], 2, "between 0 and 1"),
-        (["--threshold", "best-f2"], 2, "best-f1"),
-        (["--threshold"], 2, "--threshold"),
-        (["--date", "x.csv"], 2, "--date"),
-        (["--data", "nowhere.csv"], 1, "nowhere.csv"),
-    ],
-)
-def test_bad_arguments(args: list[str], status: int, words: str, run: Path, refused: Refused) -> None:
-    refused(main, [run, *args], words, status=status)
-
-
-@pytest.mark.parametrize(
-    ("data", "args", "status", "words"),
-    [
-        (["--data", "Iris"], ["--threshold", "best-f1"], 2, "has 3 classes"),
-        (["--data", "Diabetes"], ["--threshold", "best-f1"], 2, "is a number"),
-        (["--data.val_fraction", "0"], ["--threshold", "best-f1"], 1, "no validation rows"),
-        (["--data.test_fraction", "0"], [], 1, "test_fraction"),
+        (["--data", "Iris"], "best-f1", 2, "has 3 classes"),
+        (["--data", "Diabetes"], "best-f1", 2, "is a number"),
+        (["--data.val_fraction", "0"], "best-f1", 1, "no validation rows"),
+        (["--data.test_fraction", "0"], "0.5", 1, "test_fraction"),
     ],
 )
 def test_runs_that_do_not_have_what_it_takes(
-    data: list[str], args: list[str], status: int, words: str, fit: Fit, refused: Refused
+    data: list[str], threshold: str, status: int, words: str, fit: Fit, refused: Refused
 ) -> None:
-    refused(main, [fit(*data, "--trainer.max_epochs", "1"), *args], words, status=status)
+    refused(main, [fit(*data, "--trainer.max_epochs", "1"), "--threshold", threshold], words, status=status)
 
 
 @pytest.mark.parametrize("classes", [["$a^$", "x" * 300], [f"{'a' * 40}{i}" for i in range(2)], list("ab" * 50)])
@@ -371,12 +368,11 @@ def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(
 def test_the_mean_of_folds_is_tested(target: str, tmp_path: Path, refused: Refused) -> None:
     """Against scikit-learn's scores of the mean of what each fold predicts."""
     path = Path(__file__).parents[2] / "configs" / "data" / "wine.csv"
-    folder = make_folds(tmp_path, "--data", "Table", "--data.path", str(path), "--data.target", target)
+    folder = make_folds(tmp_path, *table_flags(path, target))
     rows = pd.read_csv(path)
-    outputs = [Predictor.from_run(folder / f"fold-{fold}").outputs(pa.table(rows)) for fold in (1, 2, 3)]
-    outputs = np.mean(outputs, axis=0)
-    assert main([str(folder), "--data", str(path)]) == 0
-    report = read_report(folder / "evaluation" / "wine")
+    single = [Predictor.from_run(folder / f"fold-{fold}") for fold in (1, 2, 3)]
+    outputs = np.mean([predictor.outputs(pa.table(rows)) for predictor in single], axis=0)
+    report = report_of(folder, "--data", path, name="wine")
     if target == "class":
         assert report["metrics"]["log_loss"] == pytest.approx(sk.log_loss(rows[target], outputs), rel=1e-9)
     else:

@@ -17,11 +17,20 @@ from folds import make_folds
 from pyarrow import csv, parquet
 from set_up import set_up
 from sklearn.datasets import load_wine
+from table_files import table_flags
 
-from project import Predictor, load_run, train
-from project.fit import main as fit
+from project import Predictor, Run, load_run, train
 from project.predict.__main__ import main
 from project.table import Table
+
+QUIET = {"enable_progress_bar": False}
+
+
+def trained(folder: Path, rows: Any, target: str = "y", model: str = "LogisticRegression", **options: Any) -> Run:
+    """A run of three epochs on a table, from a file or from memory."""
+    data = {"class_path": "Table", "init_args": {"path": rows, "target": target, **options}}
+    trainer = {"max_epochs": 3, "default_root_dir": folder / "logs", **QUIET}
+    return train(data=data, model=model, trainer=trainer, quiet=True)
 
 
 @pytest.mark.lowest
@@ -53,16 +62,11 @@ def test_a_number_far_from_zero_is_scored_in_its_own_digits(tmp_path: Path) -> N
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(2, 400))
     rows = pd.DataFrame({"x": x, "z": z, "y": 1.6e9 + 100 * x + rng.normal(size=400)})
-    data = set_up(Table(rows, "y"))
-    trainer = {"max_epochs": 3, "default_root_dir": tmp_path}
-    run = train(data=rows, target="y", model="LinearRegression", trainer=trainer, quiet=True)
-    tested = rows.iloc[data.rows["test"]]
+    run = trained(tmp_path, rows, model="LinearRegression")
+    tested = rows.iloc[set_up(Table(rows, "y")).rows["test"]]
     error = Predictor.from_run(run).predict(tested) - tested["y"]
     assert run.report["metrics"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
     assert 0.7 < run.report["baselines"]["ridge regression"]["rmse"] < 1.4  # the noise has deviation 1
-
-
-NUM_FOLDS = 3
 
 
 def make_rows() -> pd.DataFrame:
@@ -80,16 +84,15 @@ def cross_validate(logs: Path, target: str, rows: pd.DataFrame) -> Path:
     """The folder of three folds."""
     logs.mkdir()
     rows.to_csv(logs / "rows.csv", index=False)
-    args = ["--data", "Table", "--data.path", str(logs / "rows.csv"), "--data.target", target]
-    args += ["--data.drop", "price" if target == "sold" else "sold", "--data.min_count", "1"]
-    return make_folds(logs, *args, num_folds=NUM_FOLDS)
+    args = [*table_flags(logs / "rows.csv", target), "--data.drop", "price" if target == "sold" else "sold"]
+    return make_folds(logs, *args, "--data.min_count", "1")
 
 
 @pytest.mark.parametrize("target", ["sold", "price"])
 def test_the_mean_of_the_folds_is_predicted(target: str, tmp_path: Path) -> None:
     rows = make_rows()
     folder = cross_validate(tmp_path / "logs", target, rows)
-    single = [Predictor.from_run(folder / f"fold-{fold + 1}") for fold in range(NUM_FOLDS)]
+    single = [Predictor.from_run(folder / f"fold-{fold + 1}") for fold in range(3)]
     assert len({tuple(predictor.columns) for predictor in single}) > 1  # a fold has left a column out
     assert len({str(predictor.schema.categories) for predictor in single}) > 1
     every = Predictor.from_run(folder)
@@ -149,11 +152,6 @@ COLUMNS: dict[str, list[Any]] = {
     ],
 }
 FORMS = [(name, form) for name, forms in COLUMNS.items() for form in forms]
-SETTINGS: dict[str, Any] = {
-    "model": {"class_path": "LogisticRegression"},
-    "trainer": {"max_epochs": 3, "enable_progress_bar": False},
-    "quiet": True,
-}
 
 
 def table(form: list[Any] | pa.Array) -> pa.Table:
@@ -162,19 +160,13 @@ def table(form: list[Any] | pa.Array) -> pa.Table:
     return pa.table({"c": pa.chunked_array([cells] * 20), "y": [1, 0, 0] * 20})
 
 
-def trained(rows: pa.Table, folder: Path) -> Any:
-    data = {"class_path": "Table", "init_args": {"path": rows, "target": "y", "categorical": "c"}}
-    trainer = SETTINGS["trainer"] | {"default_root_dir": str(folder)}
-    return train(**SETTINGS | {"data": data, "trainer": trainer})
-
-
 @pytest.mark.parametrize(("name", "form"), FORMS)
 def test_one_name_for_one_value(name: str, form: list[Any] | pa.Array, tmp_path: Path) -> None:
     """A model of the first form predicts the same of all forms, and is the same if it was trained on another one."""
-    run = trained(table(COLUMNS[name][0]), tmp_path)
+    run = trained(tmp_path, table(COLUMNS[name][0]), categorical="c")
     expected = Predictor.from_run(run).predict_proba(table(COLUMNS[name][0]))
     assert len(np.unique(expected)) >= 4  # the names differ
-    again = trained(table(form), tmp_path)
+    again = trained(tmp_path, table(form), categorical="c")
     file = tmp_path / "rows.parquet"
     parquet.write_table(table(form), file)
     frames = [table(form), pl.from_arrow(table(form)), parquet.read_table(file)]
@@ -184,18 +176,8 @@ def test_one_name_for_one_value(name: str, form: list[Any] | pa.Array, tmp_path:
             np.testing.assert_array_equal(predictor.predict_proba(frame), expected)
 
 
-def test_a_code_in_a_folder_s_name_keeps_its_zeros(tmp_path: Path) -> None:
-    for code in ("01234", "10115"):
-        (tmp_path / "data" / f"zip={code}").mkdir(parents=True)
-        parquet.write_table(pa.table({"x": np.arange(30.0), "y": [0, 1] * 15}), tmp_path / f"data/zip={code}/a.parquet")
-    logs = ["--trainer.max_epochs", "1", "--trainer.default_root_dir", str(tmp_path / "logs"), "--name", "r"]
-    assert fit(["--data", "Table", "--data.path", str(tmp_path / "data"), "--data.target", "y", *logs]) == 0
-    predictor = Predictor.from_run(tmp_path / "logs" / "data" / "r")
-    assert predictor.schema.categories[0].values == ("01234", "10115")
-
-
 def test_a_column_of_unknown_names_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
-    run = trained(table(COLUMNS["text"][0]), tmp_path / "logs")
+    run = trained(tmp_path, table(COLUMNS["text"][0]))
     frame = pd.DataFrame({"c": ["new", "newer"]})
     with pytest.warns(UserWarning, match="the model knows none of the names in column 'c'"):
         Predictor.from_run(run).predict(frame)
@@ -210,22 +192,18 @@ def test_a_column_of_unknown_names_is_told_loudly(tmp_path: Path, capsys: Captur
 def test_names_that_were_all_rare_in_training_are_no_surprise(tmp_path: Path) -> None:
     """Nor are new ones a sign that the column is written in another way."""
     rows = pa.table({"c": [f"n{i}" for i in range(90)], "x": [0.5, 1.5, 2.5] * 30, "y": [0, 1, 1] * 30})
-    predictor = Predictor.from_run(trained(rows, tmp_path))
+    predictor = Predictor.from_run(trained(tmp_path, rows, categorical="c"))
     assert predictor.schema.categories[0].values == ()
     assert len(predictor.predict(rows)) == len(predictor.predict({"c": ["new", "newer"], "x": [0.5, 0.5]})) + 88
     assert predictor.num_unseen["c"] == 92
 
 
-FRAME = pd.DataFrame(
-    {"x": np.random.default_rng(0).normal(size=90), "name": ["a", "b", None] * 30, "y": [0, 1, 1] * 30}
-)
-
-
 @pytest.mark.parametrize("make", [lambda f: f, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "arrow"])
 def test_a_table_in_memory_trains_as_its_file_does(make: Any, tmp_path: Path) -> None:
-    FRAME.to_parquet(tmp_path / "t.parquet")
-    file = {"class_path": "Table", "init_args": {"path": str(tmp_path / "t.parquet"), "target": "y"}}
-    trainer = SETTINGS["trainer"] | {"default_root_dir": str(tmp_path / "logs")}
-    from_file = train(**SETTINGS | {"data": file, "trainer": trainer})
-    from_memory = train(**SETTINGS | {"data": make(FRAME), "target": "y", "trainer": trainer})
+    numbers = np.random.default_rng(0).normal(size=90)
+    frame = pd.DataFrame({"x": numbers, "name": ["a", "b", None] * 30, "y": [0, 1, 1] * 30})
+    frame.to_parquet(tmp_path / "t.parquet")
+    from_file = trained(tmp_path, tmp_path / "t.parquet")
+    trainer = {"max_epochs": 3, "default_root_dir": tmp_path, **QUIET}
+    from_memory = train(data=make(frame), target="y", model="LogisticRegression", trainer=trainer, quiet=True)
     assert from_file.report["metrics"] == from_memory.report["metrics"]

@@ -6,26 +6,31 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import torch
-from write_table import read_table, write_table
+from read_table import make_table, read_table
+from table_files import write_table
 
 from project.schema import Target
 from project.table import Table
 from project.table.roles import label_values
 
 NUM_ROWS = 120
+WHOLE = {"shuffle": False, "val_fraction": 0.0, "test_fraction": 0.0}
 
 
-def read(folder: Path, cells: Any, file: str = "t.csv", **settings: Any) -> Table:
-    """A table with the cells, again and again, as its target."""
+def read(folder: Path, cells: Any, **settings: Any) -> Table:
+    """A table with the cells, again and again, as its target: a list as CSV, an array as Parquet."""
+    ending = "csv" if isinstance(cells, list) else "parquet"
     cells = (cells * NUM_ROWS)[:NUM_ROWS] if isinstance(cells, list) else cells
-    path = write_table(folder / file, {"x": [i % 7 + 0.5 for i in range(len(cells))], "y": cells})
-    return read_table(path, **{"shuffle": False, "val_fraction": 0.0, "test_fraction": 0.0} | settings)
+    columns = {"x": [i % 7 + 0.5 for i in range(NUM_ROWS)], "y": cells}
+    return make_table(folder / f"t.{ending}", columns, **WHOLE | settings)
 
 
 def target(table: Table) -> Target:
     return table.schema.target
 
 
+COUNTED = [str(i) for i in range(21)]
+HALVES = [f"{i}.5" for i in range(99)]
 BINARY = {
     "strings": (["yes", "no"], ["no", "yes"]),
     "capitals": (["Yes", "NO"], ["NO", "Yes"]),
@@ -66,17 +71,25 @@ def test_the_positive_class_is_the_second_of_the_same_splits(cells: list[str], p
         assert [target(table).classes[int(i)] for i in table.splits[name].y] == [cells[row % 2] for row in rows]
 
 
+NO_NUMBER = r"column 'y', row 2: '1\.50' is not a number; .*data.task multiclass"
+ONE_VALUE = "holds one value only, 'true'"
+NO_MAYBE = "data.positive: the target 'y' has no class 'maybe'; there are 'no' and 'yes'"
+
+
 @pytest.mark.parametrize(
-    ("cells", "positive", "words"),
+    ("cells", "settings", "words"),
     [
-        (["yes", "no"], "maybe", "data.positive: the target 'y' has no class 'maybe'; there are 'no' and 'yes'"),
-        (["a", "b", "c"], "b", "data.positive is one of two classes, and the target 'y' has 3"),
-        ([f"{i}.5" for i in range(99)], "0.5", "data.positive is one of two classes, and the target 'y' has none"),
+        (["yes", "no"], {"positive": "maybe"}, NO_MAYBE),
+        (["a", "b", "c"], {"positive": "b"}, "data.positive is one of two classes, and the target 'y' has 3"),
+        (HALVES, {"positive": "0.5"}, "data.positive is one of two classes, and the target 'y' has none"),
+        (["TRUE", "True", "true"], {}, ONE_VALUE),
+        (pa.array([True, False, None] * 40), {"missing": "false"}, ONE_VALUE),
+        (["1", "1.50", "2"], {"decimal_point": ","}, NO_NUMBER),  # as it stands in the file
     ],
 )
-def test_a_missing_positive_class_is_refused(cells: list[str], positive: str, words: str, tmp_path: Path) -> None:
+def test_what_is_no_target_is_refused(cells: Any, settings: dict[str, str], words: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
-        read(tmp_path, cells, positive=positive)
+        read(tmp_path, cells, **settings)
 
 
 @pytest.mark.parametrize(
@@ -93,40 +106,31 @@ def test_a_missing_positive_class_is_refused(cells: list[str], positive: str, wo
     ids=str,
 )
 def test_labels_of_parquet_keep_their_type(kind: pa.DataType, values: list[Any], tmp_path: Path) -> None:
-    found = target(read(tmp_path, pa.array(values * 60, kind), "t.parquet"))
+    found = target(read(tmp_path, pa.array(values * 60, kind)))
     assert found.kind == "binary"
     assert label_values(found.classes, found.label_type) == sorted(values)
-
-
-def test_names_that_no_row_has_are_no_classes(tmp_path: Path) -> None:
-    """As in a column of pandas whose rows were filtered, or whose missing values have a name."""
-    cells = pa.DictionaryArray.from_arrays(pa.array([0, 2, 3] * 40), pa.array(["no", "maybe", "yes", "NA"]))
-    table = read(tmp_path, cells, "t.parquet")
-    assert target(table).classes == ("no", "yes")
-    assert target(table).counts == (40, 40)
-    assert table.notes == ["40 of 120 rows have no target and are left out (cells 'NA')"]
 
 
 @pytest.mark.parametrize(
     ("cells", "task", "kind"),
     [
-        ([str(i) for i in range(20)], "auto", "multiclass"),
-        ([str(i) for i in range(21)], "auto", "number"),
+        (COUNTED[:20], "auto", "multiclass"),
+        (COUNTED, "auto", "number"),
         (["0.5", "1", "2"], "auto", "number"),
         (["1", "2", "3"], "number", "number"),
         (["1", "2"], "number", "number"),
         (["0.5", "1", "2"], "multiclass", "multiclass"),
-        ([str(i) for i in range(21)], "multiclass", "multiclass"),
+        (COUNTED, "multiclass", "multiclass"),
         (["a", "b"], "multiclass", "multiclass"),
         (["a", "b"], "binary", "binary"),
         (["0.5", "1.5"], "binary", "binary"),
     ],
 )
 def test_the_task_is_found_or_set(cells: list[str], task: str, kind: str, tmp_path: Path) -> None:
-    table = read(tmp_path, cells, task=task)
-    assert target(table).kind == kind
-    assert target(table).num_outputs == (len(cells) if kind == "multiclass" else 1)
-    assert len(target(table).classes) == (0 if kind == "number" else len(cells))
+    found = target(read(tmp_path, cells, task=task))
+    assert found.kind == kind
+    assert found.num_outputs == (len(cells) if kind == "multiclass" else 1)
+    assert len(found.classes) == (0 if kind == "number" else len(cells))
 
 
 @pytest.mark.parametrize("task", ["auto", "number"])
@@ -154,42 +158,32 @@ def test_true_is_one_label_in_any_capitals(tmp_path: Path) -> None:
     table = read(tmp_path, ["TRUE", "True", "false"])
     tested, _ = table.read_test(tmp_path / "t.csv", table.schema)
     assert tested.y.tolist() == table.splits["train"].y.tolist() == [1, 1, 0] * (NUM_ROWS // 3)
-    with pytest.raises(ValueError, match="holds one value only, 'true'"):
-        read(tmp_path, [True, False, None], "t.parquet", missing="false")
-    with pytest.raises(ValueError, match="holds one value only, 'true'"):
-        read(tmp_path, ["TRUE", "True", "true"])
 
 
 NO_TARGET = "40 of 120 rows have no target and are left out"
 TAKEN = "whole numbers taken as"
-NAMED: dict[str, tuple[list[str], tuple[str, ...], tuple[int, ...], list[str]]] = {
+CAPITALS = "target 'y': some classes differ by capital letters alone"
+CLASSES = f"target 'y': 3 {TAKEN} classes (--data.task number takes them as a quantity)"
+A_QUANTITY = f"target 'y': 21 {TAKEN} a quantity (--data.task multiclass takes them as classes)"
+LIKE_NUMBERS = "target 'y': the classes look like numbers: write them in another way to predict a quantity"
+FILTERED = pa.DictionaryArray.from_arrays(pa.array([0, 2, 3] * 40), pa.array(["no", "maybe", "yes", "NA"]))
+"""As a column of pandas whose rows were filtered, or whose missing values have a name."""
+NAMED: dict[str, tuple[Any, tuple[str, ...], tuple[int, ...], list[str]]] = {
     "three classes": (["b", "c", "a", "b"], ("a", "b", "c"), (30, 60, 30), []),
     "rows without a target": (["a", "", "b", "NA", "a", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells 'NA')"]),
     "a mark of a missing cell": (["a", "?", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells '?')"]),
-    "capital letters": (
-        ["yes", "Yes", "no"],
-        ("Yes", "no", "yes"),
-        (40, 40, 40),
-        ["target 'y': some classes differ by capital letters alone"],
-    ),
-    "few whole numbers, sorted by size": (
-        ["10", "9", "100"],
-        ("9", "10", "100"),
-        (40, 40, 40),
-        [f"target 'y': 3 {TAKEN} classes (--data.task number takes them as a quantity)"],
-    ),
-    "many whole numbers": (
-        [str(i) for i in range(30)],
-        (),
-        (),
-        [f"target 'y': 30 {TAKEN} a quantity (--data.task multiclass takes them as classes)"],
-    ),
+    "a name that no row has": (FILTERED, ("no", "yes"), (40, 40), [f"{NO_TARGET} (cells 'NA')"]),
+    "capital letters": (["yes", "Yes", "no"], ("Yes", "no", "yes"), (40, 40, 40), [CAPITALS]),
+    "few whole numbers, sorted by size": (["10", "9", "100"], ("9", "10", "100"), (40, 40, 40), [CLASSES]),
+    "many whole numbers": (COUNTED, (), (), [A_QUANTITY]),
+    "numbers with units": (["5 %", "10 %", "20 %"], ("10 %", "20 %", "5 %"), (40, 40, 40), [LIKE_NUMBERS]),
+    "ranges": (["<=50", ">50"], ("<=50", ">50"), (60, 60), []),
 }
 
 
 @pytest.mark.parametrize(("cells", "classes", "counts", "notes"), NAMED.values(), ids=NAMED)
 def test_classes_and_what_is_told_of_them(
-    cells: list[str], classes: tuple[str, ...], counts: tuple[int, ...], notes: list[str], tmp_path: Path
+    cells: Any, classes: tuple[str, ...], counts: tuple[int, ...], notes: list[str], tmp_path: Path
 ) -> None:
     table = read(tmp_path, cells, missing="?")
     assert (target(table).classes, target(table).counts, table.notes) == (classes, counts, notes)
@@ -223,14 +217,3 @@ def test_a_missing_target_is_one_in_any_spelling(
 
 def test_a_class_may_be_called_none(tmp_path: Path) -> None:
     assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
-
-
-def test_few_classes_that_look_like_numbers_are_told(tmp_path: Path) -> None:
-    words = "target 'y': the classes look like numbers: write them in another way to predict a quantity"
-    assert read(tmp_path, ["5 %", "10 %", "20 %"]).notes == [words]
-    assert not read(tmp_path, ["<=50", ">50"]).notes
-
-
-def test_a_number_with_another_decimal_point_is_named_as_it_stands(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"column 'y', row 2: '1\.50' is not a number; .*data.task multiclass"):
-        read(tmp_path, ["1", "1.50", "2"], decimal_point=",")

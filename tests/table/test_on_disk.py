@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import torch
 from fixture_types import Fit
+from read_table import read_table
 from weights import assert_same_weights
-from write_table import read_table
 
 from project.data.loader import Batches
 from project.table import Table
