@@ -30,14 +30,14 @@ def test_a_class_in_a_new_file_has_a_short_name(folder: Path) -> None:
     assert class_path(Iris) == "project.data.Iris"
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (OWN.format(name="Iris"), r"project\.data\.Iris and project\.data\.sales\.Iris"),
-        ("import no_such_package", r"project\.data\.sales cannot be imported: ModuleNotFoundError.*no_such_package"),
-        ("class Sales(\n", r"project\.data\.sales cannot be imported: SyntaxError.*sales\.py, line 1"),
-    ],
-)
+WRONG = [
+    (OWN.format(name="Iris"), r"project\.data\.Iris and project\.data\.sales\.Iris"),
+    ("import no_such_package", r"project\.data\.sales cannot be imported: ModuleNotFoundError.*no_such_package"),
+    ("class Sales(\n", r"project\.data\.sales cannot be imported: SyntaxError.*sales\.py, line 1"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), WRONG)
 def test_what_is_wrong_with_a_new_file_is_told(content: str, words: str, folder: Path) -> None:
     (folder / "sales.py").write_text(content)
     with pytest.raises(ValueError, match=words):

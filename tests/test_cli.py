@@ -69,9 +69,7 @@ BAD_FLAGS = [
 
 
 @pytest.mark.parametrize(("args", "words"), BAD_FLAGS, ids=lambda value: " ".join(value))
-def test_bad_flag(
-    args: list[str], words: list[str], refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_flag(args, words, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[1])
     refused(main, [*args, "--trainer.default_root_dir", tmp_path / "logs"], *words)
     assert not list((tmp_path / "logs").glob("*/*"))
@@ -118,17 +116,15 @@ def test_naming_another_optimizer_forgets_the_settings_of_the_first(capsys: Capt
     assert optimizer["init_args"]["weight_decay"] == 0
 
 
-@pytest.mark.parametrize(
-    ("section", "first", "setting", "other"),
-    [
-        ("data", "Iris", "batch_size: 7", "Wine"),
-        ("model", "FeedForward", "dropout: 0.3", "LogisticRegression"),
-        ("scheduler", "ExponentialLR", "gamma: 0.3", "LinearLR"),
-    ],
-)
-def test_naming_another_class_replaces_every_section(
-    section: str, first: str, setting: str, other: str, capsys: Capture, tmp_path: Path
-) -> None:
+REPLACED = [
+    ("data", "Iris", "batch_size: 7", "Wine"),
+    ("model", "FeedForward", "dropout: 0.3", "LogisticRegression"),
+    ("scheduler", "ExponentialLR", "gamma: 0.3", "LinearLR"),
+]
+
+
+@pytest.mark.parametrize(("section", "first", "setting", "other"), REPLACED)
+def test_naming_another_class_replaces_every_section(section, first, setting, other, capsys, tmp_path):
     path = tmp_path / "first.yaml"
     path.write_text(f"{section}: {{class_path: {first}, init_args: {{{setting}}}}}")
     name, value = setting.split(": ")
@@ -166,22 +162,21 @@ def test_the_printed_configuration_gives_itself(capsys: Capture, tmp_path: Path)
     assert resolved(capsys, "--config", str(path)) == config
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--help"], ["--config", "--resume", "BreastCancer", "FeedForward", "Adam", "OneCycleLR", "--seed"]),
-        (["-h"], ["--config"]),
-        (["--data.help"], ["Wine", "--data.val_fraction", "validate on"]),
-        (["--model", "LinearRegression", "--model.help"], ["--model.bias"]),
-        (["--model.help"], ["--model.hidden_sizes", "--model.class_weights", "LogisticRegression"]),
-        (["--model.help", "LogisticRegression"], ["--model.bias", "--model.init", "Whether to add a constant"]),
-        (["--optimizer.help", "SGD"], ["--optimizer.momentum", "momentum factor", "AdamW"]),
-        (["--scheduler.help"], ["StepLR", "OneCycleLR"]),
-        (["--scheduler.help", "StepLR"], ["--scheduler.step_size", "required"]),
-        (["--trainer.help"], ["--trainer.max_epochs", "gradient_clip_val"]),
-    ],
-    ids=lambda value: " ".join(value),
-)
+HELP = [
+    (["--help"], ["--config", "--resume", "BreastCancer", "FeedForward", "Adam", "OneCycleLR", "--seed"]),
+    (["-h"], ["--config"]),
+    (["--data.help"], ["Wine", "--data.val_fraction", "validate on"]),
+    (["--model", "LinearRegression", "--model.help"], ["--model.bias"]),
+    (["--model.help"], ["--model.hidden_sizes", "--model.class_weights", "LogisticRegression"]),
+    (["--model.help", "LogisticRegression"], ["--model.bias", "--model.init", "Whether to add a constant"]),
+    (["--optimizer.help", "SGD"], ["--optimizer.momentum", "momentum factor", "AdamW"]),
+    (["--scheduler.help"], ["StepLR", "OneCycleLR"]),
+    (["--scheduler.help", "StepLR"], ["--scheduler.step_size", "required"]),
+    (["--trainer.help"], ["--trainer.max_epochs", "gradient_clip_val"]),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), HELP, ids=lambda value: " ".join(value))
 def test_help(args: list[str], words: list[str], capsys: Capture) -> None:
     assert main(args) == 0
     out, err = capsys.readouterr()

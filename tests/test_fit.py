@@ -88,17 +88,15 @@ def test_boosting_has_fewer_rounds_for_many_classes_and_says_so(fit: Fit, monkey
     assert found["gradient boosting in 10 rounds"]["accuracy"] == pytest.approx(booster.score(x[test], y[test]))
 
 
-@pytest.mark.parametrize(
-    ("args", "ended", "epochs"),
-    [
-        (["--trainer.max_epochs", "3"], "max_epochs 3 was reached", 3),
-        (["--trainer.max_steps", "30"], "max_steps 30 was reached", 2),
-        (["--optimizer", "SGD", "--optimizer.maximize", "true"], "loss/val was no better in 15 validations", 16),
-    ],
-)
-def test_a_run_says_how_long_it_went_and_why_it_ended(
-    args: list[str], ended: str, epochs: int, fit: Fit, capsys: Capture
-) -> None:
+ENDINGS = [
+    (["--trainer.max_epochs", "3"], "max_epochs 3 was reached", 3),
+    (["--trainer.max_steps", "30"], "max_steps 30 was reached", 2),
+    (["--optimizer", "SGD", "--optimizer.maximize", "true"], "loss/val was no better in 15 validations", 16),
+]
+
+
+@pytest.mark.parametrize(("args", "ended", "epochs"), ENDINGS)
+def test_a_run_says_how_long_it_went_and_why_it_ended(args, ended, epochs, fit, capsys):
     folder = fit(*args)
     report = read_report(folder)
     assert (report["ended"], report["epochs"]) == (ended, epochs)
@@ -108,16 +106,16 @@ def test_a_run_says_how_long_it_went_and_why_it_ended(
     assert words in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("monitor", "chosen_by"),
-    [
-        ("auroc/val", "highest auroc/val"),
-        ("accuracy/val", "highest accuracy/val"),
-        ("log_loss/val", "lowest log_loss/val"),
-        ("loss/train", "lowest loss/train"),
-        ("-loss/train", "highest loss/train"),
-    ],
-)
+MONITORS = [
+    ("auroc/val", "highest auroc/val"),
+    ("accuracy/val", "highest accuracy/val"),
+    ("log_loss/val", "lowest log_loss/val"),
+    ("loss/train", "lowest loss/train"),
+    ("-loss/train", "highest loss/train"),
+]
+
+
+@pytest.mark.parametrize(("monitor", "chosen_by"), MONITORS)
 def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str, chosen_by: str, fit: Fit) -> None:
     folder = fit("--data.val_fraction", "0.4", "--optimizer.lr", "0.03", "--monitor", monitor)
     order, tag = chosen_by.split()
@@ -133,17 +131,17 @@ def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str,
     assert report["epochs"] == len(values) == report["best_epoch"] + 15
 
 
-@pytest.mark.parametrize(
-    ("args", "made"),
-    [
-        (["CosineAnnealingLR", "--trainer.max_epochs", "3"], None),
-        (["OneCycleLR", "--trainer.max_epochs", "3"], None),
-        (["CosineAnnealingLR", "--scheduler.T_max", "2", "--trainer.max_epochs", "3"], None),
-        (["CosineAnnealingLR", "--trainer.max_steps", "60"], "CosineAnnealingLR made 2 of the 300 epochs"),
-        (["OneCycleLR", "--scheduler.total_steps", "500", "--trainer.max_steps", "60"], "made 60 of the 500 steps"),
-        (["StepLR", "--scheduler.step_size", "1", "--trainer.max_epochs", "3"], None),
-    ],
-)
+SCHEDULES = [
+    (["CosineAnnealingLR", "--trainer.max_epochs", "3"], None),
+    (["OneCycleLR", "--trainer.max_epochs", "3"], None),
+    (["CosineAnnealingLR", "--scheduler.T_max", "2", "--trainer.max_epochs", "3"], None),
+    (["CosineAnnealingLR", "--trainer.max_steps", "60"], "CosineAnnealingLR made 2 of the 300 epochs"),
+    (["OneCycleLR", "--scheduler.total_steps", "500", "--trainer.max_steps", "60"], "made 60 of the 500 steps"),
+    (["StepLR", "--scheduler.step_size", "1", "--trainer.max_epochs", "3"], None),
+]
+
+
+@pytest.mark.parametrize(("args", "made"), SCHEDULES)
 def test_a_schedule_that_is_cut_short_is_told(args: list[str], made: str | None, fit: Fit, capsys: Capture) -> None:
     notes = read_report(fit("--scheduler", *args))["notes"]
     assert [note in capsys.readouterr().out for note in notes] == ([True] if made else [])
@@ -308,21 +306,19 @@ def test_without_log_interval_and_with_rare_validation(fit: Fit) -> None:
     assert len(events(fit(*args)).Scalars("loss/val")) == 2
 
 
+DIVERGING = [
+    (
+        ["--data", "Diabetes", "--model", "LinearRegression", "--optimizer.lr", "10"],
+        ["diverged", "at step ", "SGD", "rate of 10", "--optimizer.lr 1"],
+        True,
+    ),
+    (["--optimizer.lr", "1e30"], ["nan at step"], False),
+]
+
+
 @pytest.mark.lowest
-@pytest.mark.parametrize(
-    ("args", "words", "saved"),
-    [
-        (
-            ["--data", "Diabetes", "--model", "LinearRegression", "--optimizer.lr", "10"],
-            ["diverged", "at step ", "SGD", "rate of 10", "--optimizer.lr 1"],
-            True,
-        ),
-        (["--optimizer.lr", "1e30"], ["nan at step"], False),
-    ],
-)
-def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
-    args: list[str], words: list[str], saved: bool, tmp_path: Path, capsys: Capture
-) -> None:
+@pytest.mark.parametrize(("args", "words", "saved"), DIVERGING)
+def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(args, words, saved, tmp_path, capsys):
     args += ["--optimizer", "SGD", "--checkpoint_every", "1", "--trainer.default_root_dir", str(tmp_path)]
     assert main(args) == 1
     err = capsys.readouterr().err
@@ -335,23 +331,20 @@ def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
         assert all(value.isfinite().all() for value in values)
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--optimizer", "LBFGS", "--model.dropout", "0", "--model.input_dropout", "0"], ["LBFGS", "batch_size full"]),
-        (["--optimizer", "LBFGS", "--data.batch_size", "full"], ["LBFGS", "--model.dropout 0"]),
-        (["--checkpoint_every", "0"], ["checkpoint_every", "0"]),
-        (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], ["CyclicLR", "max_lr"]),
-        (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], ["val_fraction", "test_fraction"]),
-        (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
-        (["--model.init", "xavier"], ["xavier", "xavier_"]),
-        (["--monitor", "auc/val"], ["monitor: nothing is logged as 'auc/val'", "auroc/val", "loss/val"]),
-    ],
-    ids=lambda value: " ".join(value),
-)
-def test_settings_that_cannot_work_leave_nothing_behind(
-    args: list[str], words: list[str], tmp_path: Path, capsys: Capture
-) -> None:
+REFUSED = [
+    (["--optimizer", "LBFGS", "--model.dropout", "0", "--model.input_dropout", "0"], ["LBFGS", "batch_size full"]),
+    (["--optimizer", "LBFGS", "--data.batch_size", "full"], ["LBFGS", "--model.dropout 0"]),
+    (["--checkpoint_every", "0"], ["checkpoint_every", "0"]),
+    (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], ["CyclicLR", "max_lr"]),
+    (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], ["val_fraction", "test_fraction"]),
+    (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
+    (["--model.init", "xavier"], ["xavier", "xavier_"]),
+    (["--monitor", "auc/val"], ["monitor: nothing is logged as 'auc/val'", "auroc/val", "loss/val"]),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), REFUSED, ids=lambda value: " ".join(value))
+def test_settings_that_cannot_work_leave_nothing_behind(args, words, tmp_path, capsys):
     assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) in (1, 2)
     err = capsys.readouterr().err
     assert err.startswith("error: ")
@@ -360,9 +353,7 @@ def test_settings_that_cannot_work_leave_nothing_behind(
 
 
 @pytest.mark.parametrize("monitor", ["lost/train", "auroc/val"])
-def test_without_validation_rows_what_is_not_logged_chooses_nothing(
-    monitor: str, tmp_path: Path, capsys: Capture
-) -> None:
+def test_without_validation_rows_what_is_not_logged_chooses_nothing(monitor, tmp_path, capsys):
     args = ["--data.val_fraction", "0", "--monitor", monitor, "--trainer.default_root_dir", str(tmp_path)]
     assert main(args) == 2
     words = f"monitor: nothing is logged as '{monitor}'; there are epoch_seconds, loss/train\n"

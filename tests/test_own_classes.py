@@ -39,15 +39,14 @@ def test_its_configuration_repeats_it(fit: Fit) -> None:
     assert metrics[0] == metrics[1]
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        OWN,
-        ("--data", "Iris", "--model", "own_classes.TableLine"),  # with a schema, an object, among its hyper-parameters
-        ("--data", "own_classes.LineStream", "--model", "own_classes.Line"),
-    ],
-    ids=["table of points", "schema", "stream"],
-)
+STOPPED = {
+    "table of points": OWN,
+    "schema": ("--data", "Iris", "--model", "own_classes.TableLine"),  # an object among its hyper-parameters
+    "stream": ("--data", "own_classes.LineStream", "--model", "own_classes.Line"),
+}
+
+
+@pytest.mark.parametrize("args", STOPPED.values(), ids=STOPPED)
 def test_it_goes_on_after_a_stop(args: Sequence[str], fit: Fit) -> None:
     folder = fit(*args, *SHORT)
     report = folder / "report.json"
@@ -63,32 +62,29 @@ def test_an_own_model_takes_a_table(fit: Fit, capsys: pytest.CaptureFixture[str]
     assert set(json.loads((folder / "report.json").read_text())["metrics"]) == {"error"}
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--model", "torch.nn.Linear"], ["'torch.nn.Linear' is no LightningModule"]),
-        (["--model", "own_classes.LineData"], ["'own_classes.LineData' is no LightningModule"]),
-        (["--data", "project.models.FeedForward"], ["is no LightningDataModule"]),
-        (["--data", "own_classes.LinData"], ["LinData", "did you mean LineData?"]),
-        (["--data", "own_classes.LineData"], ["FeedForward needs a table's schema", "LineData has none"]),
-        ([*OWN, "--optimizer", "SGD"], ["command line", "Line takes no optimizer"]),
-        ([*OWN, "--optimizer.lr", "0.1"], ["command line", "Line takes no optimizer"]),
-        ([*OWN, "--scheduler", "StepLR", "--scheduler.step_size", "1"], ["command line", "Line takes no scheduler"]),
-        ([*OWN, "--model.rat", "0.1"], ["'model.rat'", "did you mean rate?"]),
-        (["--model", "own_classes.TableLine", "--model.schema", "{}"], ["model.schema"]),
-        (["--optimizer", "null"], ["optimizer must name a class", "FeedForward"]),
-        ([*OWN, "--trainer.devices", "2", "--trainer.accelerator", "cpu"], ["devices"]),
-        (["--trainer.logger", "CSVLoger"], ["trainer.logger", "CSVLoger", "CSVLogger"]),
-        (["--batch_size", "3"], ["--data.batch_size"]),
-        (["--hidden_sizes", "3"], ["--model.hidden_sizes"]),
-        (["--lr", "3"], ["--optimizer.lr"]),
-        (["--max_epochs", "3"], ["--trainer.max_epochs"]),
-    ],
-    ids=lambda value: " ".join(value),
-)
-def test_what_cannot_be_is_told_in_a_sentence(
-    args: list[str], words: list[str], refused: Callable[..., None], tmp_path: Path
-) -> None:
+REFUSED = [
+    (["--model", "torch.nn.Linear"], ["'torch.nn.Linear' is no LightningModule"]),
+    (["--model", "own_classes.LineData"], ["'own_classes.LineData' is no LightningModule"]),
+    (["--data", "project.models.FeedForward"], ["is no LightningDataModule"]),
+    (["--data", "own_classes.LinData"], ["LinData", "did you mean LineData?"]),
+    (["--data", "own_classes.LineData"], ["FeedForward needs a table's schema", "LineData has none"]),
+    ([*OWN, "--optimizer", "SGD"], ["command line", "Line takes no optimizer"]),
+    ([*OWN, "--optimizer.lr", "0.1"], ["command line", "Line takes no optimizer"]),
+    ([*OWN, "--scheduler", "StepLR", "--scheduler.step_size", "1"], ["command line", "Line takes no scheduler"]),
+    ([*OWN, "--model.rat", "0.1"], ["'model.rat'", "did you mean rate?"]),
+    (["--model", "own_classes.TableLine", "--model.schema", "{}"], ["model.schema"]),
+    (["--optimizer", "null"], ["optimizer must name a class", "FeedForward"]),
+    ([*OWN, "--trainer.devices", "2", "--trainer.accelerator", "cpu"], ["devices"]),
+    (["--trainer.logger", "CSVLoger"], ["trainer.logger", "CSVLoger", "CSVLogger"]),
+    (["--batch_size", "3"], ["--data.batch_size"]),
+    (["--hidden_sizes", "3"], ["--model.hidden_sizes"]),
+    (["--lr", "3"], ["--optimizer.lr"]),
+    (["--max_epochs", "3"], ["--trainer.max_epochs"]),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), REFUSED, ids=lambda value: " ".join(value))
+def test_what_cannot_be_is_told_in_a_sentence(args, words, refused, tmp_path):
     refused(main, [*args, "--trainer.default_root_dir", tmp_path / "logs"], *words)
     assert not list((tmp_path / "logs").glob("*/*"))
 
@@ -103,9 +99,7 @@ def test_a_file_that_names_an_optimizer_for_such_a_model(refused: Callable[..., 
     ("logger", "by_file"),
     [("CSVLogger", True), ("[CSVLogger]", False), ("{class_path: CSVLogger, init_args: {name: own}}", False)],
 )
-def test_a_logger_by_its_short_name_writes_into_the_run_s_folder(
-    logger: str, by_file: bool, fit: Fit, tmp_path: Path
-) -> None:
+def test_a_logger_by_its_short_name_writes_into_the_run_s_folder(logger, by_file, fit, tmp_path):
     args = ["--trainer.logger", logger]
     if by_file:
         (tmp_path / "logger.yaml").write_text(f"trainer: {{logger: {logger}}}")

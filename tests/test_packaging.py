@@ -198,13 +198,13 @@ def test_update(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv-update").exists()
 
 
-@pytest.mark.parametrize(
-    ("keep", "oldest", "sentence"),
-    [
-        ("mypy torhc", "{}.{}".format(*sys.version_info), "constraints.txt has no pin of 'torhc' that could be kept."),
-        ("mypy", "3.2", "The pins must suit Python 3.2 too: make update PYTHON=python3.2"),
-    ],
-)
+NO_UPDATES = [
+    ("mypy torhc", "{}.{}".format(*sys.version_info), "constraints.txt has no pin of 'torhc' that could be kept."),
+    ("mypy", "3.2", "The pins must suit Python 3.2 too: make update PYTHON=python3.2"),
+]
+
+
+@pytest.mark.parametrize(("keep", "oldest", "sentence"), NO_UPDATES)
 def test_update_is_refused(keep: str, oldest: str, sentence: str, tmp_path: Path) -> None:
     small_package(tmp_path)
     (tmp_path / "pyproject.toml").write_text(f'requires-python = ">={oldest}"\n')

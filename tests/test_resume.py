@@ -52,32 +52,30 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert metrics[0] == metrics[1]
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
-        pytest.param(
-            "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5", marks=pytest.mark.slow
-        ),
-        pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
-        pytest.param(
-            "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param("--trainer.accumulate_grad_batches 4", marks=pytest.mark.slow),
-        pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
-        pytest.param("--trainer.max_epochs -1 --trainer.max_steps 15", marks=pytest.mark.slow),
-        "--data.val_fraction 0 --checkpoint_every 3",
-        "--model TabM --optimizer AdamW",
-        pytest.param(
-            "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
-    args: str, tmp_path: Path, fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+RUNS = [
+    pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
+    pytest.param(
+        "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5", marks=pytest.mark.slow
+    ),
+    pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
+    pytest.param(
+        "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param("--trainer.accumulate_grad_batches 4", marks=pytest.mark.slow),
+    pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
+    pytest.param("--trainer.max_epochs -1 --trainer.max_steps 15", marks=pytest.mark.slow),
+    "--data.val_fraction 0 --checkpoint_every 3",
+    "--model TabM --optimizer AdamW",
+    pytest.param(
+        "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
+        marks=pytest.mark.slow,
+    ),
+]
+
+
+@pytest.mark.parametrize("args", RUNS)
+def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(args, tmp_path, fit, capsys):
     own = SMALL[:6] if "TabM" in args else SMALL
     others = [AVERAGE] if "TabM" in args else []
     whole = fit(*own, *args.split(), *callback(0, *others))
@@ -127,14 +125,7 @@ def wait_for_step(checkpoint: Path, step: int) -> None:
     [(signal.SIGINT, 130, ()), (signal.SIGKILL, -9, ("--checkpoint_every", "100"))],
     ids=["SIGINT", "SIGKILL"],
 )
-def test_a_stopped_process_goes_on_in_its_own_folder(
-    signum: int,
-    status: int,
-    every: tuple[str, ...],
-    tmp_path: Path,
-    fit: Callable[..., Path],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_stopped_process_goes_on_in_its_own_folder(signum, status, every, tmp_path, fit, capsys):
     process = start(tmp_path, *every)
     folder = tmp_path / "digits" / "run"
     wait_for_step(folder / "checkpoints" / "last.ckpt", 400 if every else 0)  # written every two seconds
@@ -153,9 +144,7 @@ def test_a_stopped_process_goes_on_in_its_own_folder(
     assert_same_run(whole, folder)
 
 
-def test_a_changed_configuration_is_refused_with_the_difference(
-    fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_changed_configuration_is_refused_with_the_difference(fit, capsys):
     folder = fit("--trainer.max_epochs", "1")
     (folder / "report.json").unlink()  # as if it had been stopped
     capsys.readouterr()
@@ -169,9 +158,7 @@ def test_a_changed_configuration_is_refused_with_the_difference(
     assert "optimizer.lr: 0.003, not 0.5" in capsys.readouterr().err
 
 
-def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(
-    fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(fit, capsys):
     folder = fit("--trainer.max_epochs", "1")
     capsys.readouterr()
     assert main(["--resume", str(folder)]) == 2
@@ -203,9 +190,7 @@ def test_a_run_that_was_moved_keeps_its_best_checkpoint(stopped: Path, tmp_path:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-100])])
-def test_a_best_checkpoint_that_is_gone_or_cut_is_told_before_the_run_goes_on(
-    damage: Callable[[Path], object], stopped: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_best_checkpoint_that_is_gone_or_cut_is_told_before_the_run_goes_on(damage, stopped, capsys):
     damage(stopped / "checkpoints" / "best.ckpt")
     before = (stopped / "checkpoints" / "last.ckpt").read_bytes()
     capsys.readouterr()

@@ -75,9 +75,7 @@ def bowl(*widths: float) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("widths", [(1.0, 2.0), (0.1, 0.25)])
-def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(
-    widths: tuple[float, ...], compare: Compare, runs_of: RunsOf
-) -> None:
+def test_the_rate_is_the_one_that_theory_gives_for_a_quadratic(widths, compare, runs_of):
     """Gradient descent is fastest at 2 / (lowest + highest curvature) and diverges beyond 2 / highest."""
     folder = compare(*bowl(*widths), "--trainer.max_epochs", "30", "--tuning-share", "1", *ONCE)
     curvatures = [2 * width**2 for width in widths] + [2.0]  # the last one is the bias's
@@ -148,34 +146,34 @@ def test_a_run_that_fails_is_a_row_and_not_the_end(compare: Compare, runs_of: Ru
     assert not list(folder.rglob("*.ckpt"))  # nor those of Adam
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        ("--optimizers Adm", "did you mean Adam?"),
-        ("--optimizers SGD,Adam,SGD", "two optimizers are called 'SGD'"),
-        ("--optimizers configs/optimizers/adm.yaml", "did you mean adam.yaml?"),
-        ('--optimizers [{"class_path":SGD,"lable":x}]', "'lable' is not accepted in an entry; did you mean label?"),
-        ('--optimizers [{"lr":1}]', "'lr' is not accepted in an entry"),
-        ('--optimizers [{"label":x}]', "an entry of optimizers needs a class_path"),
-        ('--optimizers [Adam,{"class_path":SGD,"init_args":{"momentum":-1}}]', "SGD does not take"),
-        ("--experiment mine", "give it another name there with --name"),
-        ("--seed 4294967290", "seed must be between 0 and 4294967295"),
-        ("--seeds 0", "seeds must be 1 or more, not 0"),
-        ("--tuning-seeds 0", "tuning_seeds must be 1 or more, not 0"),
-        ("--rates 0.1,-3", "a rate must be above 0, not -3"),
-        ("--rates nan", "rates must be auto, none"),
-        ("--rates fast", "rates must be auto, none, or a list such as 0.1,0.01, not 'fast'"),
-        ("--tuning-share 2", "tuning_share must be above 0 and at most 1, not 2"),
-        ("--optimizer Adam", "--optimizers"),
-        ("--optimzers Adam", "did you mean --optimizers?"),
-        ("--target_loss 1", "did you mean --target-loss?"),
-        ("--resume nowhere", "is no comparison's folder"),
-        ("--optimizers []", "optimizers must be a list of one or more"),
-        ("--trainer.logger false", "trainer.logger"),
-        ("--trainer.max_epochs -1", "trainer.max_epochs"),
-        ("--target-loss nan", "target_loss"),
-    ],
-)
+REFUSED = [
+    ("--optimizers Adm", "did you mean Adam?"),
+    ("--optimizers SGD,Adam,SGD", "two optimizers are called 'SGD'"),
+    ("--optimizers configs/optimizers/adm.yaml", "did you mean adam.yaml?"),
+    ('--optimizers [{"class_path":SGD,"lable":x}]', "'lable' is not accepted in an entry; did you mean label?"),
+    ('--optimizers [{"lr":1}]', "'lr' is not accepted in an entry"),
+    ('--optimizers [{"label":x}]', "an entry of optimizers needs a class_path"),
+    ('--optimizers [Adam,{"class_path":SGD,"init_args":{"momentum":-1}}]', "SGD does not take"),
+    ("--experiment mine", "give it another name there with --name"),
+    ("--seed 4294967290", "seed must be between 0 and 4294967295"),
+    ("--seeds 0", "seeds must be 1 or more, not 0"),
+    ("--tuning-seeds 0", "tuning_seeds must be 1 or more, not 0"),
+    ("--rates 0.1,-3", "a rate must be above 0, not -3"),
+    ("--rates nan", "rates must be auto, none"),
+    ("--rates fast", "rates must be auto, none, or a list such as 0.1,0.01, not 'fast'"),
+    ("--tuning-share 2", "tuning_share must be above 0 and at most 1, not 2"),
+    ("--optimizer Adam", "--optimizers"),
+    ("--optimzers Adam", "did you mean --optimizers?"),
+    ("--target_loss 1", "did you mean --target-loss?"),
+    ("--resume nowhere", "is no comparison's folder"),
+    ("--optimizers []", "optimizers must be a list of one or more"),
+    ("--trainer.logger false", "trainer.logger"),
+    ("--trainer.max_epochs -1", "trainer.max_epochs"),
+    ("--target-loss nan", "target_loss"),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), REFUSED)
 def test_what_cannot_be_is_one_sentence(args: str, words: str, tmp_path: Path, refused: Refused) -> None:
     refused(main, [*args.split(" "), "--trainer.default_root_dir", tmp_path], words)
     assert not list(tmp_path.iterdir())
@@ -216,9 +214,7 @@ def losses(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
-def test_a_comparison_that_was_stopped_does_what_is_missing(
-    signum: int, whole: Path, runs_of: RunsOf, tmp_path: Path, capsys: Capture
-) -> None:
+def test_a_comparison_that_was_stopped_does_what_is_missing(signum, whole, runs_of, tmp_path, capsys):
     process = start("project.compare", *ARGS, "--jobs", "2", "--trainer.default_root_dir", str(tmp_path))
     folder = tmp_path / "compare" / "Iris-FeedForward"
     made = folder / "runs.csv"

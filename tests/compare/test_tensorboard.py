@@ -125,9 +125,7 @@ return bands.length == arguments[0] && bands.every(band => band.split(',').lengt
 
 
 @pytest.mark.slow
-def test_the_custom_scalars_page_draws_the_bands(
-    comparison: Path, address: str, open_page: Callable[[], Browser]
-) -> None:
+def test_the_custom_scalars_page_draws_the_bands(comparison, address, open_page):
     page = open_page()
     page.open(f"{address}#custom_scalars&regexInput=median")
     colors, charts = wait(lambda: page.run(BAND_CHARTS, 4, 13), "there are not four bands of twelve points")

@@ -54,20 +54,18 @@ def test_an_interval_s_mean_is_logged_within_an_epoch(key: str | None, tmp_path:
     assert [step for step, _ in read_curve(tmp_path, "epoch_seconds")] == [4, 9]
 
 
-@pytest.mark.parametrize(
-    ("losses", "batches", "step"),
-    [
-        ((1.0, 1e6, 1e7), 1, 3),
-        ((1.0, float("nan"), 1.0), 1, 2),
-        ((5.0, 4e6, float("inf")), 1, 3),
-        ((0.1, 1.0, 1e7, 1.0, 1.0), 2, 2),
-        ((0.1, 1.0, 1.0, 1e7, 1.0), 2, 2),
-        ((0.1, 1.0, 1.0, 1.0, 1e7), 2, 3),
-    ],
-)
-def test_a_loss_that_is_a_million_times_the_first_one_or_no_number_stops_the_run(
-    losses: tuple[float, ...], batches: int, step: int
-) -> None:
+DIVERGING = [
+    ((1.0, 1e6, 1e7), 1, 3),
+    ((1.0, float("nan"), 1.0), 1, 2),
+    ((5.0, 4e6, float("inf")), 1, 3),
+    ((0.1, 1.0, 1e7, 1.0, 1.0), 2, 2),
+    ((0.1, 1.0, 1.0, 1e7, 1.0), 2, 2),
+    ((0.1, 1.0, 1.0, 1.0, 1e7), 2, 3),
+]
+
+
+@pytest.mark.parametrize(("losses", "batches", "step"), DIVERGING)
+def test_a_loss_that_is_a_million_times_the_first_one_or_no_number_stops_the_run(losses, batches, step):
     sentence = f"the loss diverged to .* at step {step} with SGD at a learning rate of 0.5; try a lower learning rate"
     with pytest.raises(Diverged, match=sentence):
         make_trainer(accumulate_grad_batches=batches).fit(Given(), loader(*losses))

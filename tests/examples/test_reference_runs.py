@@ -79,14 +79,13 @@ def test_r1_blobs_with_adam(epochs: int, experiment: Fit) -> None:
     assert accuracy(folder) >= 0.998
 
 
-@pytest.mark.parametrize(
-    ("name", "optimizer"),
-    [
-        ("blobs_rmsprop", partial(RMSprop, lr=0.01, alpha=0.9, weight_decay=0.1, momentum=0.1, centered=True)),
-        ("blobs_sgd", partial(SGD, lr=0.01, momentum=0.9)),
-    ],
-    ids=["r2", "r3"],
-)
+OPTIMIZERS = {
+    "r2": ("blobs_rmsprop", partial(RMSprop, lr=0.01, alpha=0.9, weight_decay=0.1, momentum=0.1, centered=True)),
+    "r3": ("blobs_sgd", partial(SGD, lr=0.01, momentum=0.9)),
+}
+
+
+@pytest.mark.parametrize(("name", "optimizer"), OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_blobs_as_a_plain_loop(name: str, optimizer: Callable[..., Optimizer], experiment: Fit) -> None:
     """One epoch. These runs are unstable and swell a rounding of 1e-7 step by step, so 1e-3 is asked for; without its
     momentum or weight decay the loss would be another one by more than a tenth."""

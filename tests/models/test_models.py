@@ -51,13 +51,13 @@ class TestFeedForward(ModelSuite):
     settings: ClassVar = {"activation": "SiLU", "dropout": 0.1, "input_dropout": 0.1, "batch_norm": True}
 
 
-@pytest.mark.parametrize(
-    ("model_class", "kind", "message", "way_out"),
-    [
-        (LogisticRegression, "number", "predicts classes, and the target 'y' is a number", "LinearRegression"),
-        (LinearRegression, "binary", "predicts a number, and the target 'y' is classes", "LogisticRegression"),
-    ],
-)
+MISFITS = [
+    (LogisticRegression, "number", "predicts classes, and the target 'y' is a number", "LinearRegression"),
+    (LinearRegression, "binary", "predicts a number, and the target 'y' is classes", "LogisticRegression"),
+]
+
+
+@pytest.mark.parametrize(("model_class", "kind", "message", "way_out"), MISFITS)
 def test_a_wrong_kind_of_target_is_explained_with_a_model_that_fits(model_class, kind, message, way_out):
     with pytest.raises(ValueError, match=rf"{model_class.__name__} {message}.*(try|use) .*({way_out}|FeedForward)"):
         model_class(make_schema(kind))
@@ -116,32 +116,32 @@ def test_batch_norm_normalises_before_the_activation():
     assert torch.allclose(normalised.std(0, correction=0), torch.tensor(1.0), atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("hidden_sizes", (8, 0), "hidden_sizes"),
-        ("hidden_sizes", (-3,), "hidden_sizes"),
-        ("dropout", 1.5, "1.5"),
-        ("activation", "Relu", r"did you mean ReLU\?"),
-        ("activation", "swish", "Hardswish"),
-        ("activation", "Linear", "Linear"),
-        # What does not act on each unit alone, not when the first batch comes, in the words of a matrix product.
-        *(("activation", name, f"no activation named '{name}'") for name in NO_ACTIVATIONS),
-    ],
-)
+REFUSED = [
+    ("hidden_sizes", (8, 0), "hidden_sizes"),
+    ("hidden_sizes", (-3,), "hidden_sizes"),
+    ("dropout", 1.5, "1.5"),
+    ("activation", "Relu", r"did you mean ReLU\?"),
+    ("activation", "swish", "Hardswish"),
+    ("activation", "Linear", "Linear"),
+    # What does not act on each unit alone, not when the first batch comes, in the words of a matrix product.
+    *(("activation", name, f"no activation named '{name}'") for name in NO_ACTIVATIONS),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), REFUSED)
 def test_a_setting_that_cannot_be_is_named(name, value, message):
     with pytest.raises(ValueError, match=message):
         FeedForward(make_schema(), **{name: value})
 
 
+NOTEBOOK = [
+    partial(LogisticRegression),
+    partial(FeedForward, hidden_sizes=(8,), batch_norm=True, dropout=0.1, init="xavier_normal_"),
+]
+
+
 @pytest.mark.lowest
-@pytest.mark.parametrize(
-    "model_class",
-    [
-        partial(LogisticRegression),
-        partial(FeedForward, hidden_sizes=(8,), batch_norm=True, dropout=0.1, init="xavier_normal_"),
-    ],
-)
+@pytest.mark.parametrize("model_class", NOTEBOOK)
 def test_in_a_notebook(model_class, tmp_path):
     """Made, trained and loaded in plain PyTorch Lightning, with a learning-rate schedule."""
     data = BreastCancer()

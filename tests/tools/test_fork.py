@@ -113,9 +113,7 @@ def test_no_trace_of_other_features_is_left(chosen: str | None, fork: Callable[[
     assert not (folder / "tests" / "tools").exists()
 
 
-def test_a_feature_brings_what_it_needs_and_its_packages(
-    fork: Callable[[str | None], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_feature_brings_what_it_needs_and_its_packages(fork, capsys):
     folder = fork("export")
     capsys.readouterr()
     choose_features("export", FEATURES)
@@ -144,16 +142,16 @@ def test_a_feature_brings_what_it_needs_and_its_packages(
     assert bare["project"]["optional-dependencies"]["all"] == []
 
 
-@pytest.mark.parametrize(
-    ("chosen", "wanted"),
-    [
-        (None, set(FEATURES) - {"examples", "compare"}),
-        ("", set()),
-        ("runs", {"runs", "commands"}),
-        ("evaluate, many", {"evaluate", "predict", "table", "many", "commands"}),
-        ("compare cross_validate", {"compare", "many", "runs", "cross_validate", "commands"}),
-    ],
-)
+CHOSEN = [
+    (None, set(FEATURES) - {"examples", "compare"}),
+    ("", set()),
+    ("runs", {"runs", "commands"}),
+    ("evaluate, many", {"evaluate", "predict", "table", "many", "commands"}),
+    ("compare cross_validate", {"compare", "many", "runs", "cross_validate", "commands"}),
+]
+
+
+@pytest.mark.parametrize(("chosen", "wanted"), CHOSEN)
 def test_features(chosen: str | None, wanted: set[str]) -> None:
     assert choose_features(chosen, FEATURES) == wanted
 
@@ -187,9 +185,7 @@ def run(folder: Path, module: str, *args: str) -> str:
     return done.stdout
 
 
-def test_in_place_gives_the_same_files(
-    template: Path, fork: Callable[[str | None], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_place_gives_the_same_files(template, fork, tmp_path, monkeypatch):
     git(tmp_path, "clone", "--quiet", str(template), "copy")
     folder = tmp_path / "copy"
     (folder / "src" / "project" / "__pycache__").mkdir()  # as Python leaves it
@@ -214,27 +210,19 @@ def refused(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> 
     assert re.fullmatch(rf"error: .*{words}.*\n", err), err
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        *[([name], "small letters") for name in ("2churn", "Churn", "my-churn", "churn_", "größe", "../churn", "")],
-        *[([name], "Python's own") for name in ("class", "match", "list")],
-        *[([name], "standard library") for name in ("json", "antigravity")],
-        *[([name], "installed") for name in ("torch", "scikit_learn", "project")],
-        *[([name], "the template has") for name in ("configs", "np", "table")],
-        (["class", "new"], "Python's own"),
-        (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
-    ],
-    ids=str,
-)
-def test_a_bad_name_is_refused(
-    args: list[str],
-    words: str,
-    template: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+BAD_NAMES = [
+    *[([name], "small letters") for name in ("2churn", "Churn", "my-churn", "churn_", "größe", "../churn", "")],
+    *[([name], "Python's own") for name in ("class", "match", "list")],
+    *[([name], "standard library") for name in ("json", "antigravity")],
+    *[([name], "installed") for name in ("torch", "scikit_learn", "project")],
+    *[([name], "the template has") for name in ("configs", "np", "table")],
+    (["class", "new"], "Python's own"),
+    (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), BAD_NAMES, ids=str)
+def test_a_bad_name_is_refused(args, words, template, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     refused(args, words, capsys)
     assert list(tmp_path.iterdir()) == []
@@ -242,9 +230,7 @@ def test_a_bad_name_is_refused(
 
 
 @pytest.mark.parametrize(("file", "content"), [("README.md", "changed"), ("new.py", "")])
-def test_uncommitted_changes_are_refused(
-    file: str, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_uncommitted_changes_are_refused(file, content, tmp_path, monkeypatch, capsys):
     git(tmp_path, "init", "--quiet", "template")
     folder = tmp_path / "template"
     (folder / "README.md").write_text("# Template")
@@ -260,9 +246,7 @@ def test_uncommitted_changes_are_refused(
     refused(["churn"], "no git repository", capsys)
 
 
-def test_a_folder_that_cannot_be_taken_is_refused(
-    template: Path, fork: Callable[[str | None], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_cannot_be_taken_is_refused(template, fork, tmp_path, capsys):
     (tmp_path / "file").touch()
     for folder, words in (
         (tmp_path, "is not empty"),
@@ -277,9 +261,7 @@ def test_a_folder_that_cannot_be_taken_is_refused(
     assert git(fork(BARE), "status", "--porcelain") == ""
 
 
-def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "churn"
     folder.mkdir()
     monkeypatch.setenv("GIT_AUTHOR_DATE", "never")
@@ -290,14 +272,14 @@ def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(
     assert (folder / "src" / "churn" / "fit.py").exists()
 
 
-@pytest.mark.parametrize(
-    ("settings", "arguments"),
-    [
-        (["NAME=churn"], '"churn"'),
-        (["NAME=churn", "DIR=../my churn", "WITH="], '"churn" "../my churn" --with ""'),
-        (["NAME=churn", "WITH=table predict"], '"churn" --with "table predict"'),
-    ],
-)
+SETTINGS = [
+    (["NAME=churn"], '"churn"'),
+    (["NAME=churn", "DIR=../my churn", "WITH="], '"churn" "../my churn" --with ""'),
+    (["NAME=churn", "WITH=table predict"], '"churn" --with "table predict"'),
+]
+
+
+@pytest.mark.parametrize(("settings", "arguments"), SETTINGS)
 def test_make_fork(settings: list[str], arguments: str) -> None:
     environment = os.environ | {"NAME": "other", "DIR": "other", "WITH": "other"}  # as some systems have
     command = ["make", "--dry-run", "--no-print-directory", "fork", *settings]

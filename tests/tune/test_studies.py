@@ -134,9 +134,7 @@ def test_a_second_tuning_adds_to_the_study_of_the_first(shared: tuple[str, Path,
 
 
 @pytest.mark.parametrize(("flag", "value"), [("data.batch_size", "8"), ("tune.seeds", "2")])
-def test_a_study_for_other_settings_is_refused(
-    flag: str, value: str, shared: tuple[str, Path, Path], refused: Refused
-) -> None:
+def test_a_study_for_other_settings_is_refused(flag, value, shared, refused):
     storage, first, second = shared
     logs = first.parents[1]
     args = ["--config", str(logs / "search.yaml"), "--storage", storage, "--name", "shared"]
@@ -156,18 +154,16 @@ def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: 
     assert len(study.trials) == 1
 
 
-@pytest.mark.parametrize(
-    ("storage", "message"),
-    [
-        ("sqlite:////no/such/folder/x.db", "unable to open database"),
-        ("study.db", "Could not parse"),
-        ("sqlite:///{}", "file is not a database"),
-        ("redis://host", "RedisStorage is removed"),
-    ],
-)
-def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
-    storage: str, message: str, tmp_path: Path, refused: Refused
-) -> None:
+UNREACHABLE = [
+    ("sqlite:////no/such/folder/x.db", "unable to open database"),
+    ("study.db", "Could not parse"),
+    ("sqlite:///{}", "file is not a database"),
+    ("redis://host", "RedisStorage is removed"),
+]
+
+
+@pytest.mark.parametrize(("storage", "message"), UNREACHABLE)
+def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(storage, message, tmp_path, refused):
     text = tmp_path / "text.txt"
     text.write_text("no database\n" * 100)
     args = ["--data", "Iris", "--storage", storage.format(text), "--trainer.default_root_dir", tmp_path / "logs"]
@@ -175,19 +171,19 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
     assert not (tmp_path / "logs").exists()
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["--trials", "0"], "trials must be 1 or more, not 0"),
-        (["--jobs", "0"], "--jobs must be 1 or more, not 0"),
-        (["--trails", "3"], "--trails is not accepted; did you mean --trials?"),
-        (["--seed", "4294967296"], "seed must be between 0 and 4294967295, not 4294967296"),
-        (["--data.val_fraction", "0"], "there are no validation rows: see data.val_fraction"),
-        (["--resume", "nowhere"], "there is no file nowhere/tune.yaml"),
-        (["--resume", "nowhere", "--data", "Wine"], "a tuning goes on as it began"),
-        (["--print_config"], "--print_config shows a single run"),
-    ],
-)
+REFUSED = [
+    (["--trials", "0"], "trials must be 1 or more, not 0"),
+    (["--jobs", "0"], "--jobs must be 1 or more, not 0"),
+    (["--trails", "3"], "--trails is not accepted; did you mean --trials?"),
+    (["--seed", "4294967296"], "seed must be between 0 and 4294967295, not 4294967296"),
+    (["--data.val_fraction", "0"], "there are no validation rows: see data.val_fraction"),
+    (["--resume", "nowhere"], "there is no file nowhere/tune.yaml"),
+    (["--resume", "nowhere", "--data", "Wine"], "a tuning goes on as it began"),
+    (["--print_config"], "--print_config shows a single run"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), REFUSED)
 def test_flags_that_cannot_be(args: list[str], message: str, tmp_path: Path, refused: Refused) -> None:
     logs = [] if "--resume" in args else ["--trainer.default_root_dir", tmp_path]
     refused(main, [*args, *logs], message)

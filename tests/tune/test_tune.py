@@ -221,20 +221,20 @@ BIT = [0.93, 1.05, 0.91, 0.95, 0.945]  # its interval is below zero, but five se
 BROKEN = {"message": "it burst"}
 
 
-@pytest.mark.parametrize(
-    ("best", "default", "words"),
-    [
-        (fresh(SAME, LESS), fresh(A, A), "Tuning gained: on the test rows"),
-        (fresh(LESS), fresh(A), "Tuning gained: on the validation rows"),
-        (fresh(LESS, A), fresh(A, LESS), "Tuning gained nothing: on the test rows"),
-        (fresh(LESS, SAME), fresh(A, A), "Tuning gained nothing that 5 fresh seeds can show: on the test rows"),
-        (fresh(BIT), fresh(A), "Tuning gained nothing that 5 fresh seeds can show"),
-        (fresh([0.5]), fresh([1.0]), "One fresh seed cannot show"),
-        ([], [], "Tuning gained nothing: no trial did better than the untuned run."),
-        ([*fresh(LESS[:4]), BROKEN], fresh(A), "gained nothing to be used: the best found broke in 1 of 5 fresh runs"),
-        (fresh(LESS), [BROKEN] * 5, "Tuning gained something: the untuned run broke in 5 of 5 fresh runs: it burst"),
-    ],
-)
+CONCLUSIONS = [
+    (fresh(SAME, LESS), fresh(A, A), "Tuning gained: on the test rows"),
+    (fresh(LESS), fresh(A), "Tuning gained: on the validation rows"),
+    (fresh(LESS, A), fresh(A, LESS), "Tuning gained nothing: on the test rows"),
+    (fresh(LESS, SAME), fresh(A, A), "Tuning gained nothing that 5 fresh seeds can show: on the test rows"),
+    (fresh(BIT), fresh(A), "Tuning gained nothing that 5 fresh seeds can show"),
+    (fresh([0.5]), fresh([1.0]), "One fresh seed cannot show"),
+    ([], [], "Tuning gained nothing: no trial did better than the untuned run."),
+    ([*fresh(LESS[:4]), BROKEN], fresh(A), "gained nothing to be used: the best found broke in 1 of 5 fresh runs"),
+    (fresh(LESS), [BROKEN] * 5, "Tuning gained something: the untuned run broke in 5 of 5 fresh runs: it burst"),
+]
+
+
+@pytest.mark.parametrize(("best", "default", "words"), CONCLUSIONS)
 def test_words_say_what_the_seeds_show(best: Any, default: Any, words: str) -> None:
     assert words in conclusion(best, default)[1]
 
