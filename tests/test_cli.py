@@ -106,18 +106,9 @@ def resolved(capsys: Capture, *args: str) -> dict:
     return yaml.safe_load(capsys.readouterr().out)
 
 
-def test_naming_another_optimizer_forgets_the_settings_of_the_first(capsys: Capture, tmp_path: Path) -> None:
-    path = tmp_path / "adamw.yaml"
-    path.write_text("optimizer: {class_path: AdamW, init_args: {weight_decay: 0.3}}")
-    assert resolved(capsys, "--config", str(path))["optimizer"]["init_args"]["weight_decay"] == 0.3
-    optimizer = resolved(capsys, "--config", str(path), "--optimizer.lr", "0.1", "--optimizer", "SGD")["optimizer"]
-    assert optimizer["class_path"] == "torch.optim.SGD"
-    assert optimizer["init_args"]["lr"] == 0.1  # the order of the flags does not matter
-    assert optimizer["init_args"]["weight_decay"] == 0
-
-
 REPLACED = [
     ("data", "Iris", "batch_size: 7", "Wine"),
+    ("optimizer", "AdamW", "weight_decay: 0.3", "SGD"),
     ("model", "FeedForward", "dropout: 0.3", "LogisticRegression"),
     ("scheduler", "ExponentialLR", "gamma: 0.3", "LinearLR"),
 ]
@@ -131,6 +122,11 @@ def test_naming_another_class_replaces_every_section(section, first, setting, ot
     assert str(resolved(capsys, "--config", str(path))[section]["init_args"][name]) == value
     default = resolved(capsys, f"--{section}", other)[section]
     assert resolved(capsys, "--config", str(path), f"--{section}", other)[section] == default
+
+
+def test_the_order_of_the_flags_does_not_matter(capsys: Capture) -> None:
+    optimizer = resolved(capsys, "--optimizer.lr", "0.1", "--optimizer", "SGD")["optimizer"]
+    assert (optimizer["class_path"], optimizer["init_args"]["lr"]) == ("torch.optim.SGD", 0.1)
 
 
 def test_a_file_need_not_name_an_optimizer(capsys: Capture, tmp_path: Path) -> None:
