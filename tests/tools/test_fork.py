@@ -203,13 +203,6 @@ def test_in_place_gives_the_same_files(template, fork, tmp_path, monkeypatch):
     assert (folder / "tests" / "data" / "private.csv").exists()
 
 
-def refused(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(args) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(rf"error: .*{words}.*\n", err), err
-
-
 BAD_NAMES = [
     *[([name], "small letters") for name in ("2churn", "Churn", "my-churn", "churn_", "größe", "../churn", "")],
     *[([name], "Python's own") for name in ("class", "match", "list")],
@@ -222,15 +215,15 @@ BAD_NAMES = [
 
 
 @pytest.mark.parametrize(("args", "words"), BAD_NAMES, ids=str)
-def test_a_bad_name_is_refused(args, words, template, tmp_path, monkeypatch, capsys):
+def test_a_bad_name_is_refused(args, words, template, tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
-    refused(args, words, capsys)
+    refused(main, args, words, status=1)
     assert list(tmp_path.iterdir()) == []
     assert git(template, "status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize(("file", "content"), [("README.md", "changed"), ("new.py", "")])
-def test_uncommitted_changes_are_refused(file, content, tmp_path, monkeypatch, capsys):
+def test_uncommitted_changes_are_refused(file, content, tmp_path, monkeypatch, refused):
     git(tmp_path, "init", "--quiet", "template")
     folder = tmp_path / "template"
     (folder / "README.md").write_text("# Template")
@@ -238,15 +231,14 @@ def test_uncommitted_changes_are_refused(file, content, tmp_path, monkeypatch, c
     git(folder, "commit", "--quiet", "--message", "Template")
     (folder / file).write_text(content)
     monkeypatch.setattr("tools.fork.ROOT", folder)
-    refused(["churn"], f"changes without a commit, such as '.*{file}'", capsys)
-    refused(["churn", str(tmp_path / "churn")], f"changes without a commit, such as '.*{file}'", capsys)
+    for args in (["churn"], ["churn", tmp_path / "churn"]):
+        refused(main, args, "changes without a commit, such as '", f"{file}'", status=1)
     assert names_in(tmp_path) == ["template"]
-    assert (folder / file).read_text() == content
     monkeypatch.setattr("tools.fork.ROOT", tmp_path)
-    refused(["churn"], "no git repository", capsys)
+    refused(main, ["churn"], "no git repository", status=1)
 
 
-def test_a_folder_that_cannot_be_taken_is_refused(template, fork, tmp_path, capsys):
+def test_a_folder_that_cannot_be_taken_is_refused(template, fork, tmp_path, refused):
     (tmp_path / "file").touch()
     for folder, words in (
         (tmp_path, "is not empty"),
@@ -255,17 +247,16 @@ def test_a_folder_that_cannot_be_taken_is_refused(template, fork, tmp_path, caps
         (template / "churn", "within the template"),
         (tmp_path / "none" / "churn", "there is no folder"),
     ):
-        capsys.readouterr()
-        refused(["churn", str(folder)], words, capsys)
+        refused(main, ["churn", folder], words, status=1)
     assert names_in(tmp_path) == ["file"]
     assert git(fork(BARE), "status", "--porcelain") == ""
 
 
-def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(tmp_path, monkeypatch, capsys):
+def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(tmp_path, monkeypatch, refused):
     folder = tmp_path / "churn"
     folder.mkdir()
     monkeypatch.setenv("GIT_AUTHOR_DATE", "never")
-    refused(["churn", str(folder), "--with", ""], "git .*commit.* failed .*never", capsys)
+    refused(main, ["churn", folder, "--with", ""], "error: git ", "commit", " failed ", "never", status=1)
     monkeypatch.delenv("GIT_AUTHOR_DATE")
     assert [list(path.iterdir()) for path in (tmp_path, folder)] == [[folder], []]
     assert main(["churn", str(folder), "--with", ""]) == 0
