@@ -9,10 +9,9 @@ import yaml
 from curves import read_curve
 from fixture_types import Capture, Fit
 from reports import read_report
+from repository import ROOT
 
 from project.config import SECTIONS, RunSettings, arguments
-
-ROOT = Path(__file__).parents[1]
 
 
 def files(folder: str) -> list[Path]:

@@ -3,14 +3,11 @@
 import ast
 import io
 import tokenize
-import tomllib
 from pathlib import Path
 
 import pytest
+from repository import FEATURES, ROOT, SOURCE
 
-ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "src" / "project"
-FEATURES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["features"]
 NOT_CODE = {
     tokenize.COMMENT,
     tokenize.NL,
