@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import optuna
 import pytest
 import small_tuning
 import yaml
-from fixture_types import Capture, Refused
+from fixture_types import Capture, Fit, Refused
 from optuna.storages.journal import JournalFileBackend
 from processes import start, wait_for
 from small_tuning import SMALL, trials
@@ -20,7 +19,6 @@ from project.config import read_layer
 from project.run_folder import alone
 from project.tune.__main__ import main
 
-Tune = Callable[..., Path]
 SEARCH = {
     "model": {"init_args": {"dropout": {"low": 0.0, "high": 0.5}}},
     "optimizer": [{"class_path": "Adam", "init_args": {"lr": {"low": 1e-3, "high": 1.0, "log": True}}}, "Adagrad"],
@@ -47,7 +45,7 @@ def study(folder: Path) -> optuna.Study:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
-def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Tune, tmp_path: Path) -> None:
+def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Fit, tmp_path: Path) -> None:
     process = start_tuning(tmp_path / "stopped", num_trials=8)
     folder = tmp_path / "stopped" / "tune" / "Iris-FeedForward"
     wait_for((folder / "trial-4").exists)
@@ -80,7 +78,7 @@ def test_processes_on_one_storage_share_a_study(tmp_path: Path) -> None:
     assert all(len(list((tmp_path / machine / "tune/shared").glob("trial-*"))) < 12 for machine in "ab")
 
 
-def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Tune) -> None:
+def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Fit) -> None:
     folder = tune(search=SEARCH, trials=2)
     number = study(folder).ask().number  # and nothing comes of it
     assert main(["--resume", str(folder), "--trials", "4", "--jobs", "1"]) == 0
@@ -89,7 +87,7 @@ def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Tune) -> No
     assert read_layer(folder / "tune.yaml").content["tune"]["trials"] == 4
 
 
-def test_a_first_trial_that_was_killed_is_made_again(tune: Tune) -> None:
+def test_a_first_trial_that_was_killed_is_made_again(tune: Fit) -> None:
     folder = tune(search=SEARCH, trials=1)
     whole = facts(folder)
     settings = study(folder).user_attrs["settings"]
@@ -103,7 +101,7 @@ def test_a_first_trial_that_was_killed_is_made_again(tune: Tune) -> None:
     assert facts(folder) == whole
 
 
-def test_a_tuning_under_way_is_left_alone(tune: Tune, capsys: Capture) -> None:
+def test_a_tuning_under_way_is_left_alone(tune: Fit, capsys: Capture) -> None:
     folder = tune(search=SEARCH, trials=1)
     with alone(folder):
         assert main(["--resume", str(folder), "--trials", "3", "--jobs", "1"]) == 2
@@ -143,7 +141,7 @@ def test_a_study_for_other_settings_is_refused(flag, value, shared, refused):
     assert set((logs / "tune").iterdir()) == {first, second}
 
 
-def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: Capture) -> None:
+def test_another_program_s_study_is_refused(tune: Fit, tmp_path: Path, capsys: Capture) -> None:
     storage = f"sqlite:///{tmp_path / 'mine.db'}"
     study = optuna.create_study(study_name="mine", storage=storage)
     study.tell(study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}), 1.0)
