@@ -145,7 +145,7 @@ def fit(
         model: The model, which has its best weights afterwards.
         trainer: The trainer.
         folder: Where ``report.json`` and ``config.yaml`` go; None writes neither. It is removed again if the run
-            fails before its first step.
+            fails before its first step, or for a setting that cannot be.
         resume: The checkpoint of a stopped run to go on from.
         baselines: Whether to train scikit-learn's models on the same rows, to compare with.
         config: The configuration of which all that is made, to be kept beside it.
@@ -171,8 +171,8 @@ def fit(
             trainer.precision_plugin.convert_module(model)  # or its weights would be rounded to 32 bits on their way
         trainer.fit(model, data, ckpt_path=resume, weights_only=plain)
     except BaseException as error:
-        begun = trainer.global_step or resume is not None or isinstance(error, Stopped)
-        if folder is not None and not begun:
+        begun = trainer.global_step and not isinstance(error, UsageError)  # a monitor is known after an epoch
+        if folder is not None and resume is None and not (begun or isinstance(error, Stopped)):
             shutil.rmtree(folder)
         raise
     seconds = time.perf_counter() - start

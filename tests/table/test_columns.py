@@ -290,7 +290,13 @@ def test_numbers_of_which_the_last_is_open_are_names_with_a_warning(tmp_path: Pa
 @pytest.mark.parametrize(("form", "what"), [("{}", "numbers"), ("2024-01-{:02}", "dates")])
 def test_one_word_among_numbers_or_dates_is_told(form: str, what: str, tmp_path: Path) -> None:
     finding = find(read(tmp_path, ["tbd", *(form.format(i % 7 + 1) for i in range(NUM_ROWS - 1))]))
-    assert finding == Finding("x", "category", 0, 8, f"looks like {what}, but for 'tbd': write them in another way")
+    words = f"looks like {what}, but for 'tbd' (missing: --data.missing tbd): write them in another way"
+    assert finding == Finding("x", "category", 0, 8, words)
+
+
+def test_a_text_that_means_missing_in_many_rows_of_a_rating_is_told(tmp_path: Path) -> None:
+    finding = find(read(tmp_path, ["no answer", "1", "2", "no answer", "3"]))
+    assert finding.warning.startswith("looks like numbers, but for 'no answer' (missing: --data.missing 'no answer')")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from project.errors import Diverged, UsageError
+from project.errors import Diverged, UsageError, nearest
 
 DIVERGED = 1e6
 """A loss this many times the first one (or 1, if that is larger) has diverged, though it is still finite."""
@@ -93,7 +93,7 @@ class LossWatch(Callback):
 
     def _look(self, logged: Mapping[str, Tensor]) -> None:
         if self._monitor is not None and self._monitor not in logged:
-            raise UsageError(f"monitor: nothing is logged as '{self._monitor}'; there are {', '.join(sorted(logged))}")
+            raise UsageError(f"monitor: nothing is logged as '{self._monitor}'; {nearest(self._monitor, logged)}")
 
     def _read(self, trainer: Trainer, pl_module: LightningModule) -> None:
         unread, self._unread = self._unread, []

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from shlex import quote
 
 import numpy as np
 import pyarrow as pa
@@ -207,7 +208,8 @@ class CellReader:
             comma = " (decimal commas: --data.decimal_point ,)" if cell.count(",") == 1 and "." not in cell else ""
             if all(THOUSANDS.fullmatch(other) for other in others.to_pylist()):
                 comma = " (commas between thousands)"
-            comma = comma if QUANTITY.fullmatch(cell) else f" (if it means a missing value: --data.missing '{cell}')"
+            if not QUANTITY.fullmatch(cell):
+                comma = f" (if it means a missing value: --data.missing {quote(cell)})"
             self.refuse(name, text, wrong, f"{{}} is not a number{comma}; mend the file, or {hint}")
 
     def days(self, name: str, column: pa.ChunkedArray, date_format: str, zone: str) -> Floats:

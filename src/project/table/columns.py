@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
 from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
-from project.table.findings import Finding
+from project.table.findings import Finding, but_for
 
 ALL_DIFFER = "almost every row has a name of its own"
 _KEY = r"id|uid|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn"
@@ -83,7 +84,7 @@ class ColumnLearner:
             why = "constant"
         elif finding.distinct == present > 2 and learned.identifies and not wanted:
             why = "identifier"
-        warning = "" if finding.warning in (ALL_DIFFER, MAY_NUMBER.format(name)) else finding.warning
+        warning = "" if finding.warning in (ALL_DIFFER, MAY_NUMBER.format(quote(name))) else finding.warning
         return learned._replace(finding=finding._replace(kind=why, warning=warning)) if why else learned
 
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
@@ -104,7 +105,7 @@ class ColumnLearner:
         if not len(present):
             return self._category(name, names)
         if name not in self.numeric and self.reader.are_codes(name, present):
-            told = f"digits in text, taken as names; --data.numeric {name} takes them as numbers"
+            told = f"digits in text, taken as names; --data.numeric {quote(name)} takes them as numbers"
             return self._category(name, names, told)
         if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none
             return self._number(name, self.reader.numbers(name, cells), text=cells.cast(pa.string()))
@@ -116,7 +117,8 @@ class ColumnLearner:
             return self._date(name, cells, *forms[0], "read as month/day/year" if both else "")
         if name in self.numeric:
             return self._number(name, self.reader.numbers(name, cells))
-        self.reader.refuse_quantities(name, cells, present, f"take the column as names with --data.categorical {name}")
+        as_names = f"take the column as names with --data.categorical {quote(name)}"
+        self.reader.refuse_quantities(name, cells, present, as_names)
         return self._category(name, names)
 
     def _all_numbers(self, cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -136,11 +138,11 @@ class ColumnLearner:
         warning = "looks like dates: write them as 2024-01-31" if dates else ""
         if whole and not asked and text is not None:  # of many cells the first will do
             zeros = pc.any(pc.match_substring_regex(text[:100_000], r"^\s*0\d+\s*$")).as_py()
-            warning = f"leading zeros: --data.categorical {name} takes them as names" if zeros else warning
+            warning = f"leading zeros: --data.categorical {quote(name)} takes them as names" if zeros else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
         if dense and not asked and not warning:
-            finding = finding._replace(warning=MAY_NUMBER.format(name))
+            finding = finding._replace(warning=MAY_NUMBER.format(quote(name)))
         return Learned(
             finding,
             learn_number(name, training, self.scale, boolean, ordered),
@@ -166,9 +168,9 @@ class ColumnLearner:
         warning, looks = told or (ALL_DIFFER if many else ""), bool(told)
         for what, form in LOOKS_LIKE.items() if counts and not told and name not in self.categorical else ():
             others = [value for value in counts if not form.fullmatch(value)]
-            if looks := 10 * sum(counts[value] for value in others) < len(self.rows) - missing:
-                but = f", but for '{others[0]}'" if others else ""
-                warning = f"looks like {what}{but}: write them in another way"
+            few = 10 * sum(counts[value] for value in others) < len(self.rows) - missing
+            if looks := few or len(others) == 1 < len(counts) - 1:
+                warning = f"looks like {what}{but_for(others[:1])}: write them in another way"
                 break
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
         return Learned(

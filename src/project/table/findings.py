@@ -1,6 +1,7 @@
 """What was made of each column of a table, for a person to look at."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,11 @@ class Finding(NamedTuple):
     def left_out(self) -> bool:
         """Whether the model does not see the column."""
         return self.kind not in ("number", "boolean", "date", "category")
+
+
+def but_for(others: Sequence[str]) -> str:
+    """Words for what is no number, or date, among many."""
+    return "".join(f", but for '{other}' (missing: --data.missing {quote(other)})" for other in others)
 
 
 def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: int) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from project.data.splits import Rows
 from project.schema import Target
 from project.table.cells import MEANT_AS_NUMBER, CellReader, canonical, codes, date_forms, is_number, is_text
+from project.table.findings import but_for
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
@@ -77,8 +78,9 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
     if len({label.casefold() for label in distinct}) < len(distinct):
         warning = "some classes differ by capital letters alone"
-    if task == "auto" and values is None and len(distinct) > 2 and all(map(MEANT_AS_NUMBER.fullmatch, distinct)):
-        warning = "the classes look like numbers: write them in another way to predict a quantity"
+    others = [label for label in distinct if not MEANT_AS_NUMBER.fullmatch(label)]
+    if task == "auto" and values is None and len(others) < 2 < len(distinct):
+        warning = f"the classes look like numbers{but_for(others)}: write them in another way to predict a quantity"
     label_type = "string" if name in reader.typed else _label_type(names.to_pylist(), column.type)
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
     y = codes(reader.names(name, column), classes).astype(np.int32)

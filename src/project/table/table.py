@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -260,7 +261,8 @@ class Table(TableData):
         unseen = {*self.named["drop"], self.split_column, self.group} - {self.target}
         if self.time and self.time not in [name for names in self.named.values() for name in names]:
             unseen.add(self.time)
-            self.notes.append(f"data.time: '{self.time}' is no feature (--data.numeric {self.time} makes it one)")
+            asked = f"--data.numeric {quote(self.time)} makes it one"
+            self.notes.append(f"data.time: '{self.time}' is no feature ({asked})")
         self.named["drop"] = [name for name in table.column_names if name in unseen]
         x = table.drop_columns([self.target, *self.named["drop"]])
         cells, names, counted = Cells(x, reader), x.column_names, None if isinstance(numbers, range) else numbers
@@ -327,11 +329,12 @@ class Table(TableData):
         classes = table.classes or ()
         counts = np.bincount(table.y) if classes else ()
         drawn = self.shuffle and table.order is None and table.groups is None and not table.fixed
-        num_splits = 1 + (self.val_fraction > 0) + (self.test_fraction > 0)
+        least = self.num_folds or 1 + (self.val_fraction > 0) + (self.test_fraction > 0)
         for label, count in zip(classes, counts, strict=True):
-            if drawn and count < num_splits:
+            if drawn and count < least:
                 rows = "a single row" if count == 1 else f"{count} rows"
-                few = f"{rows}, too few for each of {num_splits} splits: add rows, or take these out"
+                parts = f"{least} {'folds' if self.num_folds else 'splits'}"
+                few = f"{rows}, too few for each of {parts}: add rows, or take these out"
                 if table.label_type not in ("string", "bool"):
                     few += " (--data.task number takes them as a quantity)"
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
