@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from curves import read_curve
 from fixture_types import Capture, Fit
-from reports import read_report
 from repository import ROOT
+from results import read_curve, read_report
 
 from project.config import SECTIONS, RunSettings, arguments
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from curves import read_curve
-from reports import read_report
 from repository import ROOT, SOURCE, copy_repository, environment
+from results import read_curve, read_report
 
 from project.fit import main as fit
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from curves import events, read_curve
 from fixture_types import Capture, Fit, Refused
-from reports import read_report
+from results import assert_same_weights, events, load_weights, read_curve, read_report
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -22,7 +21,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
-from weights import assert_same_weights, load_weights
 
 from project import baselines
 from project.config import Layer, combine

@@ -1,27 +1,26 @@
 """Any LightningModule and LightningDataModule can be named, and any of Lightning's loggers."""
 
 import csv
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
-from curves import read_curve
+from fixture_types import Capture, Fit, Refused
+from results import read_curve, read_report
 
 from project.fit import main
 
-Fit = Callable[..., Path]
 OWN = ("--data", "own_classes.LineData", "--model", "own_classes.Line")
 SHORT = ("--trainer.max_epochs", "3")
 
 
-def test_a_run_of_own_classes_is_trained_tested_and_kept(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_of_own_classes_is_trained_tested_and_kept(fit: Fit, capsys: Capture) -> None:
     folder = fit(*OWN, *SHORT, "--model.rate", "0.5", "--data.num_rows", "80")
     out, err = capsys.readouterr()
     assert err == ""
     assert "Training Line on LineData; parameters: 2\n" in out
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     assert (report["epochs"], report["steps"], report["baselines"]) == (3, 24, {})
     assert report["metrics"]["error"] < 0.01  # gradient descent at half the curvature's inverse is quick
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -35,8 +34,7 @@ def test_its_configuration_repeats_it(fit: Fit) -> None:
     config = yaml.safe_load((first / "config.yaml").read_text())
     assert (config["optimizer"], config["scheduler"]) == (None, None)
     again = fit("--config", str(first / "config.yaml"))
-    metrics = [json.loads((folder / "report.json").read_text())["metrics"] for folder in (first, again)]
-    assert metrics[0] == metrics[1]
+    assert read_report(first)["metrics"] == read_report(again)["metrics"]
 
 
 STOPPED = {
@@ -49,17 +47,16 @@ STOPPED = {
 @pytest.mark.parametrize("args", STOPPED.values(), ids=STOPPED)
 def test_it_goes_on_after_a_stop(args: Sequence[str], fit: Fit) -> None:
     folder = fit(*args, *SHORT)
-    report = folder / "report.json"
-    first = json.loads(report.read_text())["metrics"]
-    report.unlink()  # as if it had been stopped before its test
+    first = read_report(folder)["metrics"]
+    (folder / "report.json").unlink()  # as if it had been stopped before its test
     assert main(["--resume", str(folder)]) == 0
-    assert json.loads(report.read_text())["metrics"] == first
+    assert read_report(folder)["metrics"] == first
 
 
-def test_an_own_model_takes_a_table(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_own_model_takes_a_table(fit: Fit, capsys: Capture) -> None:
     folder = fit("--data", "Iris", "--model", "own_classes.TableLine", *SHORT)
     assert "predict" not in capsys.readouterr().out  # which needs a TableModel
-    assert set(json.loads((folder / "report.json").read_text())["metrics"]) == {"error"}
+    assert set(read_report(folder)["metrics"]) == {"error"}
 
 
 REFUSED = [
@@ -89,7 +86,7 @@ def test_what_cannot_be_is_told_in_a_sentence(args, words, refused, tmp_path):
     assert not list((tmp_path / "logs").glob("*/*"))
 
 
-def test_a_file_that_names_an_optimizer_for_such_a_model(refused: Callable[..., None], tmp_path: Path) -> None:
+def test_a_file_that_names_an_optimizer_for_such_a_model(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("{data: own_classes.LineData, model: own_classes.Line, optimizer: SGD}")
     refused(main, ["--config", path], f"{path}: Line takes no optimizer")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from fixture_types import Fit
-from reports import read_report
 from repository import FEATURES, ROOT, copy_repository, environment
+from results import read_report
 
 from project.fit import main
 

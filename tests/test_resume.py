@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from curves import all_curves
 from filelock import FileLock
 from fixture_types import Capture, Fit, Refused
 from processes import start, wait_for
-from reports import read_report
-from weights import assert_same_weights
+from results import all_curves, assert_same_weights, read_report
 
 from project.engine.checkpoints import AtomicCheckpointIO, random_state, set_random_state
 from project.fit import main

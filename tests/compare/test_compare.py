@@ -18,12 +18,12 @@ import torch
 import yaml
 from fixture_types import Capture, Fit, Refused
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from points import set_up
 from processes import start, wait_for
 from quiet import trainer
-from reports import read_report
 from repository import ROOT
+from results import read_report
 from schedulefree import AdamWScheduleFree
-from set_up import set_up
 
 from project import load_run
 from project.compare.__main__ import main

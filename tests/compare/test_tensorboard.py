@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from curves import events
 from in_process import run
 from processes import start, wait_for
 from pyarrow.csv import read_csv
+from results import events
 
 from project.compare.__main__ import main
 from project.compare.curves import make_bands, write_bands

@@ -12,10 +12,8 @@ import processes
 import pytest
 import torch
 from at_a_rank import Fail, Stop
-from curves import read_curve
 from fixture_types import Fit, Refused
-from reports import read_report
-from weights import load_weights
+from results import load_weights, read_curve, read_report
 
 import project
 from project.fit import main

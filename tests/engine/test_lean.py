@@ -4,16 +4,13 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from curves import all_curves
 from fixture_types import Fit
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import LambdaCallback
-from points import Points
+from points import Points, set_up
 from quiet import trainer
-from reports import read_report
-from set_up import set_up
+from results import all_curves, assert_same_weights, read_report
 from torch import nn
-from weights import assert_same_weights
 
 from project.engine.lean import STEP_HOOKS, Lean, NoProfiler
 from project.models import LogisticRegression

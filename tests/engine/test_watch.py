@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from curves import read_curve
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from points import Points
+from points import Points, set_up
 from quiet import trainer
-from set_up import set_up
+from results import read_curve
 from torch import nn
 
 from project.data import BatchLoader

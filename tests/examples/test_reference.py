@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from set_up import set_up
+from points import set_up
 
 from project.data import TableData
 from project.examples.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from curves import read_curve
 from fixture_types import Capture, Fit
 from in_process import run
-from reports import read_report
-from set_up import set_up
+from points import set_up
+from results import load_weights, read_curve, read_report
 from sklearn.datasets import load_breast_cancer, make_blobs
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -21,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Optimizer, RMSprop
-from weights import load_weights
 
 from project.data import Digits
 from project.examples.conv_net import ConvNet

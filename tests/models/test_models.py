@@ -9,9 +9,8 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
 from model_suite import NUMBERS, ModelSuite, make_schema
-from points import Points
+from points import Points, set_up
 from quiet import trainer
-from set_up import set_up
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 from torch.nn import functional

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from fixture_types import Fit
-from weights import assert_same_weights
+from results import assert_same_weights
 from write_table import read_table
 
 from project.data.loader import Batches

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 from fixture_types import Capture, Fit, Refused
-from reports import read_report
-from weights import assert_same_weights
+from results import assert_same_weights, read_report
 from write_table import read_table, write_table
 
 from project.baselines import baseline_scores

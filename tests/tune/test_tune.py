@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from curves import read_curve
 from fixture_types import Capture, Fit, Refused
-from reports import read_report
+from results import read_curve, read_report
 from small_tuning import trials
 from small_tuning import tune as tune_into
 
