@@ -5,12 +5,14 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from fixture_types import Capture, Fit
 from in_process import run
+from model_suite import NUMBERS, ModelSuite, make_schema
 from points import set_up
 from results import load_weights, read_curve, read_report
 from sklearn.datasets import load_breast_cancer, make_blobs
@@ -199,3 +201,21 @@ def test_r13_written_out_with_the_functions_of_pytorch() -> None:
         h = functional.linear(h, layer.weight, layer.bias)
         h = h.relu() if layer is not linear[-1] else h
     assert torch.allclose(model(x), h, atol=1e-5)
+
+
+class TestConvNet(ModelSuite):
+    model = ConvNet
+    settings: ClassVar = {"image_size": 12}
+    columns = NUMBERS  # an image of 4 by 4 pixels
+
+    @pytest.mark.parametrize(
+        ("num_columns", "image_size", "message"),
+        [(15, 32, "15 columns"), (16, 30, "multiple of 4"), (16, 8, "at least 10")],
+    )
+    def test_says_which_images_it_takes(self, num_columns, image_size, message):
+        with pytest.raises(ValueError, match=message):
+            ConvNet(make_schema(columns=NUMBERS[:num_columns]), image_size=image_size)
+
+    @pytest.mark.parametrize("image_size", [16, 32])
+    def test_takes_other_sizes(self, image_size):
+        assert ConvNet(make_schema("multiclass"), image_size=image_size)(torch.randn(2, 16)).shape == (2, 3)
