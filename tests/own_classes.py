@@ -33,8 +33,7 @@ class LineData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         return self._loader(10)
 
-    def test_dataloader(self) -> DataLoader[Any]:
-        return self._loader(10)
+    test_dataloader = val_dataloader
 
 
 class LineStream(LightningDataModule):

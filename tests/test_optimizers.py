@@ -208,32 +208,6 @@ def test_muon_runs_the_closure_with_gradients():
     assert not torch.equal(net.weight, start)
 
 
-class Convolution(TableModel):
-    """A convolution of images of 8 by 8 pixels, whose weight is no matrix, and a linear layer."""
-
-    def __init__(self, schema, **options) -> None:
-        super().__init__(schema, **options)
-        linear = nn.Linear(36, self.schema.target.num_outputs)
-        self.net = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 1, 3), nn.Flatten(), linear)
-
-    def forward(self, x):
-        return self.net(x)
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_muon_trains_nets_of_all_shapes(bias):
-    """Matrices alone, and convolutions, which AdamW takes."""
-    data = Digits(batch_size="full")
-    models = [
-        LogisticRegression(set_up(data).schema, bias=bias, optimizer="Muon"),
-        Convolution(set_up(data).schema, optimizer="Muon"),
-    ]
-    for model in models:
-        start = [p.detach().clone() for p in model.parameters()]
-        trainer(max_epochs=1, limit_val_batches=0).fit(model, data)
-        assert not any(torch.equal(p, q) for p, q in zip(model.parameters(), start, strict=True))
-
-
 # --- schedules ---
 
 EPOCH_SCHEDULES: dict[str, dict[str, Any]] = {

@@ -32,10 +32,7 @@ SCORES = [
     (
         (0.5, 0.6),
         {},
-        [
-            f"{MAJORITY} 0.5000 against 0.6000.",
-            f"{LOGISTIC} 0.5000 against 0.7666 and log_loss 0.6000 against 0.5000.",
-        ],
+        [f"{MAJORITY} 0.5000 against 0.6000.", f"{LOGISTIC} 0.5000 against 0.7666 and log_loss 0.6000 against 0.5000."],
     ),
     ((0.5, 0.4), {"compared": ["log_loss"]}, []),
 ]

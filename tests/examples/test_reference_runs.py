@@ -219,3 +219,6 @@ class TestConvNet(ModelSuite):
     @pytest.mark.parametrize("image_size", [16, 32])
     def test_takes_other_sizes(self, image_size):
         assert ConvNet(make_schema("multiclass"), image_size=image_size)(torch.randn(2, 16)).shape == (2, 3)
+
+    def test_muon_gets_its_matrices_only(self):
+        assert {p.ndim for p in self.make("multiclass").hidden_matrices()} == {2}

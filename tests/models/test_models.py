@@ -93,26 +93,9 @@ def test_every_activation_of_torch_is_tried_here():
     assert {*ACTIVATIONS, *NO_ACTIVATIONS} == {"Identity", *nn.modules.activation.__all__}
 
 
-def test_dropout_drops_hidden_units_in_training_only():
-    model = FeedForward(make_schema(), hidden_sizes=(1000,), activation="Identity", dropout=0.3)
-    with torch.no_grad():
-        model.net[0].weight.zero_()
-        model.net[0].bias.fill_(1.0)
-    hidden = model.net[:-1]
-    x = torch.zeros(50, 16)
-    dropped = hidden.train()(x)
-    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
-    assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
-    assert hidden.eval()(x).eq(1).all()
-
-
 def test_batch_norm_normalises_before_the_activation():
     model = FeedForward(make_schema(), hidden_sizes=(8, 8), batch_norm=True)
-    names = [type(layer).__name__ for layer in model.net]
-    assert names == ["Linear", "BatchNorm1d", "ReLU"] * 2 + ["Linear"]
-    normalised = model.net[:2].train()(torch.randn(200, 16) * 40 + 5)
-    assert torch.allclose(normalised.mean(0), torch.tensor(0.0), atol=1e-4)
-    assert torch.allclose(normalised.std(0, correction=0), torch.tensor(1.0), atol=1e-3)
+    assert [type(layer).__name__ for layer in model.net] == ["Linear", "BatchNorm1d", "ReLU"] * 2 + ["Linear"]
 
 
 REFUSED = [
@@ -269,12 +252,19 @@ def test_training_equals_a_plain_pytorch_loop(optimizer_class, settings, fused, 
         assert torch.allclose(ours, expected, rtol=0, atol=tolerance)
 
 
-def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path: Path):
-    path = tmp_path / "model.ckpt"
-    data = set_up(Points(40))
+POINTS = set_up(Points(40))
+
+
+def saved(model: TableModel, folder: Path) -> Path:
+    """The checkpoint of a model that was trained for an epoch."""
     run = trainer(max_epochs=1)
-    run.fit(LogisticRegression(data.schema), data)
-    run.save_checkpoint(path)
+    run.fit(model, POINTS)
+    run.save_checkpoint(folder / "model.ckpt")
+    return folder / "model.ckpt"
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path: Path):
+    path = saved(LogisticRegression(POINTS.schema), tmp_path)
     checkpoint = torch.load(path, weights_only=True)
     torch.save({name: value for name, value in checkpoint.items() if name != "format"}, path)
     with pytest.raises(ValueError, match=r"model\.ckpt was written by an earlier version .*; train it again"):
@@ -282,13 +272,9 @@ def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path: Path):
 
 
 def test_hyper_parameters_in_a_checkpoint_are_plain_values_whoever_made_the_model(tmp_path: Path):
-    data = set_up(Points(40))
     sgd = {"class_path": "SGD", "init_args": {"lr": np.float64(0.1)}}
-    model = FeedForward(data.schema, np.array([4, 3]), dropout=np.float32(0.5), batch_norm=np.True_, optimizer=sgd)
-    run = trainer(max_epochs=1)
-    run.fit(model, data)
-    run.save_checkpoint(tmp_path / "model.ckpt")
-    loaded = load_best(tmp_path / "model.ckpt")[0]
+    model = FeedForward(POINTS.schema, np.array([4, 3]), dropout=np.float32(0.5), batch_norm=np.True_, optimizer=sgd)
+    loaded = load_best(saved(model, tmp_path))[0]
     assert loaded.hparams["optimizer"] == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
     values = [loaded.hparams[name] for name in ("hidden_sizes", "dropout", "batch_norm")]
     assert values == [[4, 3], 0.5, True]
