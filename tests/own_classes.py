@@ -75,7 +75,7 @@ class Line(LightningModule):
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
-        return nn.functional.mse_loss(self.layer(x), y)
+        return nn.functional.mse_loss(self.layer(x).flatten(), y.flatten().float())
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         loss = self._loss(batch)
@@ -104,7 +104,3 @@ class TableLine(Line):
         super().__init__(rate)
         self.save_hyperparameters()
         self.layer = nn.Linear(schema.num_encoded, 1)
-
-    def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        x, y = batch
-        return nn.functional.mse_loss(self.layer(x).squeeze(1), y.float())

@@ -56,27 +56,21 @@ def assert_same_run(a: Path, b: Path) -> None:
 
 RUNS = [
     pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
-    pytest.param(
-        "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5", marks=pytest.mark.slow
-    ),
-    pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
-    pytest.param(
-        "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
-        marks=pytest.mark.slow,
-    ),
-    pytest.param("--trainer.accumulate_grad_batches 4", marks=pytest.mark.slow),
-    pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
-    pytest.param("--trainer.max_epochs -1 --trainer.max_steps 15", marks=pytest.mark.slow),
     "--data.val_fraction 0 --checkpoint_every 3",
     "--model TabM --optimizer AdamW",
-    pytest.param(
-        "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
-        marks=pytest.mark.slow,
-    ),
+]
+SLOW_RUNS = [
+    "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5",
+    "--optimizer AdamW --scheduler OneCycleLR",
+    "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
+    "--trainer.accumulate_grad_batches 4",
+    "--trainer.val_check_interval 0.5",
+    "--trainer.max_epochs -1 --trainer.max_steps 15",
+    "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
 ]
 
 
-@pytest.mark.parametrize("args", RUNS)
+@pytest.mark.parametrize("args", [*RUNS, *(pytest.param(args, marks=pytest.mark.slow) for args in SLOW_RUNS)])
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(args, tmp_path, fit, capsys):
     own = SMALL[:6] if "TabM" in args else SMALL
     others = [AVERAGE] if "TabM" in args else []
