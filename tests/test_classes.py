@@ -104,7 +104,6 @@ def test_an_own_model_takes_a_table(fit: Fit, capsys: Capture) -> None:
 
 REFUSED = [
     (["--model", "torch.nn.Linear"], ["'torch.nn.Linear' is no LightningModule"]),
-    (["--model", "own_classes.LineData"], ["'own_classes.LineData' is no LightningModule"]),
     (["--data", "project.models.FeedForward"], ["is no LightningDataModule"]),
     (["--data", "own_classes.LinData"], ["LinData", "did you mean LineData?"]),
     (["--data", "own_classes.LineData"], ["FeedForward needs a table's schema", "LineData has none"]),
