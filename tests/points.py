@@ -1,4 +1,4 @@
-"""Data sets for tests: as many rows and columns as a test wants."""
+"""Data sets for tests: ready, and with as many rows and columns as a test wants."""
 
 from typing import Any
 
@@ -25,3 +25,8 @@ class FixedPoints(Points):
 
     def __init__(self) -> None:
         super().__init__()
+
+
+def set_up(data: TableData) -> TableData:
+    data.setup()
+    return data

@@ -106,16 +106,16 @@ def test_a_model_of_the_notebook_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(run.model) is Mine
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"optimzer": "SGD"}, "'optimzer' is not accepted; did you mean optimizer?"),
-        ({"optimizer": "SDG"}, "optimizer: there is no Optimizer named 'SDG'; did you mean SGD?"),
-        ({"trainer": {"max_epoch": 3}}, "'trainer.max_epoch' is not accepted; did you mean max_epochs?"),
-        ({"seed": "one"}, "seed cannot be 'one'; expected int"),
-        ({"optimizer": torch.optim.SGD}, "a setting is a plain value, as in a YAML file, and a class goes by its name"),
-    ],
-)
+ERRORS = [
+    ({"optimzer": "SGD"}, "'optimzer' is not accepted; did you mean optimizer?"),
+    ({"optimizer": "SDG"}, "optimizer: there is no Optimizer named 'SDG'; did you mean SGD?"),
+    ({"trainer": {"max_epoch": 3}}, "'trainer.max_epoch' is not accepted; did you mean max_epochs?"),
+    ({"seed": "one"}, "seed cannot be 'one'; expected int"),
+    ({"optimizer": torch.optim.SGD}, "a setting is a plain value, as in a YAML file, and a class goes by its name"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), ERRORS)
 def test_errors_say_what_the_command_line_says(settings: dict[str, Any], message: str, folder: Path) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         train(**{"trainer": {"default_root_dir": "logs"}, **settings})

@@ -16,11 +16,8 @@ BAD_FLAGS = [
     (["--trainer.max_epoch", "3"], ["trainer.max_epoch", "max_epochs"]),
     (["--trainer.max_epochs", "3.5"], ["trainer.max_epochs", "3.5", "int"]),
     (["--data", "Irs"], ["Irs", "Iris"]),
-    (["--data.batch_sze", "3"], ["data.batch_sze", "batch_size"]),
     (["--data.batch_size", "ful"], ["data.batch_size", "'ful'", "'full'"]),
-    (["--data", "project.data.Irs"], ["Irs", "Iris"]),
     (["--data", "no_such_package.Data"], ["no_such_package"]),
-    (["--model", "FedForward"], ["FedForward", "FeedForward"]),
     (["--model", "null"], ["model", "must name a class"]),
     (["--model.schema", "{}"], ["model.schema"]),
     (["--scheduler", "StepLR"], ["StepLR", "--scheduler.step_size"]),
@@ -58,7 +55,6 @@ BAD_FLAGS = [
     (["--data.init_args", "3", "--data.batch_size", "3"], ["data.init_args"]),
     (["--model.activation", "Relu"], ["Relu", "ReLU"]),
     (["--seed", "one"], ["seed", "'one'", "int"]),
-    (["--sed", "1"], ["--sed", "--seed"]),
     (["--seed"], ["--seed needs a value"]),
     (["--name", "a/b"], ["a/b", "slash"]),
     (["--config", "configs/fit.yml"], ["configs/fit.yml", "fit.yaml"]),
@@ -69,9 +65,7 @@ BAD_FLAGS = [
 
 
 @pytest.mark.parametrize(("args", "words"), BAD_FLAGS, ids=lambda value: " ".join(value))
-def test_bad_flag(
-    args: list[str], words: list[str], refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_flag(args, words, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[1])
     refused(main, [*args, "--trainer.default_root_dir", tmp_path / "logs"], *words)
     assert not list((tmp_path / "logs").glob("*/*"))
@@ -79,14 +73,11 @@ def test_bad_flag(
 
 BAD_FILES = [
     ("optmizer: Adam", ["'optmizer'", "optimizer"]),
-    ("optimizer: SDG", ["SDG", "SGD"]),
     ("optimizer: {class_path: SGD, init_args: {lrr: 1}}", ["optimizer.lrr", "lr"]),
     ("optimizer: {class_path: SGD, lr: 1}", ["class_path and init_args"]),
-    ("trainer: {max_epoch: 3}", ["trainer.max_epoch", "max_epochs"]),
     ("trainer: [1]", ["trainer must hold names"]),
     ("trainer: {callbacks: [{class_path: EarlyStopping, init_args: {monitr: x}}]}", ["callbacks[0].monitr", "monitor"]),
     ("optimizer: missing.yaml", ["missing.yaml"]),
-    ("model: {class_path: FeedForward, init_args: {activation: Relu}}", ["model.activation", "'Relu'", "ReLU"]),
     ("model: {class_path: LinearRegression, init_args: {init: one_}}", ["model.init", "'one_'", "ones_"]),
     ("{data: {}, model: FeedForward}", ["data has settings but no class", "--data NAME"]),
     ("{data: Wine, model: {}}", ["model has settings but no class", "--model NAME"]),
@@ -108,33 +99,27 @@ def resolved(capsys: Capture, *args: str) -> dict:
     return yaml.safe_load(capsys.readouterr().out)
 
 
-def test_naming_another_optimizer_forgets_the_settings_of_the_first(capsys: Capture, tmp_path: Path) -> None:
-    path = tmp_path / "adamw.yaml"
-    path.write_text("optimizer: {class_path: AdamW, init_args: {weight_decay: 0.3}}")
-    assert resolved(capsys, "--config", str(path))["optimizer"]["init_args"]["weight_decay"] == 0.3
-    optimizer = resolved(capsys, "--config", str(path), "--optimizer.lr", "0.1", "--optimizer", "SGD")["optimizer"]
-    assert optimizer["class_path"] == "torch.optim.SGD"
-    assert optimizer["init_args"]["lr"] == 0.1  # the order of the flags does not matter
-    assert optimizer["init_args"]["weight_decay"] == 0
+REPLACED = [
+    ("data", "Iris", "batch_size: 7", "Wine"),
+    ("optimizer", "AdamW", "weight_decay: 0.3", "SGD"),
+    ("model", "FeedForward", "dropout: 0.3", "LogisticRegression"),
+    ("scheduler", "ExponentialLR", "gamma: 0.3", "LinearLR"),
+]
 
 
-@pytest.mark.parametrize(
-    ("section", "first", "setting", "other"),
-    [
-        ("data", "Iris", "batch_size: 7", "Wine"),
-        ("model", "FeedForward", "dropout: 0.3", "LogisticRegression"),
-        ("scheduler", "ExponentialLR", "gamma: 0.3", "LinearLR"),
-    ],
-)
-def test_naming_another_class_replaces_every_section(
-    section: str, first: str, setting: str, other: str, capsys: Capture, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("section", "first", "setting", "other"), REPLACED)
+def test_naming_another_class_replaces_every_section(section, first, setting, other, capsys, tmp_path):
     path = tmp_path / "first.yaml"
     path.write_text(f"{section}: {{class_path: {first}, init_args: {{{setting}}}}}")
     name, value = setting.split(": ")
     assert str(resolved(capsys, "--config", str(path))[section]["init_args"][name]) == value
     default = resolved(capsys, f"--{section}", other)[section]
     assert resolved(capsys, "--config", str(path), f"--{section}", other)[section] == default
+
+
+def test_the_order_of_the_flags_does_not_matter(capsys: Capture) -> None:
+    optimizer = resolved(capsys, "--optimizer.lr", "0.1", "--optimizer", "SGD")["optimizer"]
+    assert (optimizer["class_path"], optimizer["init_args"]["lr"]) == ("torch.optim.SGD", 0.1)
 
 
 def test_a_file_need_not_name_an_optimizer(capsys: Capture, tmp_path: Path) -> None:
@@ -166,22 +151,21 @@ def test_the_printed_configuration_gives_itself(capsys: Capture, tmp_path: Path)
     assert resolved(capsys, "--config", str(path)) == config
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--help"], ["--config", "--resume", "BreastCancer", "FeedForward", "Adam", "OneCycleLR", "--seed"]),
-        (["-h"], ["--config"]),
-        (["--data.help"], ["Wine", "--data.val_fraction", "validate on"]),
-        (["--model", "LinearRegression", "--model.help"], ["--model.bias"]),
-        (["--model.help"], ["--model.hidden_sizes", "--model.class_weights", "LogisticRegression"]),
-        (["--model.help", "LogisticRegression"], ["--model.bias", "--model.init", "Whether to add a constant"]),
-        (["--optimizer.help", "SGD"], ["--optimizer.momentum", "momentum factor", "AdamW"]),
-        (["--scheduler.help"], ["StepLR", "OneCycleLR"]),
-        (["--scheduler.help", "StepLR"], ["--scheduler.step_size", "required"]),
-        (["--trainer.help"], ["--trainer.max_epochs", "gradient_clip_val"]),
-    ],
-    ids=lambda value: " ".join(value),
-)
+HELP = [
+    (["--help"], ["--config", "--resume", "BreastCancer", "FeedForward", "Adam", "OneCycleLR", "--seed"]),
+    (["-h"], ["--config"]),
+    (["--data.help"], ["Wine", "--data.val_fraction", "validate on"]),
+    (["--model", "LinearRegression", "--model.help"], ["--model.bias"]),
+    (["--model.help"], ["--model.hidden_sizes", "--model.class_weights", "LogisticRegression"]),
+    (["--model.help", "LogisticRegression"], ["--model.bias", "--model.init", "Whether to add a constant"]),
+    (["--optimizer.help", "SGD"], ["--optimizer.momentum", "momentum factor", "AdamW"]),
+    (["--scheduler.help"], ["StepLR", "OneCycleLR"]),
+    (["--scheduler.help", "StepLR"], ["--scheduler.step_size", "required"]),
+    (["--trainer.help"], ["--trainer.max_epochs", "gradient_clip_val"]),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), HELP, ids=lambda value: " ".join(value))
 def test_help(args: list[str], words: list[str], capsys: Capture) -> None:
     assert main(args) == 0
     out, err = capsys.readouterr()

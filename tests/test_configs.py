@@ -1,19 +1,16 @@
 """Every file under configs/ runs as its header says."""
 
-import json
 import math
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from curves import read_curve
+from fixture_types import Capture, Fit
+from repository import ROOT
+from results import read_curve, read_report
 
 from project.config import SECTIONS, RunSettings, arguments
-
-Fit = Callable[..., Path]
-ROOT = Path(__file__).parents[1]
 
 
 def files(folder: str) -> list[Path]:
@@ -45,9 +42,12 @@ def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("path", files("experiments"), ids=name)
-def test_experiment(path: Path, fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_experiment(path: Path, fit: Fit, capsys: Capture) -> None:
     command = commands(path)[0]
     assert command == ["--config", path.relative_to(ROOT).as_posix()]
+    # It says all that decides its figures and does not lean on configs/fit.yaml.
+    assert {"data", "model", "optimizer", "trainer", "seed"} <= content(path).keys()
+    assert "max_epochs" in content(path)["trainer"]
     assert "\n# Expected: " in header(path)
     assert "\n# Takes about " in header(path)
     folder = fit(*command, "--trainer.max_epochs", "2", "--trainer.limit_train_batches", "1")
@@ -55,14 +55,6 @@ def test_experiment(path: Path, fit: Fit, capsys: pytest.CaptureFixture[str]) ->
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert len(losses) == 2
     assert all(map(math.isfinite, losses))
-
-
-@pytest.mark.parametrize("path", files("experiments"), ids=name)
-def test_an_experiment_is_complete(path: Path) -> None:
-    """It says all that decides its figures and does not lean on configs/fit.yaml."""
-    experiment = content(path)
-    assert {"data", "model", "optimizer", "trainer", "seed"} <= experiment.keys()
-    assert "max_epochs" in experiment["trainer"]
 
 
 @pytest.mark.parametrize("path", files("presets"), ids=name)
@@ -81,7 +73,7 @@ def test_a_preset_stacks_over_any_run(path: Path) -> None:
 def test_debug_takes_five_steps(stacked: bool, fit: Fit) -> None:
     folder = fit(*commands(ROOT / "configs/presets/debug.yaml")[stacked])
     assert folder.parent.name == "debug"
-    report = json.loads((folder / "report.json").read_text())
+    report = read_report(folder)
     assert (report["epochs"], report["steps"]) == (1, 5)
     assert report["metrics"]
 
@@ -91,7 +83,7 @@ def test_overfit_learns_one_batch_by_heart(stacked: bool, fit: Fit) -> None:
     folder = fit(*commands(ROOT / "configs/presets/overfit.yaml")[stacked])
     assert folder.parent.name == "overfit"
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
-    assert json.loads((folder / "report.json").read_text())["steps"] == len(losses) == 200
+    assert read_report(folder)["steps"] == len(losses) == 200
     assert losses[0] > 0.5
     assert losses[-1] < 0.05
 
@@ -106,6 +98,8 @@ def test_profile_writes_tables_into_the_run(stacked: bool, fit: Fit) -> None:
 
 @pytest.mark.parametrize("path", files("optimizers"), ids=name)
 def test_an_optimizer_trains_the_default_model(path: Path, fit: Fit) -> None:
+    assert header(path).startswith("# ")
+    assert content(path).keys() == {"class_path", "init_args"}
     full = "--data.batch_size full" in header(path)
     size = ["--data.batch_size", "full", "--model.dropout", "0", "--model.input_dropout", "0"] if full else []
     folder = fit("--optimizer", path.relative_to(ROOT).as_posix(), *size, "--trainer.max_epochs", "3")
@@ -114,9 +108,3 @@ def test_an_optimizer_trains_the_default_model(path: Path, fit: Fit) -> None:
     assert content(path)["init_args"].items() <= used["init_args"].items()
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert losses[2] < losses[0]
-
-
-@pytest.mark.parametrize("path", files("optimizers"), ids=name)
-def test_an_optimizer_comes_with_a_word_about_it(path: Path) -> None:
-    assert header(path).startswith("# ")
-    assert content(path).keys() == {"class_path", "init_args"}

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,13 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from curves import read_curve
-from reports import read_report
+from repository import ROOT, SOURCE, copy_repository, environment
+from results import read_curve, read_report
 
 from project.fit import main as fit
 
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src" / "project"
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
@@ -54,9 +51,7 @@ class Followed(NamedTuple):
 
     def run(self, command: str) -> str:
         """Runs a command there and returns what it prints; nothing must go to standard error."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        env = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "PATH": path}
-        words = shlex.split(command)
+        words, env = shlex.split(command), environment(self.folder)
         done = subprocess.run(words, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -68,9 +63,7 @@ class Followed(NamedTuple):
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     """A copy in which all recipes have been followed up to their commands; the types of libraries are known there."""
-    ignored = shutil.ignore_patterns(".git", ".venv*", "logs", "__pycache__", ".*_cache", "*.egg-info")
-    folder = tmp_path_factory.mktemp("recipes") / "copy"
-    shutil.copytree(ROOT, folder, ignore=ignored)
+    folder = copy_repository(tmp_path_factory.mktemp("recipes") / "copy")
     for recipe in RECIPES.values():
         for path, content in recipe.files.items():
             (folder / path).write_text(content, encoding="utf-8")

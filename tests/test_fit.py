@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from curves import events, read_curve
 from fixture_types import Capture, Fit, Refused
-from reports import read_report
+from results import assert_same_weights, events, load_weights, read_curve, read_report
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -22,7 +21,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
-from weights import assert_same_weights, load_weights
 
 from project import baselines
 from project.config import Layer, combine
@@ -88,17 +86,15 @@ def test_boosting_has_fewer_rounds_for_many_classes_and_says_so(fit: Fit, monkey
     assert found["gradient boosting in 10 rounds"]["accuracy"] == pytest.approx(booster.score(x[test], y[test]))
 
 
-@pytest.mark.parametrize(
-    ("args", "ended", "epochs"),
-    [
-        (["--trainer.max_epochs", "3"], "max_epochs 3 was reached", 3),
-        (["--trainer.max_steps", "30"], "max_steps 30 was reached", 2),
-        (["--optimizer", "SGD", "--optimizer.maximize", "true"], "loss/val was no better in 15 validations", 16),
-    ],
-)
-def test_a_run_says_how_long_it_went_and_why_it_ended(
-    args: list[str], ended: str, epochs: int, fit: Fit, capsys: Capture
-) -> None:
+ENDINGS = [
+    (["--trainer.max_epochs", "3"], "max_epochs 3 was reached", 3),
+    (["--trainer.max_steps", "30"], "max_steps 30 was reached", 2),
+    (["--optimizer", "SGD", "--optimizer.maximize", "true"], "loss/val was no better in 15 validations", 16),
+]
+
+
+@pytest.mark.parametrize(("args", "ended", "epochs"), ENDINGS)
+def test_a_run_says_how_long_it_went_and_why_it_ended(args, ended, epochs, fit, capsys):
     folder = fit(*args)
     report = read_report(folder)
     assert (report["ended"], report["epochs"]) == (ended, epochs)
@@ -108,16 +104,16 @@ def test_a_run_says_how_long_it_went_and_why_it_ended(
     assert words in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("monitor", "chosen_by"),
-    [
-        ("auroc/val", "highest auroc/val"),
-        ("accuracy/val", "highest accuracy/val"),
-        ("log_loss/val", "lowest log_loss/val"),
-        ("loss/train", "lowest loss/train"),
-        ("-loss/train", "highest loss/train"),
-    ],
-)
+MONITORS = [
+    ("auroc/val", "highest auroc/val"),
+    ("accuracy/val", "highest accuracy/val"),
+    ("log_loss/val", "lowest log_loss/val"),
+    ("loss/train", "lowest loss/train"),
+    ("-loss/train", "highest loss/train"),
+]
+
+
+@pytest.mark.parametrize(("monitor", "chosen_by"), MONITORS)
 def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str, chosen_by: str, fit: Fit) -> None:
     folder = fit("--data.val_fraction", "0.4", "--optimizer.lr", "0.03", "--monitor", monitor)
     order, tag = chosen_by.split()
@@ -133,17 +129,17 @@ def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str,
     assert report["epochs"] == len(values) == report["best_epoch"] + 15
 
 
-@pytest.mark.parametrize(
-    ("args", "made"),
-    [
-        (["CosineAnnealingLR", "--trainer.max_epochs", "3"], None),
-        (["OneCycleLR", "--trainer.max_epochs", "3"], None),
-        (["CosineAnnealingLR", "--scheduler.T_max", "2", "--trainer.max_epochs", "3"], None),
-        (["CosineAnnealingLR", "--trainer.max_steps", "60"], "CosineAnnealingLR made 2 of the 300 epochs"),
-        (["OneCycleLR", "--scheduler.total_steps", "500", "--trainer.max_steps", "60"], "made 60 of the 500 steps"),
-        (["StepLR", "--scheduler.step_size", "1", "--trainer.max_epochs", "3"], None),
-    ],
-)
+SCHEDULES = [
+    (["CosineAnnealingLR", "--trainer.max_epochs", "3"], None),
+    (["OneCycleLR", "--trainer.max_epochs", "3"], None),
+    (["CosineAnnealingLR", "--scheduler.T_max", "2", "--trainer.max_epochs", "3"], None),
+    (["CosineAnnealingLR", "--trainer.max_steps", "60"], "CosineAnnealingLR made 2 of the 300 epochs"),
+    (["OneCycleLR", "--scheduler.total_steps", "500", "--trainer.max_steps", "60"], "made 60 of the 500 steps"),
+    (["StepLR", "--scheduler.step_size", "1", "--trainer.max_epochs", "3"], None),
+]
+
+
+@pytest.mark.parametrize(("args", "made"), SCHEDULES)
 def test_a_schedule_that_is_cut_short_is_told(args: list[str], made: str | None, fit: Fit, capsys: Capture) -> None:
     notes = read_report(fit("--scheduler", *args))["notes"]
     assert [note in capsys.readouterr().out for note in notes] == ([True] if made else [])
@@ -221,22 +217,15 @@ class Wide(TableModel):
         return self.net(x)
 
 
-class Signs(torch.optim.SGD):
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        with torch.enable_grad():
-            loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                p -= group["lr"] * p.grad.sign()
-        return loss
+class Own(torch.optim.SGD):
+    """An optimizer of one's own."""
 
 
 def test_data_model_and_optimizer_of_ones_own(fit: Fit) -> None:
     """Each is a class somewhere on the import path; nothing of the package is edited."""
     args = ["--data", "points.Points", "--data.num_columns", "9", "--model", "test_fit.Wide", "--model.width", "7"]
-    folder = fit(*args, "--optimizer", "test_fit.Signs", "--optimizer.lr", "0.01", "--trainer.max_epochs", "30")
-    assert folder.parts[-2:] == ("points", "wide-signs-lr0.01-seed0")
+    folder = fit(*args, "--optimizer", "test_fit.Own", "--optimizer.lr", "0.1", "--trainer.max_epochs", "30")
+    assert folder.parts[-2:] == ("points", "wide-own-lr0.1-seed0")
     report = read_report(folder)
     assert report["metrics"]["accuracy"] > 0.8
     assert report["num_parameters"] == 9 * 7 + 7 + 7 + 1
@@ -308,21 +297,19 @@ def test_without_log_interval_and_with_rare_validation(fit: Fit) -> None:
     assert len(events(fit(*args)).Scalars("loss/val")) == 2
 
 
+DIVERGING = [
+    (
+        ["--data", "Diabetes", "--model", "LinearRegression", "--optimizer.lr", "10"],
+        ["diverged", "at step ", "SGD", "rate of 10", "--optimizer.lr 1"],
+        True,
+    ),
+    (["--optimizer.lr", "1e30"], ["nan at step"], False),
+]
+
+
 @pytest.mark.lowest
-@pytest.mark.parametrize(
-    ("args", "words", "saved"),
-    [
-        (
-            ["--data", "Diabetes", "--model", "LinearRegression", "--optimizer.lr", "10"],
-            ["diverged", "at step ", "SGD", "rate of 10", "--optimizer.lr 1"],
-            True,
-        ),
-        (["--optimizer.lr", "1e30"], ["nan at step"], False),
-    ],
-)
-def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
-    args: list[str], words: list[str], saved: bool, tmp_path: Path, capsys: Capture
-) -> None:
+@pytest.mark.parametrize(("args", "words", "saved"), DIVERGING)
+def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(args, words, saved, tmp_path, capsys):
     args += ["--optimizer", "SGD", "--checkpoint_every", "1", "--trainer.default_root_dir", str(tmp_path)]
     assert main(args) == 1
     err = capsys.readouterr().err
@@ -335,41 +322,31 @@ def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(
         assert all(value.isfinite().all() for value in values)
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--optimizer", "LBFGS", "--model.dropout", "0", "--model.input_dropout", "0"], ["LBFGS", "batch_size full"]),
-        (["--optimizer", "LBFGS", "--data.batch_size", "full"], ["LBFGS", "--model.dropout 0"]),
-        (["--checkpoint_every", "0"], ["checkpoint_every", "0"]),
-        (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], ["CyclicLR", "max_lr"]),
-        (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], ["val_fraction", "test_fraction"]),
-        (["--data", "Diabetes", "--model", "LogisticRegression"], ["LogisticRegression", "classes", "a number"]),
-        (["--model.init", "xavier"], ["xavier", "xavier_"]),
-        (["--monitor", "auc/val"], ["monitor: nothing is logged as 'auc/val'; did you mean auroc/val?"]),
-    ],
-    ids=lambda value: " ".join(value),
-)
-def test_settings_that_cannot_work_leave_nothing_behind(
-    args: list[str], words: list[str], tmp_path: Path, capsys: Capture
-) -> None:
-    assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) in (1, 2)
+REFUSED = [
+    (["--optimizer", "LBFGS", "--model.dropout", "0", "--model.input_dropout", "0"], 1, ["LBFGS", "batch_size full"]),
+    (["--optimizer", "LBFGS", "--data.batch_size", "full"], 1, ["LBFGS", "--model.dropout 0"]),
+    (["--checkpoint_every", "0"], 1, ["checkpoint_every", "0"]),
+    (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], 1, ["CyclicLR", "max_lr"]),
+    (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], 2, ["val_fraction", "test_fraction"]),
+    (["--data", "Diabetes", "--model", "LogisticRegression"], 2, ["LogisticRegression", "classes", "a number"]),
+    (["--model.init", "xavier"], 2, ["xavier", "xavier_"]),
+    (["--monitor", "auc/val"], 2, ["monitor: nothing is logged as 'auc/val'; did you mean auroc/val?"]),
+    (["--data.val_fraction", "0", "--monitor", "lost/train"], 2, ["as 'lost/train'; did you mean loss/train?\n"]),
+    (
+        ["--data.val_fraction", "0", "--monitor", "auroc/val"],
+        2,
+        ["monitor: nothing is logged as 'auroc/val'; there are epoch_seconds, loss/train\n"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("args", "status", "words"), REFUSED, ids=str)
+def test_settings_that_cannot_work_leave_nothing_behind(args, status, words, tmp_path, capsys):
+    assert main([*args, "--trainer.default_root_dir", str(tmp_path / "logs")]) == status
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert [word for word in words if word not in err] == []
     assert not list((tmp_path / "logs").glob("*/*"))
-
-
-@pytest.mark.parametrize(
-    ("monitor", "hint"),
-    [("lost/train", "did you mean loss/train?"), ("auroc/val", "there are epoch_seconds, loss/train")],
-)
-def test_without_validation_rows_what_is_not_logged_chooses_nothing(
-    monitor: str, hint: str, tmp_path: Path, capsys: Capture
-) -> None:
-    args = ["--data.val_fraction", "0", "--monitor", monitor, "--trainer.default_root_dir", str(tmp_path)]
-    assert main(args) == 2
-    assert f"monitor: nothing is logged as '{monitor}'; {hint}\n" in capsys.readouterr().err
-    assert not list(tmp_path.glob("*/*"))
 
 
 def test_a_failure_in_training_is_told_in_a_few_lines(tmp_path: Path, capsys: Capture) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from graphlib import TopologicalSorter
@@ -15,13 +14,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from repository import FEATURES, METADATA, SOURCE
 
-import project
-
-SOURCE, TESTS = Path(project.__file__).parent, Path(__file__).parent
-PYPROJECT = tomllib.loads((TESTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
-(METADATA,) = [table for table in PYPROJECT.values() if "requires-python" in table]
-FEATURES: dict[str, list[str]] = PYPROJECT["tool"]["features"]
+TESTS = Path(__file__).parent
 PLACES = ["the ground floor", *FEATURES]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback
+from points import set_up
 from quiet import trainer
-from set_up import set_up
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
@@ -63,60 +63,39 @@ def test_wants_the_full_batch(name):
         trainer().fit(LogisticRegression(set_up(data).schema, optimizer=name), data)
 
 
-@pytest.mark.parametrize("spec", ["SparseAdam", "torch.optim.SparseAdam", torch.optim.SparseAdam])
-def test_sparse_adam_says_why_not(spec):
-    with pytest.raises(ValueError, match="SparseAdam cannot be used: it takes sparse gradients"):
-        LogisticRegression(set_up(BreastCancer()).schema, optimizer=spec)
+SPECS = [
+    (partial(torch.optim.SGD, lr=0.1), {"lr": 0.1}),
+    ({"class_path": "SGD", "init_args": {"lr": 0.1}}, {"lr": 0.1}),
+    ({"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}, {"lr": 0.1}),
+    ({"class_path": "torch.optim.sgd.SGD", "init_args": {"lr": 0.1}}, {"lr": 0.1}),
+    *((spec, {}) for spec in ("SGD", torch.optim.SGD, {"class_path": "SGD"})),
+]
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        partial(torch.optim.SGD, lr=0.1),
-        {"class_path": "SGD", "init_args": {"lr": 0.1}},
-        {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
-        {"class_path": "torch.optim.sgd.SGD", "init_args": {"lr": 0.1}},
-    ],
-)
-def test_every_way_to_name_an_optimizer_means_the_same(spec):
-    assert describe(spec, Optimizer) == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+@pytest.mark.parametrize(("spec", "settings"), SPECS)
+def test_every_way_to_name_an_optimizer_means_the_same(spec, settings):
+    assert describe(spec, Optimizer) == {"class_path": "torch.optim.SGD", "init_args": settings}
 
 
-@pytest.mark.parametrize("spec", ["Adam", torch.optim.Adam, {"class_path": "Adam"}])
-def test_an_optimizer_may_come_without_settings(spec):
-    assert describe(spec, Optimizer) == {"class_path": "torch.optim.Adam", "init_args": {}}
+CODE_SCHEDULES = ["LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"]
+SPARSE = "SparseAdam cannot be used: it takes sparse gradients"
+REFUSED = [
+    ({"optimizer": "Adm"}, r"did you mean Adam\?"),
+    ({"optimizer": "torch.optim.Adm"}, r"torch\.optim.*did you mean Adam\?"),
+    ({"optimizer": "nowhere.Adam"}, "nowhere"),
+    ({"optimizer": "StepLR"}, "Optimizer"),
+    ({"optimizer": "torch.nn.Linear"}, "Optimizer"),
+    *(({"optimizer": spec}, SPARSE) for spec in ("SparseAdam", "torch.optim.SparseAdam", torch.optim.SparseAdam)),
+    ({"scheduler": "StpLR"}, r"did you mean StepLR\?"),
+    ({"scheduler": "Adam"}, "LRScheduler"),
+    *(({"scheduler": name}, f"{name} cannot be used: .*no file or checkpoint can hold") for name in CODE_SCHEDULES),
+]
 
 
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        ("Adm", r"did you mean Adam\?"),
-        ("torch.optim.Adm", r"torch\.optim.*did you mean Adam\?"),
-        ("nowhere.Adam", "nowhere"),
-        ("StepLR", "Optimizer"),
-        ("torch.nn.Linear", "Optimizer"),
-    ],
-)
-def test_an_unknown_optimizer_is_named(spec, message):
+@pytest.mark.parametrize(("spec", "message"), REFUSED)
+def test_what_cannot_be_used_says_why_not(spec, message):
     with pytest.raises(ValueError, match=message):
-        LogisticRegression(set_up(BreastCancer()).schema, optimizer=spec)
-
-
-def test_weight_decay_spares_nothing():
-    """A step of SGD by hand: biases and normalisation weights shrink too."""
-    data = BreastCancer(batch_size="full")
-    sgd = partial(torch.optim.SGD, lr=0.1, weight_decay=0.5)
-    model = FeedForward(set_up(data).schema, hidden_sizes=(8,), batch_norm=True, optimizer=sgd)
-    with torch.no_grad():
-        model.net[1].bias.fill_(0.3)
-    start = {name: p.detach().clone() for name, p in model.named_parameters()}
-    (x, y), expected = next(iter(data.train_dataloader())), {}
-    gradients = torch.autograd.grad(model.loss(model(x), y), list(model.parameters()))
-    for (name, p), gradient in zip(start.items(), gradients, strict=True):
-        expected[name] = p - 0.1 * (gradient + 0.5 * p)
-    trainer(max_epochs=1).fit(model, data)
-    for name, p in model.named_parameters():
-        assert torch.allclose(p, expected[name], atol=1e-6), name
+        LogisticRegression(set_up(BreastCancer()).schema, **spec)
 
 
 def test_the_fused_implementation_is_the_default_and_can_be_refused():
@@ -135,13 +114,15 @@ def small_net() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(12, 7), nn.BatchNorm1d(7), nn.Linear(7, 2))
 
 
-def take_steps(net: nn.Module, optimizers: list[Optimizer], num_steps: int) -> None:
-    """Steps on random rows; the random numbers go on from call to call."""
-    for _ in range(num_steps):
+def take_steps(net: nn.Module, optimizers: list[Optimizer], seed: int) -> None:
+    """Three steps on random rows, after each of which a schedule halves the rates."""
+    torch.manual_seed(seed)
+    schedules = [lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5) for optimizer in optimizers]
+    for _ in range(3):
         net.zero_grad()
         net(torch.randn(20, 1, 4, 4)).square().mean().backward()
-        for optimizer in optimizers:
-            optimizer.step()
+        for part in (*optimizers, *schedules):
+            part.step()
 
 
 def in_one(net: nn.Sequential, lr: float, weight_decay: float, **options: Any) -> MuonWithAdamW:
@@ -167,38 +148,16 @@ def assert_equal_weights(first: nn.Module, second: nn.Module) -> None:
 
 @pytest.mark.parametrize("own", [{}, {"adamw_lr": 0.003, "adamw_weight_decay": 0.5}])
 def test_muon_moves_the_hidden_matrices_and_adamw_the_rest(own):
-    """To the bit; also when the state goes through a checkpoint in between."""
+    """To the bit, under a schedule of both; also when the state goes through a checkpoint in between."""
     ours, theirs = small_net(), small_net()
     optimizer, parts = in_one(ours, 0.02, 0.1, **own), both_parts(theirs, 0.02, 0.1, **own)
-    torch.manual_seed(1)
-    take_steps(ours, [optimizer], 3)
-    torch.manual_seed(1)
-    take_steps(theirs, parts, 3)
+    take_steps(ours, [optimizer], seed=1)
+    take_steps(theirs, parts, seed=1)
     assert_equal_weights(ours, theirs)
-
     resumed = in_one(ours, 0.5, 0.0)
     resumed.load_state_dict(optimizer.state_dict())
-    torch.manual_seed(2)
-    take_steps(ours, [resumed], 3)
-    torch.manual_seed(2)
-    take_steps(theirs, parts, 3)
-    assert_equal_weights(ours, theirs)
-
-
-@pytest.mark.parametrize("resume", [False, True])
-def test_a_schedule_reaches_both_parts_of_muon(resume):
-    ours, theirs = small_net(), small_net()
-    optimizer, parts = in_one(ours, 0.02, 0.1), both_parts(theirs, 0.02, 0.1)
-    if resume:
-        optimizer.load_state_dict(optimizer.state_dict())
-    schedules = [lr_scheduler.StepLR(o, step_size=1, gamma=0.5) for o in (optimizer, *parts)]
-    for step in range(3):
-        torch.manual_seed(step)
-        take_steps(ours, [optimizer], 1)
-        torch.manual_seed(step)
-        take_steps(theirs, parts, 1)
-        for schedule in schedules:
-            schedule.step()
+    take_steps(ours, [resumed], seed=2)
+    take_steps(theirs, parts, seed=2)
     assert_equal_weights(ours, theirs)
 
 
@@ -232,32 +191,6 @@ def test_muon_runs_the_closure_with_gradients():
     assert not torch.equal(net.weight, start)
 
 
-class Convolution(TableModel):
-    """A convolution of images of 8 by 8 pixels, whose weight is no matrix, and a linear layer."""
-
-    def __init__(self, schema, **options) -> None:
-        super().__init__(schema, **options)
-        linear = nn.Linear(36, self.schema.target.num_outputs)
-        self.net = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 1, 3), nn.Flatten(), linear)
-
-    def forward(self, x):
-        return self.net(x)
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_muon_trains_nets_of_all_shapes(bias):
-    """Matrices alone, and convolutions, which AdamW takes."""
-    data = Digits(batch_size="full")
-    models = [
-        LogisticRegression(set_up(data).schema, bias=bias, optimizer="Muon"),
-        Convolution(set_up(data).schema, optimizer="Muon"),
-    ]
-    for model in models:
-        start = [p.detach().clone() for p in model.parameters()]
-        trainer(max_epochs=1, limit_val_batches=0).fit(model, data)
-        assert not any(torch.equal(p, q) for p, q in zip(model.parameters(), start, strict=True))
-
-
 # --- schedules ---
 
 EPOCH_SCHEDULES: dict[str, dict[str, Any]] = {
@@ -274,7 +207,6 @@ STEP_SCHEDULES: dict[str, dict[str, Any]] = {
     "CyclicLR": {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 5},
     "OneCycleLR": {"max_lr": 0.2, "total_steps": 8},
 }
-CODE_SCHEDULES = {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"}
 BATCHES = 4
 
 
@@ -316,29 +248,24 @@ def by_hand(name: str, settings: dict[str, Any], per_step: bool, num_steps: int)
 
 
 def test_every_schedule_of_torch_is_tried_here():
-    tried = {*EPOCH_SCHEDULES, *STEP_SCHEDULES, "ReduceLROnPlateau"} | CODE_SCHEDULES
+    tried = {*EPOCH_SCHEDULES, *STEP_SCHEDULES, "ReduceLROnPlateau", *CODE_SCHEDULES}
     assert classes(lr_scheduler, LRScheduler) == tried
 
 
-@pytest.mark.parametrize("name", EPOCH_SCHEDULES | STEP_SCHEDULES)
-def test_learning_rates_follow_the_schedule(name):
-    settings = (EPOCH_SCHEDULES | STEP_SCHEDULES)[name]
-    expected = by_hand(name, settings, name in STEP_SCHEDULES, 8)
+FOLLOWED = [
+    *((name, settings, 2, settings) for name, settings in (EPOCH_SCHEDULES | STEP_SCHEDULES).items()),
+    # Their length and the highest rate by themselves.
+    ("OneCycleLR", {}, 3, {"max_lr": 0.1, "total_steps": 3 * BATCHES}),
+    ("CosineAnnealingLR", {}, 3, {"T_max": 3}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "max_epochs", "meant"), FOLLOWED)
+def test_learning_rates_follow_the_schedule(name, settings, max_epochs, meant):
+    expected = by_hand(name, meant, name in STEP_SCHEDULES, max_epochs * BATCHES)
     assert len(set(expected)) > 1
-    assert rates_of({"class_path": name, "init_args": settings}).rates == pytest.approx(expected, rel=1e-12)
-
-
-def test_one_cycle_gets_its_steps_and_its_highest_rate_by_itself():
-    expected = by_hand("OneCycleLR", {"max_lr": 0.1, "total_steps": 3 * BATCHES}, True, 3 * BATCHES)
-    rates = rates_of("OneCycleLR", max_epochs=3).rates
-    assert rates == pytest.approx(expected, rel=1e-12)
-    assert max(rates) == pytest.approx(0.1, rel=0.05)
-    assert rates[-1] < 0.001
-
-
-def test_cosine_ends_with_the_last_epoch_by_itself():
-    expected = by_hand("CosineAnnealingLR", {"T_max": 3}, False, 3 * BATCHES)
-    assert rates_of("CosineAnnealingLR", max_epochs=3).rates == pytest.approx(expected, rel=1e-12)
+    spec = {"class_path": name, "init_args": settings}
+    assert rates_of(spec, max_epochs).rates == pytest.approx(expected, rel=1e-12)
 
 
 def test_cosine_needs_its_length_where_the_run_has_no_last_epoch():
@@ -390,15 +317,3 @@ def test_a_plateau_follows_the_validation_loss():
         schedule.step(loss)
     assert noted.rates[::BATCHES] == expected
     assert len(set(expected)) > 2
-
-
-@pytest.mark.parametrize("name", sorted(CODE_SCHEDULES))
-def test_a_schedule_made_of_code_says_why_not(name):
-    with pytest.raises(ValueError, match=f"{name} cannot be used: .*no file or checkpoint can hold"):
-        LogisticRegression(set_up(BreastCancer()).schema, scheduler=name)
-
-
-@pytest.mark.parametrize(("spec", "message"), [("StpLR", r"did you mean StepLR\?"), ("Adam", "LRScheduler")])
-def test_an_unknown_schedule_is_named(spec, message):
-    with pytest.raises(ValueError, match=message):
-        LogisticRegression(set_up(BreastCancer()).schema, scheduler=spec)

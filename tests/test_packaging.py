@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -16,10 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from repository import METADATA, PYPROJECT, ROOT, environment
 
-ROOT = Path(__file__).parents[1]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-(METADATA,) = [table for table in PYPROJECT.values() if "requires-python" in table]
 REQUIREMENTS = [
     requirement
     for line in [
@@ -134,8 +131,8 @@ def test_image_has_all_that_training_needs(tmp_path: Path) -> None:
     site = str(tmp_path / "site")  # instead of --editable, to leave the environment of the tests alone
     pip = [sys.executable, "-m", *shlex.split(install), "--quiet", "--target", site, "."]
     subprocess.run(pip, cwd=app, check=True, capture_output=True)
-    env = {**os.environ, "PYTHONPATH": str(app / "src"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    subprocess.run([*json.loads(command), "--trainer.max_epochs", "1"], cwd=app, env=env, check=True)
+    train = [*json.loads(command), "--trainer.max_epochs", "1"]
+    subprocess.run(train, cwd=app, env=environment(app), check=True)
     assert list(app.glob("logs/*/*/report.json"))
 
 
@@ -198,13 +195,13 @@ def test_update(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv-update").exists()
 
 
-@pytest.mark.parametrize(
-    ("keep", "oldest", "sentence"),
-    [
-        ("mypy torhc", "{}.{}".format(*sys.version_info), "constraints.txt has no pin of 'torhc' that could be kept."),
-        ("mypy", "3.2", "The pins must suit Python 3.2 too: make update PYTHON=python3.2"),
-    ],
-)
+NO_UPDATES = [
+    ("mypy torhc", "{}.{}".format(*sys.version_info), "constraints.txt has no pin of 'torhc' that could be kept."),
+    ("mypy", "3.2", "The pins must suit Python 3.2 too: make update PYTHON=python3.2"),
+]
+
+
+@pytest.mark.parametrize(("keep", "oldest", "sentence"), NO_UPDATES)
 def test_update_is_refused(keep: str, oldest: str, sentence: str, tmp_path: Path) -> None:
     small_package(tmp_path)
     (tmp_path / "pyproject.toml").write_text(f'requires-python = ">={oldest}"\n')

@@ -8,20 +8,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 import urllib.request
 from pathlib import Path
 
 import pytest
 from fixture_types import Fit
-from reports import read_report
+from repository import FEATURES, ROOT, copy_repository, environment
+from results import read_report
 
 from project.fit import main
 
-ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-TOOL = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-FEATURES: dict[str, list[str]] = TOOL["features"]
 QUICK = "readme_flags.txt"
 """A file in a feature's tests with flags that make its commands quick here."""
 
@@ -144,16 +141,9 @@ def make(*args: str, folder: Path) -> list[str]:
     return ["make", "-C", str(folder), *args]
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """This environment for a ``make`` in a folder, without what a ``make`` that runs the tests hands down."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "ARGS"}
-    return {**kept, "PYTHONPATH": str(folder / "src")}
-
-
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    ignored = shutil.ignore_patterns(".git", ".venv", "logs", "__pycache__", ".*_cache", "*.egg-info")
-    return Path(shutil.copytree(ROOT, tmp_path / "copy", ignore=ignored))
+    return copy_repository(tmp_path / "copy")
 
 
 @pytest.mark.slow

@@ -26,25 +26,20 @@ def test_no_cell_of_a_table_is_cut_off(terminal: bool, capsys: Capture, monkeypa
 MAJORITY, LOGISTIC = "the majority class: accuracy", "scikit-learn's logistic regression: accuracy"
 
 
-@pytest.mark.parametrize(
-    ("ours", "compared", "words"),
-    [
-        ((0.76656, 0.50004), {}, []),  # shown as 0.7666 and 0.5000
-        ((0.7665, 0.4), {}, [f"{LOGISTIC} 0.7665 against 0.7666."]),
-        (
-            (0.5, 0.6),
-            {},
-            [
-                f"{MAJORITY} 0.5000 against 0.6000.",
-                f"{LOGISTIC} 0.5000 against 0.7666 and log_loss 0.6000 against 0.5000.",
-            ],
-        ),
-        ((0.5, 0.4), {"compared": ["log_loss"]}, []),
-    ],
-)
-def test_every_baseline_that_is_better_as_far_as_a_reader_can_see_is_named(
-    ours: tuple[float, float], compared: dict, words: list[str], capsys: Capture
-) -> None:
+SCORES = [
+    ((0.76656, 0.50004), {}, []),  # shown as 0.7666 and 0.5000
+    ((0.7665, 0.4), {}, [f"{LOGISTIC} 0.7665 against 0.7666."]),
+    (
+        (0.5, 0.6),
+        {},
+        [f"{MAJORITY} 0.5000 against 0.6000.", f"{LOGISTIC} 0.5000 against 0.7666 and log_loss 0.6000 against 0.5000."],
+    ),
+    ((0.5, 0.4), {"compared": ["log_loss"]}, []),
+]
+
+
+@pytest.mark.parametrize(("ours", "compared", "words"), SCORES)
+def test_every_baseline_that_is_better_as_far_as_a_reader_can_see_is_named(ours, compared, words, capsys):
     baselines = {"majority class": {"accuracy": 0.6}, "logistic regression": {"accuracy": 0.76664, "log_loss": 0.49996}}
     print_scores("Net", dict(zip(("accuracy", "log_loss"), ours, strict=True)), baselines, **compared)
     worse = [line for line in capsys.readouterr().out.splitlines() if "worse" in line]

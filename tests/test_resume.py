@@ -1,22 +1,18 @@
 """A stopped run goes on to the same bits and one unbroken curve."""
 
-import json
 import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from curves import all_curves
 from filelock import FileLock
-from weights import assert_same_weights
+from fixture_types import Capture, Fit, Refused
+from processes import start, wait_for
+from results import all_curves, assert_same_weights, read_report
 
 from project.engine.checkpoints import AtomicCheckpointIO, random_state, set_random_state
 from project.fit import main
@@ -37,6 +33,13 @@ def callback(batch: int, *others: str) -> list[str]:
 AVERAGE = "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}"
 
 
+def stop(logs: Path, *args: str) -> Path:
+    """Runs the command with a callback that stops it, and returns the run's folder."""
+    assert main([*args, "--trainer.default_root_dir", str(logs)]) == 143
+    (run,) = logs.glob("*/*")
+    return run
+
+
 def resume(run: Path) -> int:
     """Goes on a second later: of two files that begin in the same one TensorBoard may read the newer one first."""
     for file in run.glob("events.out.tfevents.*"):
@@ -48,36 +51,27 @@ def resume(run: Path) -> int:
 def assert_same_run(a: Path, b: Path) -> None:
     assert_same_weights(a, b)
     assert all_curves(a) == all_curves(b)
-    metrics = [json.loads((run / "report.json").read_text())["metrics"] for run in (a, b)]
-    assert metrics[0] == metrics[1]
+    assert read_report(a)["metrics"] == read_report(b)["metrics"]
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
-        pytest.param(
-            "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5", marks=pytest.mark.slow
-        ),
-        pytest.param("--optimizer AdamW --scheduler OneCycleLR", marks=pytest.mark.slow),
-        pytest.param(
-            "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param("--trainer.accumulate_grad_batches 4", marks=pytest.mark.slow),
-        pytest.param("--trainer.val_check_interval 0.5", marks=pytest.mark.slow),
-        pytest.param("--trainer.max_epochs -1 --trainer.max_steps 15", marks=pytest.mark.slow),
-        "--data.val_fraction 0 --checkpoint_every 3",
-        "--model TabM --optimizer AdamW",
-        pytest.param(
-            "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
-    args: str, tmp_path: Path, fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+RUNS = [
+    pytest.param("--optimizer Adam", marks=pytest.mark.lowest),
+    "--data.val_fraction 0 --checkpoint_every 3",
+    "--model TabM --optimizer AdamW",
+]
+SLOW_RUNS = [
+    "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5",
+    "--optimizer AdamW --scheduler OneCycleLR",
+    "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
+    "--trainer.accumulate_grad_batches 4",
+    "--trainer.val_check_interval 0.5",
+    "--trainer.max_epochs -1 --trainer.max_steps 15",
+    "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
+]
+
+
+@pytest.mark.parametrize("args", [*RUNS, *(pytest.param(args, marks=pytest.mark.slow) for args in SLOW_RUNS)])
+def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(args, tmp_path, fit, capsys):
     own = SMALL[:6] if "TabM" in args else SMALL
     others = [AVERAGE] if "TabM" in args else []
     whole = fit(*own, *args.split(), *callback(0, *others))
@@ -96,29 +90,14 @@ def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(
     assert resumed >= 3
 
 
-def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Callable[..., Path]) -> None:
-    assert main([*SMALL, *callback(-1), "--trainer.default_root_dir", str(tmp_path)]) == 143
-    (run,) = tmp_path.glob("iris/*")
+def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Fit) -> None:
+    run = stop(tmp_path / "stopped", *SMALL, *callback(-1))
     assert resume(run) == 0
     assert_same_run(fit(*SMALL, *callback(0)), run)
 
 
-LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2")  # 419 batches an epoch
-
-
-def start(logs: Path, *args: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "project.fit", *LONG, "--trainer.max_epochs", "15", *args]
-    command += ["--trainer.default_root_dir", str(logs), "--name", "run"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_step(checkpoint: Path, step: int) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if checkpoint.exists() and torch.load(checkpoint, weights_only=True)["global_step"] >= step:
-            return
-        time.sleep(0.02)  # another process is to get so far
-    raise TimeoutError(checkpoint)
+LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2", "--trainer.max_epochs", "15")
+"""419 batches an epoch."""
 
 
 @pytest.mark.slow
@@ -127,17 +106,12 @@ def wait_for_step(checkpoint: Path, step: int) -> None:
     [(signal.SIGINT, 130, ()), (signal.SIGKILL, -9, ("--checkpoint_every", "100"))],
     ids=["SIGINT", "SIGKILL"],
 )
-def test_a_stopped_process_goes_on_in_its_own_folder(
-    signum: int,
-    status: int,
-    every: tuple[str, ...],
-    tmp_path: Path,
-    fit: Callable[..., Path],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    process = start(tmp_path, *every)
+def test_a_stopped_process_goes_on_in_its_own_folder(signum, status, every, tmp_path, fit, capsys):
+    logs = ("--trainer.default_root_dir", str(tmp_path), "--name", "run")
+    process = start("project.fit", *LONG, *every, *logs)
     folder = tmp_path / "digits" / "run"
-    wait_for_step(folder / "checkpoints" / "last.ckpt", 400 if every else 0)  # written every two seconds
+    last, step = folder / "checkpoints" / "last.ckpt", 400 if every else 0  # written every two seconds
+    wait_for(lambda: last.exists() and torch.load(last, weights_only=True)["global_step"] >= step)
     process.send_signal(signum)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
@@ -149,13 +123,10 @@ def test_a_stopped_process_goes_on_in_its_own_folder(
     assert capsys.readouterr().err == ""
     assert (folder / "report.json").exists()
 
-    whole = fit(*LONG, "--trainer.max_epochs", "15", *every)
-    assert_same_run(whole, folder)
+    assert_same_run(fit(*LONG, *every), folder)
 
 
-def test_a_changed_configuration_is_refused_with_the_difference(
-    fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_changed_configuration_is_refused_with_the_difference(fit: Fit, capsys: Capture) -> None:
     folder = fit("--trainer.max_epochs", "1")
     (folder / "report.json").unlink()  # as if it had been stopped
     capsys.readouterr()
@@ -169,26 +140,19 @@ def test_a_changed_configuration_is_refused_with_the_difference(
     assert "optimizer.lr: 0.003, not 0.5" in capsys.readouterr().err
 
 
-def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(
-    fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_finished_run_and_one_without_checkpoint_are_not_resumed(fit: Fit, refused: Refused) -> None:
     folder = fit("--trainer.max_epochs", "1")
-    capsys.readouterr()
-    assert main(["--resume", str(folder)]) == 2
-    assert "finished" in capsys.readouterr().err
+    refused(main, ["--resume", folder], "finished")
     (folder / "report.json").unlink()
     (folder / "checkpoints" / "last.ckpt").unlink()
-    assert main(["--resume", str(folder)]) == 2
-    assert "last.ckpt" in capsys.readouterr().err
+    refused(main, ["--resume", folder], "last.ckpt")
 
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
     """A run whose best epoch is the first, for it climbs the loss, and which was stopped in the third."""
-    flags = ["--optimizer", "SGD", "--optimizer.lr", "0.01", "--optimizer.maximize", "true", *SMALL, *callback(17)]
-    assert main([*flags, "--trainer.default_root_dir", str(tmp_path / "logs")]) == 143
-    (run,) = tmp_path.glob("logs/iris/*")
-    return run
+    climb = ("--optimizer", "SGD", "--optimizer.lr", "0.01", "--optimizer.maximize", "true")
+    return stop(tmp_path / "logs", *climb, *SMALL, *callback(17))
 
 
 def test_a_run_that_was_moved_keeps_its_best_checkpoint(stopped: Path, tmp_path: Path) -> None:
@@ -199,29 +163,20 @@ def test_a_run_that_was_moved_keeps_its_best_checkpoint(stopped: Path, tmp_path:
     assert_same_run(stopped, moved)
     losses = [loss for _, loss in all_curves(moved)["loss/val"]]
     assert losses == sorted(losses)
-    assert json.loads((moved / "report.json").read_text())["val_loss"] == pytest.approx(losses[0])
+    assert read_report(moved)["val_loss"] == pytest.approx(losses[0])
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-100])])
-def test_a_best_checkpoint_that_is_gone_or_cut_is_told_before_the_run_goes_on(
-    damage: Callable[[Path], object], stopped: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    damage(stopped / "checkpoints" / "best.ckpt")
-    before = (stopped / "checkpoints" / "last.ckpt").read_bytes()
-    capsys.readouterr()
-    assert main(["--resume", str(stopped)]) in (1, 2)
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert "best.ckpt" in err
-    assert (stopped / "checkpoints" / "last.ckpt").read_bytes() == before
+def test_a_best_checkpoint_that_is_cut_or_gone_is_told_before_the_run_goes_on(stopped: Path, refused: Refused) -> None:
+    best = stopped / "checkpoints" / "best.ckpt"
+    best.write_bytes(best.read_bytes()[:-100])
+    refused(main, ["--resume", stopped], "best.ckpt", status=1)
+    best.unlink()
+    refused(main, ["--resume", stopped], "best.ckpt")
 
 
-def test_a_run_under_way_is_not_resumed_a_second_time(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
+def test_a_run_under_way_is_not_resumed_a_second_time(stopped: Path, refused: Refused) -> None:
     with FileLock(stopped / ".lock"):
-        assert main(["--resume", str(stopped)]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: another process is at work in {stopped}")
-    assert {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file() and path.name != ".lock"} == before
+        refused(main, ["--resume", stopped], f"error: another process is at work in {stopped}")
     assert main(["--resume", str(stopped)]) == 0
 
 

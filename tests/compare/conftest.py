@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixture_types import Fit
 from in_process import run
 from pyarrow.csv import read_csv
 
 from project.compare.__main__ import main
 
-Compare = Callable[..., Path]
-
 
 @pytest.fixture
-def compare(tmp_path: Path) -> Compare:
+def compare(tmp_path: Path) -> Fit:
     """Runs ``project.compare`` and returns the comparison's folder."""
 
     return partial(run, main, tmp_path / "logs", "--jobs", "1", where="compare/*")

@@ -1,18 +1,20 @@
-"""What TensorBoard shows of a comparison; the slow tests look at it in a browser."""
+"""What TensorBoard shows of a comparison, as it tells its own pages."""
 
+import json
 import re
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from browser import Browser, browser, tensorboard, wait
-from curves import events
 from in_process import run
+from processes import start, wait_for
 from pyarrow.csv import read_csv
+from results import events
 
 from project.compare.__main__ import main
 from project.compare.curves import make_bands, write_bands
@@ -87,91 +89,54 @@ def test_bands_of_an_earlier_call_are_replaced(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def open_page() -> Iterator[Callable[[], Browser]]:
-    """Opens a browser, the same one each time; a test that finds none fails with what to install."""
-    with ExitStack() as stack:
-
-        @cache
-        def opened() -> Browser:
-            try:
-                return stack.enter_context(browser(1600, 1400))
-            except FileNotFoundError as error:
-                raise pytest.fail.Exception(str(error), pytrace=False) from None
-
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def address(comparison: Path) -> Iterator[str]:
+def ask(comparison: Path) -> Iterator[Callable[..., Any]]:
+    """Asks TensorBoard, as its own pages do, as soon as it shows all runs."""
     bands = {f"{label}/{name}" for label in OPTIMIZERS for name in BANDS}
-    with tensorboard(comparison, bands | set(results(comparison))) as served:
-        yield served
+    with start("tensorboard.main", "--logdir", str(comparison), "--port", "0") as server:
+        try:
+            lines = (line.replace("https://github", "") for line in server.stderr)
+            address = next(match[0] for line in lines if (match := re.search(r"http://\S+/", line)))
+
+            def asked(path: str, content: dict[str, Any] | None = None) -> Any:
+                data = None if content is None else json.dumps(content).encode()
+                request = urllib.request.Request(f"{address}data/{path}", data, {"Content-Type": "application/json"})
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.load(answer)
+
+            wait_for(lambda: set(asked("runs")) == bands | set(results(comparison)))
+            yield asked
+        finally:
+            server.terminate()
 
 
-BAND_CHARTS = """
-const within = (name, selector) => findAll(name).flatMap(element => findAll(selector, element.shadowRoot));
-const colors = Object.fromEntries(within('tf-multi-checkbox', 'paper-checkbox').map(
-  box => [box.id.replace('checkbox-', ''), getComputedStyle(box).getPropertyValue('--paper-checkbox-checked-color')]));
-const paths = (card, kind, property) => Object.fromEntries(
-  findAll(`path.${kind}`, card.shadowRoot).filter(path => path.getTotalLength() > 0)
-    .map(path => [getComputedStyle(path)[property], path.getAttribute('d')]));
-const charts = findAll('tf-custom-scalar-margin-chart-card').map(
-  card => [card.title, paths(card, 'line', 'stroke'), paths(card, 'area', 'fill')]);
-const outliers = within('tf-custom-scalar-dashboard', 'paper-checkbox').find(box => /outliers/.test(box.textContent));
-if (outliers && outliers.checked) outliers.click();  // a band is not drawn where it leaves the chart
-const bands = charts.flatMap(chart => Object.values(chart[2]));
-return bands.length == arguments[0] && bands.every(band => band.split(',').length == arguments[1]) && [colors, charts];
-"""
+def test_the_custom_scalars_page_has_the_bands(comparison: Path, ask: Callable[..., Any]) -> None:
+    """Both charts stand first on the page; a chart draws lines and bands from tags of one run, at the same steps."""
+    charts = ask("plugin/custom_scalars/layout")["category"][0]["chart"]
+    assert [chart["title"] for chart in charts] == ["loss/train", "loss/val"]
+    for chart, label in product(charts, OPTIMIZERS):
+        (series,) = chart["margin"]["series"]
+        for part, name in {"value": "median", "lower": "low", "upper": "high"}.items():
+            query = urlencode({"run": f"{label}/median", "tag": f"^{series[part]}$"})
+            (points,) = ask(f"plugin/custom_scalars/scalars?{query}")["tag_to_events"].values()
+            band = read_curves(comparison / label / name)[chart["title"]]
+            assert [(step, value) for _, step, value in points] == list(zip(*band, strict=True))
 
 
-@pytest.mark.slow
-def test_the_custom_scalars_page_draws_the_bands(
-    comparison: Path, address: str, open_page: Callable[[], Browser]
-) -> None:
-    page = open_page()
-    page.open(f"{address}#custom_scalars&regexInput=median")
-    colors, charts = wait(lambda: page.run(BAND_CHARTS, 4, 13), "there are not four bands of twelve points")
-    assert set(colors) == {f"{label}/median" for label in OPTIMIZERS}
-    assert {title for title, _, _ in charts} == {"loss/train", "loss/val"}
-    for tag, lines, areas in charts:
-        for label in OPTIMIZERS:
-            median, low, high = (read_curves(comparison / label / name)[tag].values for name in BANDS)
-            rgb = "rgb({}, {}, {})".format(*bytes.fromhex(colors[f"{label}/median"].strip(" #")))
-            # A path is M1.5,20L3,21...: the band goes there above and back below. The axis is linear, and points down.
-            heights = [float(y) for path in (lines[rgb], areas[rgb]) for y in re.findall(r",([-.\d]+)", path)]
-            assert np.corrcoef(heights, [*median, *high, *reversed(low)])[0, 1] < -0.99999
-
-
-HPARAMS = """
-for (const box of findAll('tf-hparams-query-pane').flatMap(pane => findAll('paper-checkbox', pane.shadowRoot))) {
-  const wanted = arguments[0].includes(box.textContent.trim());
-  if (/hparam-|metric-/.test(box.className) && box.checked != wanted) box.click();
-}
-const rows = kind => findAll('vaadin-grid').slice(0, 1).flatMap(grid => [...grid.shadowRoot.querySelectorAll(kind)])
-  .map(row => [...row.children].map(
-    cell => cell.querySelector('slot').assignedNodes().map(node => node.textContent.trim()).join('')));
-const [names, table] = [rows('thead tr')[0] || [], rows('tbody tr')];
-return arguments[0].every(name => names.includes(name)) && table.length >= arguments[1]
-  && table.map(row => Object.fromEntries(row.map((cell, i) => [names[i], cell])));
-"""
-
-
-@pytest.mark.slow
-def test_the_hparams_tab_lists_every_run(comparison: Path, address: str, open_page: Callable[[], Browser]) -> None:
-    page = open_page()
+def test_the_hparams_tab_lists_every_run(comparison: Path, ask: Callable[..., Any]) -> None:
     runs = results(comparison)
     assert {run["status"] for run in runs.values()} == {"done", "diverged"}
-    page.open(f"{address}#hparams")
-    columns = ["optimizer", "optimizer.lr", "optimizer.momentum", "seed", "lowest_loss/val", "accuracy/test"]
-    table: list[dict[str, Any]] = wait(lambda: page.run(HPARAMS, columns, len(runs)), "a run or column is missing")
-    assert {row["Trial ID"] for row in table} == set(runs)
-    for row in table:
-        run = runs[row["Trial ID"]]
-        assert row["optimizer"] == run["optimizer"]
-        assert float(row["optimizer.lr"]) == run["rate"]
-        assert float(row["seed"]) == run["seed"]
-        assert (row["optimizer.momentum"] != "") == (run["optimizer"] != "Adam")
+    statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
+    question = {"colParams": [], "allowedStatuses": statuses, "startIndex": 0, "sliceSize": 100}
+    groups = ask("plugin/hparams/session_groups", question)["sessionGroups"]
+    assert {group["name"] for group in groups} == set(runs)
+    for group in groups:
+        run, settings = runs[group["name"]], group["hparams"]
+        expected = (run["optimizer"], run["rate"], run["seed"])
+        assert (settings["optimizer"], settings["optimizer.lr"], settings["seed"]) == expected
+        assert ("optimizer.momentum" in settings) == (run["optimizer"] != "Adam")
         losses = read_curves(comparison / run["folder"])["loss/val"].values if run["status"] == "done" else []
-        scores = [min(losses), run["accuracy/test"]] if losses else []
-        shown = [float(row[name]) for name in ("lowest_loss/val", "accuracy/test") if row[name]]
-        assert shown == pytest.approx(scores, rel=1e-4)
+        scores = {"lowest_loss/val": min(losses), "accuracy/test": run["accuracy/test"]} if losses else {}
+        values = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}
+        assert {tag: values[tag] for tag in values.keys() & {"lowest_loss/val", "accuracy/test"}} == pytest.approx(
+            scores
+        )

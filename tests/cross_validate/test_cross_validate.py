@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 import shops
 import yaml
-from curves import read_curve
 from fixture_types import Capture, Refused
 from processes import start, wait_for
-from reports import read_report
+from results import assert_same_weights, read_curve, read_report
 from sklearn import datasets
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression
@@ -26,7 +25,6 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from weights import assert_same_weights
 
 import project.fit
 from project import load_run

@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from set_up import set_up
+from points import set_up
 
 from project.data import BreastCancer, Digits, Iris, RawTable, TableData, Wine
 from project.data.splits import MANY_ROWS, split_rows

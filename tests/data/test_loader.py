@@ -6,9 +6,8 @@ from itertools import chain, pairwise
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from points import Points
+from points import Points, set_up
 from quiet import trainer
-from set_up import set_up
 from torch import nn
 
 from project.data import BatchLoader

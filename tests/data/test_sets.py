@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from set_up import set_up
+from points import set_up
 from sklearn import datasets
 
 from project import data

@@ -12,10 +12,8 @@ import processes
 import pytest
 import torch
 from at_a_rank import Fail, Stop
-from curves import read_curve
 from fixture_types import Fit, Refused
-from reports import read_report
-from weights import load_weights
+from results import load_weights, read_curve, read_report
 
 import project
 from project.fit import main
@@ -84,18 +82,18 @@ def test_two_processes_train_to_the_weights_of_one(fit: Fit, tmp_path: Path) -> 
     assert sorted(path.name for path in several.parent.iterdir()) == [several.name]
 
 
+RUNS = [
+    # 105 rows end with 2, which three processes share.
+    "--data Iris --data.batch_size 103 --trainer.max_epochs 10",
+    "--data Iris --data.shuffle false --data.batch_size 20 --trainer.accumulate_grad_batches 4",
+    "--data BreastCancer --data.batch_size 18 --lean false --trainer.gradient_clip_val 0.1",
+    "--data Diabetes --data.batch_size 17 --trainer.log_every_n_steps 7",
+    "--data Wine --data.batch_size 9 --model TabM --model.dropout 0",
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [
-        # 105 rows end with 2, which three processes share.
-        "--data Iris --data.batch_size 103 --trainer.max_epochs 10",
-        "--data Iris --data.shuffle false --data.batch_size 20 --trainer.accumulate_grad_batches 4",
-        "--data BreastCancer --data.batch_size 18 --lean false --trainer.gradient_clip_val 0.1",
-        "--data Diabetes --data.batch_size 17 --trainer.log_every_n_steps 7",
-        "--data Wine --data.batch_size 9 --model TabM --model.dropout 0",
-    ],
-)
+@pytest.mark.parametrize("options", RUNS)
 def test_so_do_three(options: str, fit: Fit, tmp_path: Path) -> None:
     own = SHORT if "TabM" not in options else SHORT[len(NET) :]
     args = [*own, *DOUBLE, *options.split()]
@@ -169,15 +167,14 @@ def test_an_error_of_one_process_ends_all(rank: int, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--data.batch_size", "1"], "a batch of 1 rows cannot be shared by 2 devices: choose another data.batch_size"),
-        (["--optimizer", "LBFGS", "--data.batch_size", "full"], "LBFGS compares losses of whole batches"),
-        (["--optimizer", "SGD", "--optimizer.lr", "1e9"], "the loss diverged"),
-    ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
-)
+ERRORS = [
+    (["--data.batch_size", "1"], "a batch of 1 rows cannot be shared by 2 devices: choose another data.batch_size"),
+    (["--optimizer", "LBFGS", "--data.batch_size", "full"], "LBFGS compares losses of whole batches"),
+    (["--optimizer", "SGD", "--optimizer.lr", "1e9"], "the loss diverged"),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), ERRORS, ids=lambda value: value[0] if isinstance(value, list) else "")
 @pytest.mark.slow
 def test_an_error_is_told_once(args: list[str], words: str, tmp_path: Path) -> None:
     done = start(tmp_path, "--data", "Iris", *SHORT, "--trainer.devices", "2", *args)

@@ -4,16 +4,13 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from curves import all_curves
 from fixture_types import Fit
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import LambdaCallback
-from points import Points
+from points import Points, set_up
 from quiet import trainer
-from reports import read_report
-from set_up import set_up
+from results import all_curves, assert_same_weights, read_report
 from torch import nn
-from weights import assert_same_weights
 
 from project.engine.lean import STEP_HOOKS, Lean, NoProfiler
 from project.models import LogisticRegression
@@ -22,14 +19,14 @@ from project.run_folder import load_best
 pytestmark = pytest.mark.lowest
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        "--model.dropout 0.2 --model.log_grad_norm true --trainer.log_every_n_steps 3",
-        "--data.batch_size 60 --trainer.accumulate_grad_batches 3 --trainer.val_check_interval 0.5",
-        "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0",
-    ],
-)
+RUNS = [
+    "--model.dropout 0.2 --model.log_grad_norm true --trainer.log_every_n_steps 3",
+    "--data.batch_size 60 --trainer.accumulate_grad_batches 3 --trainer.val_check_interval 0.5",
+    "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0",
+]
+
+
+@pytest.mark.parametrize("args", RUNS)
 def test_weights_curves_and_scores_are_the_same(args: str, fit: Fit) -> None:
     """The last batch is smaller than the others in the first two."""
     flags = ["--data", "Iris", "--trainer.max_epochs", "3", *args.split(), "--lean"]

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from curves import read_curve
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from points import Points
+from points import Points, set_up
 from quiet import trainer
-from set_up import set_up
+from results import read_curve
 from torch import nn
 
 from project.data import BatchLoader
@@ -54,28 +53,23 @@ def test_an_interval_s_mean_is_logged_within_an_epoch(key: str | None, tmp_path:
     assert [step for step, _ in read_curve(tmp_path, "epoch_seconds")] == [4, 9]
 
 
-@pytest.mark.parametrize(
-    ("losses", "batches", "step"),
-    [
-        ((1.0, 1e6, 1e7), 1, 3),
-        ((1.0, float("nan"), 1.0), 1, 2),
-        ((5.0, 4e6, float("inf")), 1, 3),
-        ((0.1, 1.0, 1e7, 1.0, 1.0), 2, 2),
-        ((0.1, 1.0, 1.0, 1e7, 1.0), 2, 2),
-        ((0.1, 1.0, 1.0, 1.0, 1e7), 2, 3),
-    ],
-)
-def test_a_loss_that_is_a_million_times_the_first_one_or_no_number_stops_the_run(
-    losses: tuple[float, ...], batches: int, step: int
-) -> None:
+TWO = {"accumulate_grad_batches": 2}
+DIVERGING = [
+    ((1.0, 1e6, 1e7), {}, 3),
+    ((1.0, float("nan"), 1.0), {}, 2),
+    ((1.0, float("nan"), 1.0), {"max_steps": 2}, 2),  # the run ends within an epoch
+    ((5.0, 4e6, float("inf")), {}, 3),
+    ((0.1, 1.0, 1e7, 1.0, 1.0), TWO, 2),
+    ((0.1, 1.0, 1.0, 1e7, 1.0), TWO, 2),
+    ((0.1, 1.0, 1.0, 1.0, 1e7), TWO, 3),
+]
+
+
+@pytest.mark.parametrize(("losses", "settings", "step"), DIVERGING)
+def test_a_loss_that_is_a_million_times_the_first_one_or_no_number_stops_the_run(losses, settings, step):
     sentence = f"the loss diverged to .* at step {step} with SGD at a learning rate of 0.5; try a lower learning rate"
     with pytest.raises(Diverged, match=sentence):
-        make_trainer(accumulate_grad_batches=batches).fit(Given(), loader(*losses))
-
-
-def test_the_last_losses_of_a_run_that_ends_within_an_epoch_count() -> None:
-    with pytest.raises(Diverged, match="nan at step 2"):
-        make_trainer(max_steps=2).fit(Given(), loader(1.0, float("nan"), 1.0))
+        make_trainer(**settings).fit(Given(), loader(*losses))
 
 
 def test_the_losses_of_a_later_epoch_are_measured_by_the_first_one(tmp_path: Path) -> None:

@@ -11,12 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from curves import events, read_curve
 from fixture_types import Capture, Fit, Refused
 from folds import make_folds
 from matplotlib.image import imread
-from reports import read_report
-from set_up import set_up
+from points import set_up
+from results import events, read_curve, read_report
 from sklearn import metrics as sk
 from table_files import table_flags
 

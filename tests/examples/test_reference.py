@@ -1,11 +1,14 @@
-"""Tiny data sets whose rows are known."""
+"""The reference data sets, and what the tutorials compute by hand on them, on the package's own modules."""
 
 import numpy as np
 import pytest
-from set_up import set_up
+import torch
+from points import set_up
 
 from project.data import TableData
-from project.examples.reference import FiveRows, RandomLabels, RandomNumbers
+from project.examples.reference import FiveRows, HeightWeight, RandomLabels, RandomNumbers, ThreePoints
+from project.models import FeedForward, LinearRegression, LogisticRegression
+from project.schema import Number, Schema, Target
 
 
 @pytest.mark.parametrize("data_class", [FiveRows, RandomLabels, RandomNumbers])
@@ -29,12 +32,6 @@ def test_r7_has_five_rows():
     assert y.tolist() == [1, 1, 1, 0, 0]
 
 
-def test_r7_is_drawn_from_a_standard_normal_distribution():
-    x = np.concatenate([FiveRows(seed=seed).read().x for seed in range(400)])
-    assert x.mean() == pytest.approx(0, abs=0.05)
-    assert x.std() == pytest.approx(1, abs=0.05)
-
-
 def test_r8_has_uniform_numbers_and_labels_by_chance():
     x, y = raw(RandomLabels())
     assert x.shape == (1000, 16)
@@ -51,3 +48,118 @@ def test_r10_has_uniform_numbers_and_targets():
     for values in (x, y):
         assert 0 <= values.min() < 0.01 < 0.99 < values.max() <= 1
         assert values.var() == pytest.approx(1 / 12, rel=0.05)
+
+
+LINE = Schema((Number("x"),), Target("y", "number"))
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+def line_through_origin(schema: Schema = LINE) -> LinearRegression:
+    """y = w · x, with w = 1."""
+    return LinearRegression(schema, bias=False, init="ones_")
+
+
+def test_l2_one_step_of_gradient_descent():
+    model = line_through_origin()
+    loss = model.loss(model(torch.tensor([[1.0]])), torch.tensor([2.0]))
+    loss.backward()
+    assert (loss.item(), model.linear.weight.grad.item()) == (1.0, -2.0)
+    torch.optim.SGD(model.parameters(), lr=0.01).step()
+    assert model.linear.weight.item() == pytest.approx(1.02)
+
+
+@pytest.mark.parametrize("lr", [1e-3, 1e-2])
+def test_r7_updates_by_hand_equal_those_of_sgd(lr):
+    data = FiveRows(batch_size=1)
+    model = LogisticRegression(set_up(data).schema).double()
+    sgd, losses = torch.optim.SGD(model.parameters(), lr), []
+    w, b = (p.detach().numpy().copy() for p in model.parameters())
+    for _ in range(10):
+        losses.append(0.0)
+        for x, y in data.train_dataloader():
+            sgd.zero_grad()
+            loss = model.loss(model(x.double()), y.double())
+            loss.backward()
+            sgd.step()
+            losses[-1] += loss.item()
+
+            row, label = x[0].double().numpy(), y.item()
+            error = sigmoid(w[0] @ row + b) - label
+            w, b = w - lr * error * row, b - lr * error
+    np.testing.assert_allclose(model.linear.weight.detach(), w, atol=1e-10)
+    np.testing.assert_allclose(model.linear.bias.detach(), b, atol=1e-10)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0]
+
+
+def two_layer_gradients(w1, b1, w2, b2, x, y) -> list[np.ndarray]:
+    """Gradients of R8: sigmoid(W2 sigmoid(W1 x + b1) + b2) with binary cross entropy, by hand."""
+    h = sigmoid(x @ w1.T + b1)
+    p = sigmoid(h @ w2.T + b2)[:, 0]
+    d2 = ((p - y) / len(y))[:, None]
+    d1 = (d2 @ w2) * h * (1 - h)
+    return [d1.T @ x, d1.sum(0), d2.T @ h, d2.sum(0)]
+
+
+def test_l6_r8_gradient_of_a_two_layer_net_on_its_descent():
+    """20 epochs of full-batch gradient descent; what its loss comes to, `test_reference_runs` holds."""
+    data = RandomLabels()
+    settings = {"init": "uniform_", "init_settings": {"a": 0.0, "b": 1e-2}}
+    torch.manual_seed(0)
+    model = FeedForward(set_up(data).schema, hidden_sizes=(64,), activation="Sigmoid", **settings).double()
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = (t.double() for t in set_up(data).splits["train"])
+    by_hand = [p.detach().numpy().copy() for p in model.parameters()]
+    assert not by_hand[1].any()
+    assert not by_hand[3].any()
+    for _ in range(20):
+        sgd.zero_grad()
+        model.loss(model(x), y).backward()
+        gradients = two_layer_gradients(*by_hand, x.numpy(), y.numpy())
+        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            np.testing.assert_allclose(parameter.grad, gradient, atol=1e-10)
+        sgd.step()
+        by_hand = [p - 0.1 * g for p, g in zip(by_hand, gradients, strict=True)]
+
+
+def test_r11_one_sweep_of_central_differences():
+    """w is updated first, and then b with the new w."""
+    data = HeightWeight()
+    model = LinearRegression(set_up(data).schema, init="ones_")
+    x, y = set_up(data).splits["train"]
+    w, b, delta = model.linear.weight.data, model.linear.bias.data, 0.1
+
+    def loss() -> torch.Tensor:
+        with torch.no_grad():
+            return model.loss(model(x), y)
+
+    assert loss().item() == pytest.approx(5259.7334, abs=1e-4)
+    for parameter in (w, b):
+        start = parameter.clone()
+        parameter.copy_(start + delta)
+        above = loss()
+        parameter.copy_(start - delta)
+        gradient = (above - loss()) / (2 * delta)
+        parameter.copy_(start - 1e-2 * gradient)
+    assert b.item() == 544.0
+
+
+def test_r12_a_line_that_diverges():
+    """Row by row, as printed: gradients, and losses that explode."""
+    data = ThreePoints(batch_size=1)
+    model = line_through_origin(set_up(data).schema)
+    sgd, gradients, losses = torch.optim.SGD(model.parameters(), lr=0.01), [], []
+    for _ in range(2):
+        for x, y in data.train_dataloader():
+            sgd.zero_grad()
+            loss = model.loss(model(x), y)
+            loss.backward()
+            sgd.step()
+            gradients.append(model.linear.weight.grad.item())
+            losses.append(loss.item())
+    assert gradients[:3] == pytest.approx([-220, 2481.6001, -51303.6484], rel=1e-6)
+    assert losses[:4] == pytest.approx([100, 3180.9602, 604238.8125, 28994192], rel=1e-6)
+    assert losses[4:] == pytest.approx([2.33e8, 3.9481e10], rel=5e-3)

@@ -5,15 +5,16 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
-from curves import read_curve
 from fixture_types import Capture, Fit
 from in_process import run
-from reports import read_report
-from set_up import set_up
+from model_suite import NUMBERS, ModelSuite, make_schema
+from points import set_up
+from results import load_weights, read_curve, read_report
 from sklearn.datasets import load_breast_cancer, make_blobs
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -21,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Optimizer, RMSprop
-from weights import load_weights
 
 from project.data import Digits
 from project.examples.conv_net import ConvNet
@@ -79,14 +79,13 @@ def test_r1_blobs_with_adam(epochs: int, experiment: Fit) -> None:
     assert accuracy(folder) >= 0.998
 
 
-@pytest.mark.parametrize(
-    ("name", "optimizer"),
-    [
-        ("blobs_rmsprop", partial(RMSprop, lr=0.01, alpha=0.9, weight_decay=0.1, momentum=0.1, centered=True)),
-        ("blobs_sgd", partial(SGD, lr=0.01, momentum=0.9)),
-    ],
-    ids=["r2", "r3"],
-)
+OPTIMIZERS = {
+    "r2": ("blobs_rmsprop", partial(RMSprop, lr=0.01, alpha=0.9, weight_decay=0.1, momentum=0.1, centered=True)),
+    "r3": ("blobs_sgd", partial(SGD, lr=0.01, momentum=0.9)),
+}
+
+
+@pytest.mark.parametrize(("name", "optimizer"), OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_blobs_as_a_plain_loop(name: str, optimizer: Callable[..., Optimizer], experiment: Fit) -> None:
     """One epoch. These runs are unstable and swell a rounding of 1e-7 step by step, so 1e-3 is asked for; without its
     momentum or weight decay the loss would be another one by more than a tenth."""
@@ -202,3 +201,24 @@ def test_r13_written_out_with_the_functions_of_pytorch() -> None:
         h = functional.linear(h, layer.weight, layer.bias)
         h = h.relu() if layer is not linear[-1] else h
     assert torch.allclose(model(x), h, atol=1e-5)
+
+
+class TestConvNet(ModelSuite):
+    model = ConvNet
+    settings: ClassVar = {"image_size": 12}
+    columns = NUMBERS  # an image of 4 by 4 pixels
+
+    @pytest.mark.parametrize(
+        ("num_columns", "image_size", "message"),
+        [(15, 32, "15 columns"), (16, 30, "multiple of 4"), (16, 8, "at least 10")],
+    )
+    def test_says_which_images_it_takes(self, num_columns, image_size, message):
+        with pytest.raises(ValueError, match=message):
+            ConvNet(make_schema(columns=NUMBERS[:num_columns]), image_size=image_size)
+
+    @pytest.mark.parametrize("image_size", [16, 32])
+    def test_takes_other_sizes(self, image_size):
+        assert ConvNet(make_schema("multiclass"), image_size=image_size)(torch.randn(2, 16)).shape == (2, 3)
+
+    def test_muon_gets_its_matrices_only(self):
+        assert {p.ndim for p in self.make("multiclass").hidden_matrices()} == {2}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from model_suite import NAMES, NUMBERS, ModelSuite, make_batch, make_schema
+from points import set_up
 from quiet import trainer
-from set_up import set_up
 from torch.nn import functional
 
 from project.data import Iris

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from fixture_types import Capture, Refused
 from folds import make_folds
+from points import set_up
 from pyarrow import csv, parquet
-from set_up import set_up
 from sklearn.datasets import load_wine
 from table_files import table_flags
 

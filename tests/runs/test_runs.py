@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from curves import read_curve
 from fixture_types import Capture, Fit
-from reports import read_report
+from results import read_curve, read_report
 
 import project.fit
 from project import read_curves, train

@@ -11,7 +11,7 @@ import pytest
 import torch
 from fixture_types import Fit
 from read_table import read_table
-from weights import assert_same_weights
+from results import assert_same_weights
 
 from project.data.loader import Batches
 from project.table import Table

@@ -12,10 +12,9 @@ import torch
 from fixture_types import Capture, Fit, Refused
 from quiet import trainer
 from read_table import make_table, read_table
-from reports import read_report
+from results import assert_same_weights, read_report
 from table_files import make_features, table_flags, write_table
 from test_resume import AVERAGE, assert_same_run, callback, resume
-from weights import assert_same_weights
 
 from project.baselines import baseline_scores
 from project.fit import main

@@ -113,9 +113,7 @@ def test_no_trace_of_other_features_is_left(chosen: str | None, fork: Callable[[
     assert not (folder / "tests" / "tools").exists()
 
 
-def test_a_feature_brings_what_it_needs_and_its_packages(
-    fork: Callable[[str | None], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_feature_brings_what_it_needs_and_its_packages(fork, capsys):
     folder = fork("export")
     capsys.readouterr()
     choose_features("export", FEATURES)
@@ -144,16 +142,16 @@ def test_a_feature_brings_what_it_needs_and_its_packages(
     assert bare["project"]["optional-dependencies"]["all"] == []
 
 
-@pytest.mark.parametrize(
-    ("chosen", "wanted"),
-    [
-        (None, set(FEATURES) - {"examples", "compare"}),
-        ("", set()),
-        ("runs", {"runs", "commands"}),
-        ("evaluate, many", {"evaluate", "predict", "table", "many", "commands"}),
-        ("compare cross_validate", {"compare", "many", "runs", "cross_validate", "commands"}),
-    ],
-)
+CHOSEN = [
+    (None, set(FEATURES) - {"examples", "compare"}),
+    ("", set()),
+    ("runs", {"runs", "commands"}),
+    ("evaluate, many", {"evaluate", "predict", "table", "many", "commands"}),
+    ("compare cross_validate", {"compare", "many", "runs", "cross_validate", "commands"}),
+]
+
+
+@pytest.mark.parametrize(("chosen", "wanted"), CHOSEN)
 def test_features(chosen: str | None, wanted: set[str]) -> None:
     assert choose_features(chosen, FEATURES) == wanted
 
@@ -187,9 +185,7 @@ def run(folder: Path, module: str, *args: str) -> str:
     return done.stdout
 
 
-def test_in_place_gives_the_same_files(
-    template: Path, fork: Callable[[str | None], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_place_gives_the_same_files(template, fork, tmp_path, monkeypatch):
     git(tmp_path, "clone", "--quiet", str(template), "copy")
     folder = tmp_path / "copy"
     (folder / "src" / "project" / "__pycache__").mkdir()  # as Python leaves it
@@ -207,44 +203,27 @@ def test_in_place_gives_the_same_files(
     assert (folder / "tests" / "data" / "private.csv").exists()
 
 
-def refused(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(args) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(rf"error: .*{words}.*\n", err), err
+BAD_NAMES = [
+    *[([name], "small letters") for name in ("2churn", "Churn", "my-churn", "churn_", "größe", "../churn", "")],
+    *[([name], "Python's own") for name in ("class", "match", "list")],
+    *[([name], "standard library") for name in ("json", "antigravity")],
+    *[([name], "installed") for name in ("torch", "scikit_learn", "project")],
+    *[([name], "the template has") for name in ("configs", "np", "table")],
+    (["class", "new"], "Python's own"),
+    (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
+]
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        *[([name], "small letters") for name in ("2churn", "Churn", "my-churn", "churn_", "größe", "../churn", "")],
-        *[([name], "Python's own") for name in ("class", "match", "list")],
-        *[([name], "standard library") for name in ("json", "antigravity")],
-        *[([name], "installed") for name in ("torch", "scikit_learn", "project")],
-        *[([name], "the template has") for name in ("configs", "np", "table")],
-        (["class", "new"], "Python's own"),
-        (["churn", "new", "--with", "runs tabel"], "no feature 'tabel'; there are commands, table, predict, "),
-    ],
-    ids=str,
-)
-def test_a_bad_name_is_refused(
-    args: list[str],
-    words: str,
-    template: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.mark.parametrize(("args", "words"), BAD_NAMES, ids=str)
+def test_a_bad_name_is_refused(args, words, template, tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
-    refused(args, words, capsys)
+    refused(main, args, words, status=1)
     assert list(tmp_path.iterdir()) == []
     assert git(template, "status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize(("file", "content"), [("README.md", "changed"), ("new.py", "")])
-def test_uncommitted_changes_are_refused(
-    file: str, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_uncommitted_changes_are_refused(file, content, tmp_path, monkeypatch, refused):
     git(tmp_path, "init", "--quiet", "template")
     folder = tmp_path / "template"
     (folder / "README.md").write_text("# Template")
@@ -252,17 +231,14 @@ def test_uncommitted_changes_are_refused(
     git(folder, "commit", "--quiet", "--message", "Template")
     (folder / file).write_text(content)
     monkeypatch.setattr("tools.fork.ROOT", folder)
-    refused(["churn"], f"changes without a commit, such as '.*{file}'", capsys)
-    refused(["churn", str(tmp_path / "churn")], f"changes without a commit, such as '.*{file}'", capsys)
+    for args in (["churn"], ["churn", tmp_path / "churn"]):
+        refused(main, args, "changes without a commit, such as '", f"{file}'", status=1)
     assert names_in(tmp_path) == ["template"]
-    assert (folder / file).read_text() == content
     monkeypatch.setattr("tools.fork.ROOT", tmp_path)
-    refused(["churn"], "no git repository", capsys)
+    refused(main, ["churn"], "no git repository", status=1)
 
 
-def test_a_folder_that_cannot_be_taken_is_refused(
-    template: Path, fork: Callable[[str | None], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_cannot_be_taken_is_refused(template, fork, tmp_path, refused):
     (tmp_path / "file").touch()
     for folder, words in (
         (tmp_path, "is not empty"),
@@ -271,33 +247,30 @@ def test_a_folder_that_cannot_be_taken_is_refused(
         (template / "churn", "within the template"),
         (tmp_path / "none" / "churn", "there is no folder"),
     ):
-        capsys.readouterr()
-        refused(["churn", str(folder)], words, capsys)
+        refused(main, ["churn", folder], words, status=1)
     assert names_in(tmp_path) == ["file"]
     assert git(fork(BARE), "status", "--porcelain") == ""
 
 
-def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_empty_folder_is_taken_and_what_fails_leaves_it_empty(tmp_path, monkeypatch, refused):
     folder = tmp_path / "churn"
     folder.mkdir()
     monkeypatch.setenv("GIT_AUTHOR_DATE", "never")
-    refused(["churn", str(folder), "--with", ""], "git .*commit.* failed .*never", capsys)
+    refused(main, ["churn", folder, "--with", ""], "error: git ", "commit", " failed ", "never", status=1)
     monkeypatch.delenv("GIT_AUTHOR_DATE")
     assert [list(path.iterdir()) for path in (tmp_path, folder)] == [[folder], []]
     assert main(["churn", str(folder), "--with", ""]) == 0
     assert (folder / "src" / "churn" / "fit.py").exists()
 
 
-@pytest.mark.parametrize(
-    ("settings", "arguments"),
-    [
-        (["NAME=churn"], '"churn"'),
-        (["NAME=churn", "DIR=../my churn", "WITH="], '"churn" "../my churn" --with ""'),
-        (["NAME=churn", "WITH=table predict"], '"churn" --with "table predict"'),
-    ],
-)
+SETTINGS = [
+    (["NAME=churn"], '"churn"'),
+    (["NAME=churn", "DIR=../my churn", "WITH="], '"churn" "../my churn" --with ""'),
+    (["NAME=churn", "WITH=table predict"], '"churn" --with "table predict"'),
+]
+
+
+@pytest.mark.parametrize(("settings", "arguments"), SETTINGS)
 def test_make_fork(settings: list[str], arguments: str) -> None:
     environment = os.environ | {"NAME": "other", "DIR": "other", "WITH": "other"}  # as some systems have
     command = ["make", "--dry-run", "--no-print-directory", "fork", *settings]

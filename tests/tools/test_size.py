@@ -3,22 +3,12 @@
 import ast
 import io
 import tokenize
-import tomllib
 from pathlib import Path
 
 import pytest
+from repository import FEATURES, ROOT, SOURCE
 
-ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "src" / "project"
-FEATURES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["features"]
-NOT_CODE = {
-    tokenize.COMMENT,
-    tokenize.NL,
-    tokenize.NEWLINE,
-    tokenize.INDENT,
-    tokenize.DEDENT,
-    tokenize.ENDMARKER,
-}
+NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
 def count(path: Path) -> int:
@@ -46,15 +36,15 @@ def place(path: Path) -> str:
 SIZES = {path: count(path) for path in SOURCE.rglob("*.py")}
 
 
-@pytest.mark.parametrize(
-    ("what", "most"),
-    [
-        ("engine", 450),
-        # The aims are 2,000, and never over 6,200: a change lowers these, or raises them knowingly for what it brings.
-        ("ground floor", 2733),
-        ("all", 6199),
-    ],
-)
+LIMITS = [
+    ("engine", 450),
+    # The aims are 2,000, and never over 6,200: a change lowers these, or raises them knowingly for what it brings.
+    ("ground floor", 2733),
+    ("all", 6199),
+]
+
+
+@pytest.mark.parametrize(("what", "most"), LIMITS)
 def test_size(what: str, most: int) -> None:
     chosen = {
         "engine": [n for path, n in SIZES.items() if place(path) == "engine"],

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import optuna
 import pytest
 import small_tuning
 import yaml
-from fixture_types import Capture, Refused
+from fixture_types import Capture, Fit, Refused
 from optuna.storages.journal import JournalFileBackend
 from processes import start, wait_for
 from small_tuning import SMALL, trials
@@ -20,7 +19,6 @@ from project.config import read_layer
 from project.run_folder import alone
 from project.tune.__main__ import main
 
-Tune = Callable[..., Path]
 SEARCH = {
     "model": {"init_args": {"dropout": {"low": 0.0, "high": 0.5}}},
     "optimizer": [{"class_path": "Adam", "init_args": {"lr": {"low": 1e-3, "high": 1.0, "log": True}}}, "Adagrad"],
@@ -47,7 +45,7 @@ def study(folder: Path) -> optuna.Study:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
-def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Tune, tmp_path: Path) -> None:
+def test_a_tuning_that_was_stopped_ends_as_if_it_had_not(signum: int, tune: Fit, tmp_path: Path) -> None:
     process = start_tuning(tmp_path / "stopped", num_trials=8)
     folder = tmp_path / "stopped" / "tune" / "Iris-FeedForward"
     wait_for((folder / "trial-4").exists)
@@ -80,7 +78,7 @@ def test_processes_on_one_storage_share_a_study(tmp_path: Path) -> None:
     assert all(len(list((tmp_path / machine / "tune/shared").glob("trial-*"))) < 12 for machine in "ab")
 
 
-def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Tune) -> None:
+def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Fit) -> None:
     folder = tune(search=SEARCH, trials=2)
     number = study(folder).ask().number  # and nothing comes of it
     assert main(["--resume", str(folder), "--trials", "4", "--jobs", "1"]) == 0
@@ -89,7 +87,7 @@ def test_a_trial_that_was_killed_is_made_again_and_more_follow(tune: Tune) -> No
     assert read_layer(folder / "tune.yaml").content["tune"]["trials"] == 4
 
 
-def test_a_first_trial_that_was_killed_is_made_again(tune: Tune) -> None:
+def test_a_first_trial_that_was_killed_is_made_again(tune: Fit) -> None:
     folder = tune(search=SEARCH, trials=1)
     whole = facts(folder)
     settings = study(folder).user_attrs["settings"]
@@ -103,7 +101,7 @@ def test_a_first_trial_that_was_killed_is_made_again(tune: Tune) -> None:
     assert facts(folder) == whole
 
 
-def test_a_tuning_under_way_is_left_alone(tune: Tune, capsys: Capture) -> None:
+def test_a_tuning_under_way_is_left_alone(tune: Fit, capsys: Capture) -> None:
     folder = tune(search=SEARCH, trials=1)
     with alone(folder):
         assert main(["--resume", str(folder), "--trials", "3", "--jobs", "1"]) == 2
@@ -134,9 +132,7 @@ def test_a_second_tuning_adds_to_the_study_of_the_first(shared: tuple[str, Path,
 
 
 @pytest.mark.parametrize(("flag", "value"), [("data.batch_size", "8"), ("tune.seeds", "2")])
-def test_a_study_for_other_settings_is_refused(
-    flag: str, value: str, shared: tuple[str, Path, Path], refused: Refused
-) -> None:
+def test_a_study_for_other_settings_is_refused(flag, value, shared, refused):
     storage, first, second = shared
     logs = first.parents[1]
     args = ["--config", str(logs / "search.yaml"), "--storage", storage, "--name", "shared"]
@@ -145,7 +141,7 @@ def test_a_study_for_other_settings_is_refused(
     assert set((logs / "tune").iterdir()) == {first, second}
 
 
-def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: Capture) -> None:
+def test_another_program_s_study_is_refused(tune: Fit, tmp_path: Path, capsys: Capture) -> None:
     storage = f"sqlite:///{tmp_path / 'mine.db'}"
     study = optuna.create_study(study_name="mine", storage=storage)
     study.tell(study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}), 1.0)
@@ -156,18 +152,16 @@ def test_another_program_s_study_is_refused(tune: Tune, tmp_path: Path, capsys: 
     assert len(study.trials) == 1
 
 
-@pytest.mark.parametrize(
-    ("storage", "message"),
-    [
-        ("sqlite:////no/such/folder/x.db", "unable to open database"),
-        ("study.db", "Could not parse"),
-        ("sqlite:///{}", "file is not a database"),
-        ("redis://host", "RedisStorage is removed"),
-    ],
-)
-def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
-    storage: str, message: str, tmp_path: Path, refused: Refused
-) -> None:
+UNREACHABLE = [
+    ("sqlite:////no/such/folder/x.db", "unable to open database"),
+    ("study.db", "Could not parse"),
+    ("sqlite:///{}", "file is not a database"),
+    ("redis://host", "RedisStorage is removed"),
+]
+
+
+@pytest.mark.parametrize(("storage", "message"), UNREACHABLE)
+def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(storage, message, tmp_path, refused):
     text = tmp_path / "text.txt"
     text.write_text("no database\n" * 100)
     args = ["--data", "Iris", "--storage", storage.format(text), "--trainer.default_root_dir", tmp_path / "logs"]
@@ -175,19 +169,19 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(
     assert not (tmp_path / "logs").exists()
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["--trials", "0"], "trials must be 1 or more, not 0"),
-        (["--jobs", "0"], "--jobs must be 1 or more, not 0"),
-        (["--trails", "3"], "--trails is not accepted; did you mean --trials?"),
-        (["--seed", "4294967296"], "seed must be between 0 and 4294967295, not 4294967296"),
-        (["--data.val_fraction", "0"], "there are no validation rows: see data.val_fraction"),
-        (["--resume", "nowhere"], "there is no file nowhere/tune.yaml"),
-        (["--resume", "nowhere", "--data", "Wine"], "a tuning goes on as it began"),
-        (["--print_config"], "--print_config shows a single run"),
-    ],
-)
+REFUSED = [
+    (["--trials", "0"], "trials must be 1 or more, not 0"),
+    (["--jobs", "0"], "--jobs must be 1 or more, not 0"),
+    (["--trails", "3"], "--trails is not accepted; did you mean --trials?"),
+    (["--seed", "4294967296"], "seed must be between 0 and 4294967295, not 4294967296"),
+    (["--data.val_fraction", "0"], "there are no validation rows: see data.val_fraction"),
+    (["--resume", "nowhere"], "there is no file nowhere/tune.yaml"),
+    (["--resume", "nowhere", "--data", "Wine"], "a tuning goes on as it began"),
+    (["--print_config"], "--print_config shows a single run"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), REFUSED)
 def test_flags_that_cannot_be(args: list[str], message: str, tmp_path: Path, refused: Refused) -> None:
     logs = [] if "--resume" in args else ["--trainer.default_root_dir", tmp_path]
     refused(main, [*args, *logs], message)

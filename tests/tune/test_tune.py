@@ -2,16 +2,14 @@
 
 import statistics
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from curves import read_curve
 from fixture_types import Capture, Fit, Refused
-from reports import read_report
+from results import read_curve, read_report
 from small_tuning import trials
 from small_tuning import tune as tune_into
 
@@ -21,7 +19,6 @@ from project.tune.__main__ import main
 from project.tune.report import conclusion
 from project.tune.search import check
 
-Tune = Callable[..., Path]
 CONFIGS = Path(__file__).parents[2] / "configs"
 LR = {"low": 1e-4, "high": 1.0, "log": True}
 PATIENCE = {"monitor": "loss/val", "patience": {"low": 1, "high": 3}}
@@ -124,20 +121,20 @@ def test_its_plan_repeats_a_tuning_to_the_bit(folder: Path) -> None:
     assert [{**row, "seconds": None} for row in again] == [{**row, "seconds": None} for row in trials(folder)[:4]]
 
 
-def test_another_seed_draws_other_trials(tune: Tune, folder: Path) -> None:
+def test_another_seed_draws_other_trials(tune: Fit, folder: Path) -> None:
     rows = trials(tune("--seed", "1", search=SEARCH, trials=2))
     assert {row["model.dropout"] for row in rows[1:]}.isdisjoint(row["model.dropout"] for row in trials(folder))
 
 
 @pytest.mark.slow
-def test_several_processes_share_the_trials(tune: Tune) -> None:
+def test_several_processes_share_the_trials(tune: Fit) -> None:
     rows = trials(tune("--jobs", "2", search=SEARCH, trials=6))
     assert [row["outcome"] for row in rows] == ["complete"] * 6
     assert len({row["model.dropout"] for row in rows}) == 6  # none of the untuned run, five others
 
 
 @pytest.mark.lowest
-def test_a_trial_that_does_badly_is_stopped_early(tune: Tune) -> None:
+def test_a_trial_that_does_badly_is_stopped_early(tune: Fit) -> None:
     rates = {"choices": [0.1, 0.2, 0.3, 1e-9, 1e-8]}  # at the last two nothing is learned
     search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": rates}}}
     folder = tune("--trainer.max_epochs", "4", search=search, trials=10, seeds=2, prune_after=2)
@@ -154,7 +151,7 @@ def test_a_trial_that_does_badly_is_stopped_early(tune: Tune) -> None:
     assert "pruned" in [row["outcome"] for row in rows]
 
 
-def test_a_trial_that_diverges_is_a_row(tune: Tune, capsys: Capture) -> None:
+def test_a_trial_that_diverges_is_a_row(tune: Fit, capsys: Capture) -> None:
     search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"choices": [0.1, 1e30]}}}}
     rows = trials(tune(search=search, trials=6, prune_after=None))
     assert {(row["outcome"], row["optimizer.lr"]) for row in rows} == {
@@ -166,7 +163,7 @@ def test_a_trial_that_diverges_is_a_row(tune: Tune, capsys: Capture) -> None:
     assert "diverged" in capsys.readouterr().out
 
 
-def test_a_trial_that_fails_in_any_way_is_a_row(tune: Tune) -> None:
+def test_a_trial_that_fails_in_any_way_is_a_row(tune: Fit) -> None:
     """As with attention, whose width must be a multiple of its heads."""
     search = {"model": {"class_path": "small_tuning.Heads", "init_args": {"heads": {"choices": [1, 3]}}}}
     rows = trials(tune("--model", "small_tuning.Heads", search=search, trials=4))
@@ -174,7 +171,7 @@ def test_a_trial_that_fails_in_any_way_is_a_row(tune: Tune) -> None:
     assert {row["message"] for row in rows} == {"", "AssertionError: heads must divide 8"}
 
 
-def test_what_is_tuned_may_be_no_better(tune: Tune, tmp_path: Path, capsys: Capture) -> None:
+def test_what_is_tuned_may_be_no_better(tune: Fit, tmp_path: Path, capsys: Capture) -> None:
     """The untuned rate is the best of those that are tried; it is not trained twice to find that out."""
     search = {"optimizer": {"class_path": "SGD", "init_args": {"lr": {"choices": [0.1, 1e-9]}}}}
     (tmp_path / "sgd.yaml").write_text("optimizer: {class_path: SGD, init_args: {lr: 0.1}}\n")
@@ -185,7 +182,7 @@ def test_what_is_tuned_may_be_no_better(tune: Tune, tmp_path: Path, capsys: Capt
     assert not list(folder.glob("best-seed*"))
 
 
-def test_a_fresh_run_that_is_never_validated_is_told(tune: Tune, capsys: Capture) -> None:
+def test_a_fresh_run_that_is_never_validated_is_told(tune: Fit, capsys: Capture) -> None:
     search = {"trainer": {"max_epochs": {"choices": [3, 4]}}}
     tune("--trainer.check_val_every_n_epoch", "3", search=search, trials=2)
     words = "the untuned run broke in 2 of 2 fresh runs: the run ended before its first validation"
@@ -221,20 +218,20 @@ BIT = [0.93, 1.05, 0.91, 0.95, 0.945]  # its interval is below zero, but five se
 BROKEN = {"message": "it burst"}
 
 
-@pytest.mark.parametrize(
-    ("best", "default", "words"),
-    [
-        (fresh(SAME, LESS), fresh(A, A), "Tuning gained: on the test rows"),
-        (fresh(LESS), fresh(A), "Tuning gained: on the validation rows"),
-        (fresh(LESS, A), fresh(A, LESS), "Tuning gained nothing: on the test rows"),
-        (fresh(LESS, SAME), fresh(A, A), "Tuning gained nothing that 5 fresh seeds can show: on the test rows"),
-        (fresh(BIT), fresh(A), "Tuning gained nothing that 5 fresh seeds can show"),
-        (fresh([0.5]), fresh([1.0]), "One fresh seed cannot show"),
-        ([], [], "Tuning gained nothing: no trial did better than the untuned run."),
-        ([*fresh(LESS[:4]), BROKEN], fresh(A), "gained nothing to be used: the best found broke in 1 of 5 fresh runs"),
-        (fresh(LESS), [BROKEN] * 5, "Tuning gained something: the untuned run broke in 5 of 5 fresh runs: it burst"),
-    ],
-)
+CONCLUSIONS = [
+    (fresh(SAME, LESS), fresh(A, A), "Tuning gained: on the test rows"),
+    (fresh(LESS), fresh(A), "Tuning gained: on the validation rows"),
+    (fresh(LESS, A), fresh(A, LESS), "Tuning gained nothing: on the test rows"),
+    (fresh(LESS, SAME), fresh(A, A), "Tuning gained nothing that 5 fresh seeds can show: on the test rows"),
+    (fresh(BIT), fresh(A), "Tuning gained nothing that 5 fresh seeds can show"),
+    (fresh([0.5]), fresh([1.0]), "One fresh seed cannot show"),
+    ([], [], "Tuning gained nothing: no trial did better than the untuned run."),
+    ([*fresh(LESS[:4]), BROKEN], fresh(A), "gained nothing to be used: the best found broke in 1 of 5 fresh runs"),
+    (fresh(LESS), [BROKEN] * 5, "Tuning gained something: the untuned run broke in 5 of 5 fresh runs: it burst"),
+]
+
+
+@pytest.mark.parametrize(("best", "default", "words"), CONCLUSIONS)
 def test_words_say_what_the_seeds_show(best: Any, default: Any, words: str) -> None:
     assert words in conclusion(best, default)[1]
 
