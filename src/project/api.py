@@ -65,8 +65,7 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
     silence()
     data: Any = settings.get("data")
     if hasattr(data, "__arrow_c_stream__"):
-        target = {"target": settings.pop("target")} if "target" in settings else {}
-        data = {"class_path": "Table", "init_args": {"path": data, **target}}
+        data = {"class_path": "Table", "init_args": {"path": data, "target": settings.pop("target", None)}}
     arguments = data.get("init_args") or {} if isinstance(data, dict) else {}
     tables = {name: value for name, value in arguments.items() if hasattr(value, "__arrow_c_stream__")}
     if tables:

@@ -23,8 +23,8 @@ def features(name: str = "") -> list[str]:
     return found
 
 
-def class_names(modules: Iterable[str], base: type) -> dict[str, str]:
-    """Short names of the public subclasses of ``base`` in some modules, with their import paths.
+def class_names(modules: Iterable[str], base: type) -> dict[str, type]:
+    """The public subclasses of ``base`` in some modules, by their short names.
 
     A module without ``__all__`` has the classes that it defines. Of ``project.data`` and ``project.models`` all files
     count: a class in a new file is found by its name at once. The classes in a ``base.py`` are there to be subclassed.
@@ -32,7 +32,7 @@ def class_names(modules: Iterable[str], base: type) -> dict[str, str]:
     Raises:
         ValueError: If such a file cannot be imported, or a class in it has the name of another one.
     """
-    found: dict[str, tuple[type, str]] = {}
+    found: dict[str, type] = {}
     for module in map(importlib.import_module, modules):
         for place in (module, *_files(module)):
             own = [name for name, member in vars(place).items() if getattr(member, "__module__", "") == place.__name__]
@@ -42,12 +42,10 @@ def class_names(modules: Iterable[str], base: type) -> dict[str, str]:
                     continue
                 if name.startswith("_") or member.__module__.endswith(".base"):
                     continue
-                first, path = found.setdefault(name, (member, f"{place.__name__}.{name}"))
-                if first is not member:
-                    raise ValueError(
-                        f"two classes have the name {name}: {path} and {place.__name__}.{name}; rename one"
-                    )
-    return {name: path for name, (_, path) in found.items()}
+                if (first := found.setdefault(name, member)) is not member:
+                    paths = f"{class_path(first)} and {class_path(member)}"
+                    raise ValueError(f"two classes have the name {name}: {paths}; rename one")
+    return found
 
 
 def _files(module: ModuleType) -> Iterator[ModuleType]:
@@ -75,9 +73,10 @@ def find_class(name: str, modules: Iterable[str], base: type) -> type:
     names = class_names(modules, base)
     if name not in names and "." not in name:
         names = class_names([*modules, *(features(name) or features())], base)
-    path = names.get(name, name)
-    module_name, _, attribute = path.rpartition(".")
-    if not module_name or not all(part.isidentifier() for part in path.split(".")):
+    if name in names:
+        return names[name]
+    module_name, _, attribute = name.rpartition(".")
+    if not module_name or not all(part.isidentifier() for part in name.split(".")):
         raise ValueError(f"there is no {base.__name__} named '{name}'; {nearest(name, names)}")
     try:
         module = importlib.import_module(module_name)

@@ -32,7 +32,6 @@ import re
 import shlex
 import shutil
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -44,10 +43,9 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from project.classes import class_names, features, find_class
+from project.classes import class_names, class_path, features, find_class
 from project.config import COMMAND_LINE, SECTIONS, Layer, RunSettings, arguments, combine, parsed, read_layer
 from project.errors import Diverged, UsageError, nearest, printable
 from project.optimizers import UNUSABLE
@@ -150,7 +148,6 @@ def as_command(main: Callable[[Sequence[str]], int]) -> Callable[..., int]:
     @wraps(main)
     def run(args: Sequence[str] | None = None) -> int:
         silence()
-        parent = os.getppid()
         # Else Python ends by looking through all of torch for cycles, which takes it a second.
         atexit.register(gc.freeze)
         try:
@@ -161,8 +158,6 @@ def as_command(main: Callable[[Sequence[str]], int]) -> Callable[..., int]:
         except (ValueError, OSError, RuntimeError, ImportError, ArithmeticError, MisconfigurationException) as error:
             if sys.flags.dev_mode:
                 raise
-            if rank_zero_only.rank and _has_lost(parent):  # type: ignore[attr-defined]  # set by Lightning
-                return 1
             # Lines may be those of a cell, too.
             message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())
             # Which let the processes of a run on several devices talk.
@@ -179,12 +174,6 @@ def as_command(main: Callable[[Sequence[str]], int]) -> Callable[..., int]:
             return 143 if isinstance(stop, SIGTERMException) else 130
 
     return run
-
-
-def _has_lost(parent: int) -> bool:
-    """Whether the process has gone that started this one for another device: it has met the same, and told it."""
-    time.sleep(3 if os.getppid() == parent else 0)
-    return os.getppid() != parent
 
 
 def next_command(module: str, path: Path) -> str:
@@ -249,8 +238,8 @@ def help_text(name: str, described: str, layers: Sequence[Layer]) -> str:
 def _classes(name: str) -> dict[str, type]:
     """The classes that have a short name in a section and can be used."""
     section = SECTIONS[name]
-    paths = sorted(class_names([*section.modules, *features()], section.base).items())
-    return {short: find_class(path, (), section.base) for short, path in paths if path not in UNUSABLE}
+    classes = sorted(class_names([*section.modules, *features()], section.base).items())
+    return {short: cls for short, cls in classes if class_path(cls) not in UNUSABLE}
 
 
 def _flags(cls: type, prefix: str, deduced: Iterable[str] = ()) -> str:

@@ -160,34 +160,27 @@ class Schema:
             TypeError: If a value is not of its type.
             ValueError: If there is no such kind of column, or the target has not as many classes as it should.
         """
-        columns = tuple(_column(**column) for column in values["columns"])
-        schema: Schema = _built(cls, {**values, "columns": columns, "target": _built(Target, values["target"])})
+        schema: Schema = _built(cls, values)
         kind, count = schema.target.kind, len(schema.target.classes)
         if (kind == "number") != (count == 0) or (kind == "binary") > (count == 2):
             raise ValueError(f"a target that is {kind} cannot have {count} classes")
         return schema
 
 
-def _column(kind: str, **values: Any) -> Column:
-    if kind == "Date":
-        values["parts"] = [_built(Number, part) for part in values["parts"]]
-    if kind not in (kinds := {cls.__name__: cls for cls in (Number, Date, Category)}):
-        raise ValueError(f"there is no kind of column '{kind}'")
-    column: Column = _built(kinds[kind], values)
-    return column
-
-
-def _built(cls: Any, values: dict[str, Any]) -> Any:
-    """A dataclass from its values, among them lists for tuples; each must be of its type."""
-    for name, hint in get_type_hints(cls).items():
-        many = get_origin(hint) is tuple
-        parts = tuple(values[name]) if many else (values[name],)
-        kind = get_args(hint)[0] if many else hint
-        kind = str if get_origin(kind) is Literal else (float, int) if kind is float else kind
-        if not all(isinstance(part, kind) for part in parts):
-            raise TypeError(f"{cls.__name__}.{name} cannot be {values[name]!r}")
-        values = {**values, name: parts} if many else values
-    return cls(**values)
+def _built(hint: Any, value: Any) -> Any:
+    """A value of a type from plain ones, among them lists for tuples and mappings for dataclasses."""
+    if hint == Column:
+        kinds = {cls.__name__: cls for cls in get_args(Column)}
+        if (hint := kinds.get(value["kind"])) is None:
+            raise ValueError(f"there is no kind of column '{value['kind']}'")
+    if get_origin(hint) is tuple:
+        return tuple(_built(get_args(hint)[0], part) for part in value)
+    if hasattr(hint, "__dataclass_fields__"):
+        return hint(**{name: _built(kind, value[name]) for name, kind in get_type_hints(hint).items()})
+    named = get_origin(hint) is Literal
+    if not (value in get_args(hint) if named else isinstance(value, (float, int) if hint is float else hint)):
+        raise TypeError(f"{value!r} is no {hint}")
+    return value
 
 
 def learn_number(

@@ -21,7 +21,7 @@ from folds import make_folds
 from lightning.pytorch import seed_everything
 from table_files import EPOCH, TARGETS, make_rows, table_flags, write_table
 
-from project.classes import class_names, features, find_class
+from project.classes import class_names, features
 from project.encoder import Encoder
 from project.export.__main__ import main
 from project.export.__main__ import make_rows as draw_rows
@@ -307,9 +307,7 @@ def test_folds_that_know_other_names_are_no_file(tmp_path: Path, refused: Refuse
 
 
 ALL_COLUMNS = (*model_suite.NUMBERS, model_suite.NAMES)
-MODELS = [
-    find_class(path, (), TableModel) for path in class_names(("project.models", *features()), TableModel).values()
-]
+MODELS = list(class_names(("project.models", *features()), TableModel).values())
 
 
 def make_model(model: type[TableModel], columns: Sequence[Column]) -> TableModel:

@@ -6,8 +6,9 @@ each process draws for itself, and batch norm, whose statistics are those of a p
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -177,8 +178,16 @@ def join(config: Config, resume: Path | None) -> int:
     Raises:
         Exception: As `fit`.
     """
+    parent = os.getppid()
     with TemporaryDirectory() as nowhere, Path(os.devnull).open("w") as nothing, redirect_stdout(nothing):
-        data, model, trainer, _, checkpoint = prepare(config, resume, Path(nowhere))
-        with suppress(Stopped):  # the first process says so
+        try:
+            data, model, trainer, _, checkpoint = prepare(config, resume, Path(nowhere))
             fit(data, model, trainer, None, checkpoint, baselines=False, config=config)
+        except Stopped:  # the first process says so
+            pass
+        except Exception:
+            time.sleep(3 if os.getppid() == parent else 0)
+            if os.getppid() == parent:  # else the first process has gone, for it has met the same, and told it
+                raise
+            return 1
     return 0

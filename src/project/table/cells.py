@@ -163,10 +163,6 @@ class CellReader:
         large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
         why = "{} is not finite, or too large for 32-bit numbers: in training, --data.missing can name it"
         self.refuse(name, pa.array(values), large, why)
-        if boolean:
-            self.refuse(
-                name, column, pa.array((values != 0) & (values != 1) & (values == values)), "{} is not true or false"
-            )
         return values
 
     def parse_numbers(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -363,12 +359,6 @@ def date_forms(cells: pa.ChunkedArray) -> list[tuple[str, str]]:
     formats = [form for form in DATE_FORMATS if not parse_dates(cells[:1], form)[0].null_count]
     parsed = [(form, *parse_dates(cells, form)) for form in formats]
     return [(form, zone) for form, times, zone in parsed if not times.null_count]
-
-
-def month_first(forms: list[tuple[str, str]]) -> str:
-    """A warning, where dates may be meant otherwise than they are read."""
-    both = forms[0][0].startswith("%m") and any(other.startswith("%d") for other, _ in forms)
-    return "read as month/day/year" if both else ""
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -14,19 +14,8 @@ import torch
 from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
-from project.table.cells import (
-    BOOLEANS,
-    LOOKS_LIKE,
-    CellReader,
-    Floats,
-    codes,
-    date_forms,
-    is_date,
-    is_number,
-    is_text,
-    month_first,
-)
-from project.table.findings import Finding, but_for
+from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
+from project.table.findings import Finding, but_for, month_first
 
 ALL_DIFFER = "almost every row has a name of its own"
 _KEY = r"id|uid|pid|mrn|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn|phone|passport"
@@ -38,7 +27,6 @@ IDENTIFIER = re.compile(
 MEASURE = re.compile(r"\W*\d")
 """How numbers, dates and times begin, with a sign perhaps, however they go on."""
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop {}"
-MAY_NAME = "the name is one of identifiers: if it is one, --data.categorical {0} or --data.drop {0}"
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -154,11 +142,9 @@ class ColumnLearner:
             zeros = pc.any(pc.match_substring_regex(text[:100_000], r"^\s*0\d+\s*$")).as_py()
             warning = f"leading zeros: --data.categorical {quote(name)} takes them as names" if zeros else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
-        counting = finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
-        named = IDENTIFIER.search(name) is not None and 3 * finding.distinct > len(training)
-        if whole and not asked and not warning and (counting or named):
-            words = MAY_NUMBER if counting else MAY_NAME
-            finding = finding._replace(warning=words.format(quote(name)))
+        dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
+        if dense and not asked and not warning:
+            finding = finding._replace(warning=MAY_NUMBER.format(quote(name)))
         return Learned(
             finding,
             learn_number(name, training, self.scale, boolean, ordered),

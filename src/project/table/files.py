@@ -5,7 +5,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from pyarrow import dataset
 
 from project.config import IN_MEMORY
 from project.errors import nearest
-from project.table.cells import is_number, is_text
+from project.table.cells import is_text
 from project.table.on_disk import gather
 
 SAMPLE = 2**20
@@ -29,12 +29,7 @@ DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
 OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
 PARQUET = (".parquet", ".pq")
-BOMS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # which begins with the next one
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
+BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 Frame = Any
@@ -191,61 +186,21 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     if codes:  # which Arrow would take for numbers, without their zeros
         names = [f.with_type(pa.string()) if f.name in codes else f for f in data.partitioning.schema]
         data = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
-    index = index_columns(data.schema)
-    kinds = _alike({fragment.path: fragment.physical_schema for fragment in data.get_fragments()})
-    fields = [f.with_type(kinds.get(f.name, f.type)) for f in data.schema if f.name not in index]
-    schema = pa.schema(fields, data.schema.metadata)
+    schemas = {fragment.path: fragment.physical_schema for fragment in data.get_fragments()}
+    index = {name for schema in schemas.values() for name in index_columns(schema)}
+    first, *others = schemas
+    for file in others:
+        if apart := (set(schemas[first].names) ^ set(schemas[file].names)) - index:
+            words = "files of a folder need the same columns"
+            raise ValueError(f"only one of {first} and {file} has a column '{min(apart)}': {words}")
+    merged = pa.unify_schemas([data.schema, *schemas.values()], promote_options="permissive")
+    schema = pa.schema([f.with_type(_plain(f.type)) for f in merged if f.name not in index], data.schema.metadata)
     # By default Arrow reads a large part of the file ahead.
     scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
     ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
     data = dataset.dataset(paths, schema, partitioning=data.partitioning, **settings)
     batches = data.to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
     return schema, batches
-
-
-def _alike(schemas: Mapping[str, pa.Schema]) -> dict[str, pa.DataType]:
-    """The types of columns that hold the values of several files, each with its schema.
-
-    Raises:
-        ValueError: If the files differ in what a column is.
-    """
-    first, *others = schemas
-    kinds = _columns(schemas[first])
-    for file in others:
-        other = _columns(schemas[file])
-        if only := kinds.keys() ^ other.keys():
-            has, lacks = (first, file) if min(only) in kinds else (file, first)
-            raise ValueError(
-                f"{lacks} has no column '{min(only)}', and {has} has: files of a folder need the same ones"
-            )
-        for name, kind in other.items():
-            one, two = _kind(kinds[name]), _kind(kind)
-            if one != two and "null" not in (one, two):
-                raise ValueError(
-                    f"column '{name}' is {two} in {file}, and was {one}: files of a folder need the same types"
-                )
-            if kind != kinds[name] and two == "text":
-                kinds[name] = pa.string()
-            elif pa.types.is_decimal(kind) != pa.types.is_decimal(kinds[name]):
-                kinds[name] = pa.float64()
-            elif kind != kinds[name]:
-                both = [pa.schema([(name, k)]) for k in (kinds[name], kind)]
-                kinds[name] = pa.unify_schemas(both, promote_options="permissive").field(name).type
-    return kinds
-
-
-def _columns(schema: pa.Schema) -> dict[str, pa.DataType]:
-    index = index_columns(schema)
-    return {field.name: _plain(field.type) for field in schema if field.name not in index}
-
-
-def _kind(kind: pa.DataType) -> str:
-    """What a column of a type is; types of one kind hold each other's values without changing them."""
-    if is_text(kind):
-        return "text"
-    if is_number(kind) and kind != pa.float32():  # whose 0.1 is another number
-        return "number"
-    return re.sub(r"(?<=timestamp\[).?s", "", str(kind))
 
 
 def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -272,9 +227,7 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     if b"\0" in sample and not encoding.startswith(("utf-16", "utf-32")):
         raise ValueError(f"{path} is no text and no Parquet: a table is a CSV or a Parquet file")
     text = codecs.getincrementaldecoder(encoding)().decode(sample)
-    # Where a letter is a byte, some would be none; where it may be two, a few can be of both by chance.
-    most = 0 if len(text) == len(sample) else 8
-    if not codecs.lookup(encoding).name.startswith("utf") and _letters_of_utf8(path) > most:
+    if len(text) == len(sample) and not sample.isascii() and _is_utf8(sample):  # a letter a byte, in places none
         raise ValueError(f"{path} is written in utf-8, not in {encoding}: name its encoding")
     text = text.removeprefix("\ufeff")
     lines = text.splitlines(keepends=True)
@@ -296,15 +249,10 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     return header, delimiter, quote, encoding
 
 
-def _letters_of_utf8(path: Path) -> int:
-    """How many letters besides those of ASCII a file has, if it is written in UTF-8; else 0."""
-    decoder, number = codecs.getincrementaldecoder("utf-8")(), 0
-    with pa.input_stream(str(path)) as stream, suppress(UnicodeDecodeError):
-        while block := stream.read(SAMPLE):
-            number += len(re.sub(r"[\x00-\x7f]+", "", decoder.decode(block)))
-        decoder.decode(b"", final=True)
-        return number
-    return 0
+def _is_utf8(sample: bytes) -> bool:
+    with suppress(UnicodeDecodeError):
+        return bool(codecs.getincrementaldecoder("utf-8")().decode(sample))
+    return False
 
 
 def _refuse_title(text: str, quote: str, path: Path) -> None:

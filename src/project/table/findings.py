@@ -49,6 +49,12 @@ def but_for(others: Sequence[str]) -> str:
     return "".join(f", but for '{other}' (missing: --data.missing {quote(other)})" for other in others)
 
 
+def month_first(forms: list[tuple[str, str]]) -> str:
+    """A warning, where dates may be meant otherwise than they are read."""
+    both = forms[0][0].startswith("%m") and any(other.startswith("%d") for other, _ in forms)
+    return "read as month/day/year" if both else ""
+
+
 def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: int) -> None:
     """Prints what was made of each column of a table, from its training rows, and what else to know."""
     print(f"The columns, in {num_rows:,} training rows:")

@@ -10,17 +10,8 @@ from numpy.typing import NDArray
 
 from project.data.splits import Rows
 from project.schema import Target
-from project.table.cells import (
-    MEANT_AS_NUMBER,
-    CellReader,
-    canonical,
-    codes,
-    date_forms,
-    is_number,
-    is_text,
-    month_first,
-)
-from project.table.findings import but_for
+from project.table.cells import MEANT_AS_NUMBER, CellReader, canonical, codes, date_forms, is_number, is_text
+from project.table.findings import but_for, month_first
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
