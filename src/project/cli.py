@@ -46,7 +46,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from project.classes import class_names, class_path, features, find_class
-from project.config import COMMAND_LINE, SECTIONS, Layer, RunSettings, arguments, combine, parsed, read_layer
+from project.config import COMMAND_LINE, SECTIONS, Layer, RunSettings, arguments, combine, read_layer
 from project.errors import Diverged, UsageError, nearest, printable
 from project.optimizers import UNUSABLE
 
@@ -102,16 +102,8 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
             import_module(value)
         elif flag == "--resume":
             request.resume = Path(value).resolve()
-        elif section == "trainer" and key:
-            content.setdefault(section, {})[key] = value
-        elif section in SECTIONS and key:
-            spec = content.setdefault(section, {})
-            spec.setdefault("init_args", {})[key.removeprefix("init_args.")] = value
-        elif section in SECTIONS:
-            spec = parsed(flag, value)
-            content.setdefault(section, {}).update(spec if isinstance(spec, dict) else {"class_path": spec})
-        elif section in arguments(RunSettings)[1] and not key:
-            content[section] = value
+        elif section in (*SECTIONS, "trainer") or flag[2:] in arguments(RunSettings)[1]:
+            content[flag[2:].replace(".init_args.", ".")] = value
         else:
             raise UsageError(f"{flag} is not accepted; {_meant(flag, others)}")
     if content:

@@ -20,7 +20,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
-from torch.optim import Muon, Optimizer
+from torch.optim import Adam, Muon, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.classes import class_path, features, find_class
@@ -167,6 +167,10 @@ NESTED = Section(object, ("lightning.pytorch.callbacks", "lightning.pytorch.logg
 """A class within a setting, such as one of the trainer's callbacks."""
 
 
+OWN_DEFAULTS = ((Trainer, "devices", 1), (Logger, "save_dir", OF_THE_RUN), (EarlyStopping, "monitor", OF_THE_RUN))
+"""Arguments that have another default here, in a class and its subclasses."""
+
+
 @cache
 def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
     """What a class's constructor takes, of which jsonargparse reads the types, the docstring and the base classes.
@@ -177,14 +181,17 @@ def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
     parser = ArgumentParser(exit_on_error=False, add_help=False)
     given = {name for section in SECTIONS.values() if issubclass(cls, section.base) for name in section.given}
     parser.add_class_arguments(MuonWithAdamW if cls is Muon else cls, skip=given, instantiate=False)
-    if cls is Trainer:
-        parser.set_defaults(devices=1)
-    names = {}
+    names = {action.dest: action.required for action in parser._actions if action.dest in parser.get_defaults()}
     for action in parser._actions:
-        if action.dest in parser.get_defaults():
-            names[action.dest] = action.required
-        action.required = False  # a layer need not be complete; the whole configuration is looked at in the end
+        action.required = False  # a value is checked by itself, and `settle` says what is missing
+    own = {name: value for base, name, value in OWN_DEFAULTS if issubclass(cls, base) and name in names}
+    parser.set_defaults(own)
+    names |= dict.fromkeys(own, False)
     return parser, names
+
+
+Said = dict[str, tuple[Any, Layer]]
+"""Settings by their names on the command line, with what was said last, and where; a class goes by its section's."""
 
 
 def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
@@ -203,24 +210,28 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
     files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
     complete = all(any(section in file for file in files) for section in ("data", "model"))
     under = [] if complete else [base or read_layer(ROOT / "configs" / "fit.yaml")]
-    config: Config = {"optimizer": {"class_path": "torch.optim.Adam", "init_args": {}}}
+    said: Said = {"optimizer": (Adam, Layer({}, ""))}
     for layer in [*under, *layers]:
-        config = check(RunSettings, layer.content, "", layer, config)
-    model = find_class(config["model"]["class_path"], (), LightningModule)
-    for name in [name for name in ("optimizer", "scheduler") if not _takes(model, name)]:
-        config[name] = None
-        if sources := [layer.source for layer in layers if layer.content.get(name)]:
+        # Classes go first, for each replaces the settings of the one before.
+        for name, value in sorted(layer.content.items(), key=lambda item: item[0] not in SECTIONS):
+            section, _, key = str(name).partition(".")  # flags stand there as they were given
+            if section in SECTIONS:
+                _lay_class(said, section, {"init_args": {key: value}} if key else value, layer)
+            elif section == "trainer":
+                said |= each({key: value} if key else value or {}, section, layer)
+            else:
+                said |= each({name: value}, "", layer)
+    config = settle(RunSettings, said, "") | {"trainer": settle(Trainer, said, "trainer")}
+    model = said["model"][0]
+    for name in SECTIONS:
+        given = name in ("data", "model") or _takes(model, name)
+        config[name] = _chosen(said, name) if given else None
+        sources = [one.source for one in layers if any(str(key).partition(".")[0] == name for key in one.content)]
+        if sources and said[name][0] and not given:
             raise UsageError(f"{sources[0]}: {model.__name__} takes no {name}: leave {name} out")
     if config["optimizer"] is None and _takes(model, "optimizer"):
         raise UsageError(f"optimizer must name a class, for {model.__name__} needs one")
-    filled = _complete(RunSettings, {name: config[name] for name in arguments(RunSettings)[1] if name in config}, "")
-    filled["trainer"] = _complete(Trainer, config.get("trainer", {}), "trainer")
-    for name in SECTIONS:
-        filled[name] = chosen = config.get(name)
-        if chosen is not None:
-            cls = find_class(chosen["class_path"], (), object)
-            filled[name] = {**chosen, "init_args": _complete(cls, chosen["init_args"], name)}
-    return filled
+    return config
 
 
 def _takes(model: type, name: str) -> bool:
@@ -230,9 +241,103 @@ def _takes(model: type, name: str) -> bool:
     return name in parameters or passes_on
 
 
-def _complete(cls: type, settings: dict[str, Any], where: str) -> dict[str, Any]:
-    """Adds defaults to constructor arguments, in plain values only; refuses them if one has none and is missing."""
+def each(settings: Any, where: str, layer: Layer) -> Said:
+    """What a layer says of each setting of a class.
+
+    Raises:
+        UsageError: If it is no mapping.
+    """
+    if not isinstance(settings, dict):
+        words = f"must hold names with values, as --{where}.KEY VALUE, not {settings!r}"
+        raise UsageError(f"{layer.source}: {where} {words}")
+    return {f"{where}.{name}": (value, layer) for name, value in settings.items()}
+
+
+def _within(said: Said, where: str) -> Said:
+    """What was said of the settings of a class, by their own names."""
+    return {key.removeprefix(f"{where}."): one for key, one in said.items() if key.startswith(f"{where}.")}
+
+
+def _lay_class(said: Said, where: str, value: Any, layer: Layer) -> None:
+    """Lays a class, given by its name, its file, or as ``class_path`` and ``init_args``, over what was said before."""
+    value = parsed(f"--{where}", value)
+    spec = value if isinstance(value, dict) else {"class_path": value}
+    for name in spec.keys() - {"class_path", "init_args"}:
+        words = "there are class_path and init_args, for the settings (a file for a whole run goes with --config)"
+        raise UsageError(f"{layer.source}: '{where}.{name}' is not accepted; {words}")
+    before, _ = said.setdefault(where, (None, layer))
+    if str(spec.get("class_path")).endswith((".yaml", ".yml")):
+        file = read_layer(layer.folder / spec["class_path"])
+        _lay_class(said, where, file.content, file)
+    elif "class_path" in spec:
+        cls = _named(spec["class_path"], where, layer)
+        if not (where == "model" and layer.source == COMMAND_LINE and cls is before):
+            for name in _within(said, where):
+                del said[f"{where}.{name}"]
+            said[where] = cls, layer
+    settings = each(spec.get("init_args") or {}, where, layer)
+    if said[where][0] is None and (settings or where in ("data", "model")):
+        raise UsageError(f"{layer.source}: {where} has settings but no class; name one with --{where} NAME")
+    said |= settings
+
+
+def _named(name: Any, where: str, layer: Layer) -> type | None:
+    """The class of a name; None where there need be none."""
+    section = SECTIONS.get(where, NESTED)
+    if name in (None, "null"):
+        if where not in ("optimizer", "scheduler"):
+            raise UsageError(f"{layer.source}: {where} must name a class")
+        return None
+    try:
+        cls = find_class(str(name), section.modules, section.base)
+        if where in ("optimizer", "scheduler"):
+            describe(cls, section.base)  # which refuses what cannot be used
+    except ValueError as error:
+        table = str(name).endswith((".csv", ".csv.gz", ".parquet")) and features("Table")
+        hint = f"; for a table: --data Table --data.path {name} --data.target COLUMN" if table else ""
+        raise UsageError(f"{layer.source}: {where}: {error}{hint}") from None
+    return cls
+
+
+def _chosen(said: Said, where: str) -> Config | None:
+    """A class with all of its arguments, as ``class_path`` and ``init_args``; None where there is none."""
+    cls, _ = said.get(where, (None, None))
+    return cls and {"class_path": class_path(cls), "init_args": settle(cls, said, where)}
+
+
+def settle(cls: type, said: Said, where: str) -> Config:
+    """All arguments of a constructor, in plain values: what was said, checked and in its type, and the defaults.
+
+    Args:
+        cls: The class.
+        said: What was said of it, and of others.
+        where: The name of these settings on the command line.
+
+    Raises:
+        UsageError: If a name is not known, a value is not of the right type, or one that has no default is missing.
+    """
     parser, names = arguments(cls)
+    settings = {}
+    for name, (value, layer) in _within(said, where).items():
+        path = f"{where}.{name}".lstrip(".")
+        if path == "class_path":
+            raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
+        if name not in names:
+            known = names if where else [*names, *SECTIONS, "trainer"]
+            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
+        if layer.source == COMMAND_LINE and not _is_text(parser, name):
+            value = parsed(f"--{path}", value)
+        value = _nested(value, path, layer)
+        try:
+            settings[name] = parser.parse_object({name: value}, defaults=False)[name]
+        except (ArgumentError, ValueError) as error:
+            expected = _expected(str(error)) or f"see --{path.partition('.')[0]}.help"
+            raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None
+        if isinstance(settings[name], Path):  # in a file it is meant from that file's folder
+            settings[name] = (layer.folder / settings[name]).absolute()
+        choices = getattr(cls, "choices", {}).get(name)
+        if choices and settings[name] is not None and settings[name] not in choices:
+            raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")
     section = SECTIONS.get(where, NESTED)
     for name, required in names.items():
         if required and name not in {*settings, *section.deduced}:
@@ -241,52 +346,6 @@ def _complete(cls: type, settings: dict[str, Any], where: str) -> dict[str, Any]
     plain = parser.parse_object(settings).as_dict()  # a path among the defaults is meant from the current folder
     values = json.loads(json.dumps(plain, default=lambda v: str(v.absolute() if isinstance(v, Path) else v)))
     return {name: values[name] for name, required in names.items() if not required or values[name] is not None}
-
-
-def check(cls: type, settings: Any, where: str, layer: Layer, laid: Config | None = None) -> Config:
-    """Checks constructor arguments, one by one, brings them into their types, and lays them over earlier ones.
-
-    Args:
-        cls: The class.
-        settings: What a layer says.
-        where: The name of these settings on the command line.
-        layer: The layer.
-        laid: What the layers before say.
-
-    Raises:
-        UsageError: If a name is not known, or a value is not of the right type.
-    """
-    if not isinstance(settings, dict):
-        raise UsageError(f"{layer.source}: {where} must hold names with values, not {settings!r}")
-    parser, names = arguments(cls)
-    checked = dict(laid or {})
-    for name, value in settings.items():
-        path = f"{where}.{name}".lstrip(".")
-        if path in SECTIONS:
-            checked[name] = _check_class(value, path, layer, checked.get(name))
-            continue
-        if path == "trainer":
-            checked[name] = check(Trainer, value or {}, path, layer, checked.get(name))
-            continue
-        if path == "class_path":
-            raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
-        if name not in names:
-            known = names if where else [*names, *SECTIONS, "trainer"]
-            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
-        if layer.source == COMMAND_LINE and not _is_text(parser, name):
-            value = parsed(f"--{path}", value)
-        value = _check_nested(value, path, layer)
-        try:
-            checked[name] = parser.parse_object({name: value}, defaults=False)[name]
-        except (ArgumentError, ValueError) as error:
-            expected = _expected(str(error)) or f"see --{path.partition('.')[0]}.help"
-            raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None
-        if isinstance(checked[name], Path):  # in a file it is meant from that file's folder
-            checked[name] = (layer.folder / checked[name]).absolute()
-        choices = getattr(cls, "choices", {}).get(name)
-        if choices and checked[name] is not None and checked[name] not in choices:
-            raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")
-    return checked
 
 
 def parsed(flag: str, value: Any) -> Any:
@@ -302,63 +361,19 @@ def _is_text(parser: ArgumentParser, name: str) -> bool:
     return any(getattr(a, "_typehint", None) in (str, str | None) for a in parser._actions if a.dest == name)
 
 
-def _check_class(value: Any, where: str, layer: Layer, laid: Config | None = None) -> Config | None:
-    """Checks a class, given by its name or as ``class_path`` and ``init_args``, and lays it over an earlier one."""
-    spec = value if isinstance(value, dict) else {"class_path": value}
-    for name in spec.keys() - {"class_path", "init_args"}:
-        words = "there are class_path and init_args, for the settings (a file for a whole run goes with --config)"
-        raise UsageError(f"{layer.source}: '{where}.{name}' is not accepted; {words}")
-    if "class_path" in spec:
-        laid = _name_class(spec["class_path"], where, layer, laid)
-    settings = spec.get("init_args") or {}
-    if laid is None:
-        if settings or where in ("data", "model"):
-            raise UsageError(f"{layer.source}: {where} has settings but no class; name one with --{where} NAME")
-        return None
-    cls = find_class(laid["class_path"], (), object)
-    return {**laid, "init_args": check(cls, settings, where, layer, laid["init_args"])}
-
-
-def _name_class(name: Any, where: str, layer: Layer, laid: Config | None) -> Config | None:
-    """A section of another class, with none of the settings before; the same for the model chosen already."""
-    section = SECTIONS.get(where, NESTED)
-    if str(name).endswith((".yaml", ".yml")):
-        file = read_layer(layer.folder / name)
-        return _check_class(file.content, where, file, laid)
-    if name in (None, "null"):
-        if where not in ("optimizer", "scheduler"):
-            raise UsageError(f"{layer.source}: {where} must name a class")
-        return None
-    try:
-        cls = find_class(str(name), section.modules, section.base)
-        if where in ("optimizer", "scheduler"):
-            describe(cls, section.base)  # which refuses what cannot be used
-    except ValueError as error:
-        table = str(name).endswith((".csv", ".csv.gz", ".parquet")) and features("Table")
-        hint = f"; for a table: --data Table --data.path {name} --data.target COLUMN" if table else ""
-        raise UsageError(f"{layer.source}: {where}: {error}{hint}") from None
-    if where == "model" and layer.source == COMMAND_LINE and laid and laid["class_path"] == class_path(cls):
-        return laid
-    return {"class_path": class_path(cls), "init_args": {}}
-
-
-def _check_nested(value: Any, path: str, layer: Layer) -> Any:
-    """Checks classes within a setting, such as callbacks; they are complete, with all their arguments."""
+def _nested(value: Any, path: str, layer: Layer) -> Any:
+    """A setting's value, where the classes in it, such as callbacks, have all of their arguments."""
     named = isinstance(value, str) and value.lower() not in ("true", "false", "null")
     if path in ("trainer.callbacks", "trainer.logger") and (named or isinstance(value, dict)):
         value = [value]
     if isinstance(value, list):
-        return [_check_nested(item, f"{path}[{i}]", layer) for i, item in enumerate(value)]
+        return [_nested(item, f"{path}[{i}]", layer) for i, item in enumerate(value)]
     by_name = named and re.fullmatch(r"trainer\.(callbacks|logger)\[\d+\]", path)
     if not by_name and not (isinstance(value, dict) and "class_path" in value):
         return value
-    spec: Any = _check_class(value, path, layer)
-    cls = find_class(spec["class_path"], (), object)
-    own: Config = {"save_dir": OF_THE_RUN} if issubclass(cls, Logger) else {}
-    if issubclass(cls, EarlyStopping) and "monitor" not in spec["init_args"]:
-        own = {"monitor": OF_THE_RUN, "strict": False}  # a run resumed at the end of its last epoch misses loss/val
-    spec["init_args"] = {k: v for k, v in own.items() if k in arguments(cls)[1]} | spec["init_args"]
-    return {**spec, "init_args": _complete(cls, spec["init_args"], path)}
+    said: Said = {}
+    _lay_class(said, path, value, layer)
+    return _chosen(said, path)
 
 
 _LIST = "a list such as [1, 2]"
@@ -455,7 +470,7 @@ def make_trainer(
     watched: dict[str, Any] = {"monitor": name.removeprefix("-"), "mode": "max" if highest else "min"}
     for callback in plain["callbacks"] or []:
         if callback["init_args"].get("monitor") == OF_THE_RUN:
-            callback["init_args"] |= watched
+            callback["init_args"] |= watched | {"strict": False}  # one resumed after its last epoch misses loss/val
     settings = _objects(Trainer, plain)
     validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0
     if not config["monitor"] and not (validates and settings["limit_val_batches"] != 0):

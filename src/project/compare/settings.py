@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import yaml
 from torch.optim import Optimizer
 
 from project.classes import find_class
-from project.config import COMMAND_LINE, ROOT, Config, Layer, arguments, check, combine, read_layer
+from project.config import COMMAND_LINE, ROOT, Config, Layer, Said, arguments, combine, each, read_layer, settle
 from project.errors import UsageError, nearest
 
 PLAN = "compare.yaml"
@@ -36,7 +36,7 @@ class Settings:
             end within twice the lowest one.
     """
 
-    optimizers: list[Any]
+    optimizers: list[Any] = field(default_factory=list)
     seeds: int = 5
     rates: str | list[float] = "auto"
     tuning_seeds: int = 3
@@ -103,18 +103,19 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
         UsageError: If a setting cannot be, or two optimizers have the same label.
     """
     base = read_layer(ROOT / "configs" / "compare.yaml")
-    settings: dict[str, Any] = {}
+    said: Said = {}
     optimizers, source = [], base
     for layer in (base, *layers, Layer({"compare": flags}, COMMAND_LINE)):
         own = layer.content.pop("compare", None) or {}
         if isinstance(own, dict) and "optimizers" in own:  # each is checked as a section of a run's configuration
             own = dict(own)
             optimizers, source = own.pop("optimizers"), layer
-        settings |= check(Settings, own, "compare", layer)
+        said |= each(own, "compare", layer)
     for layer in layers:
-        if layer.source == COMMAND_LINE and "optimizer" in layer.content:
+        named = {str(name).partition(".")[0] for name in layer.content} if layer.source == COMMAND_LINE else set()
+        if "optimizer" in named:
             raise UsageError("a comparison takes several optimizers: name them with --optimizers NAME,NAME")
-        if layer.source == COMMAND_LINE and "experiment" in layer.content:
+        if "experiment" in named:
             raise UsageError("a comparison stands in logs/compare: give it another name there with --name NAME")
     if not isinstance(optimizers, list) or not optimizers:
         raise UsageError(f"{source.source}: optimizers must be a list of one or more, not {optimizers!r}")
@@ -123,7 +124,7 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
     if twice := [entry.label for entry in entries if labels.count(entry.label.casefold()) > 1]:
         label_them = "a file can give labels, as configs/compare.yaml does"
         raise UsageError(f"{source.source}: two optimizers are called '{twice[0]}'; {label_them}")
-    return Settings(optimizers, **settings), entries
+    return Settings(**settle(Settings, said, "compare") | {"optimizers": optimizers}), entries
 
 
 def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> Entry:
