@@ -18,7 +18,6 @@ if __name__ == "__main__":  # threads that wait are not to spin, which torch ask
 
 import torch
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_helpers import is_overridden
@@ -172,8 +171,7 @@ def fit(
             trainer.precision_plugin.convert_module(model)  # or its weights would be rounded to 32 bits on their way
         trainer.fit(model, data, ckpt_path=resume, weights_only=plain)
     except BaseException as error:
-        wrong = isinstance(error, UsageError | MisconfigurationException)  # such as a monitor that nobody logs
-        begun = trainer.global_step and not wrong
+        begun = trainer.global_step and not isinstance(error, UsageError)  # a monitor is known after an epoch
         if folder is not None and resume is None and not (begun or isinstance(error, Stopped)):
             shutil.rmtree(folder)
         raise

@@ -177,8 +177,7 @@ def _built(hint: Any, value: Any) -> Any:
         return tuple(_built(get_args(hint)[0], part) for part in value)
     if hasattr(hint, "__dataclass_fields__"):
         return hint(**{name: _built(kind, value[name]) for name, kind in get_type_hints(hint).items()})
-    named = get_origin(hint) is Literal
-    if not (value in get_args(hint) if named else isinstance(value, (float, int) if hint is float else hint)):
+    if not isinstance(value, str if get_origin(hint) is Literal else (float, int) if hint is float else hint):
         raise TypeError(f"{value!r} is no {hint}")
     return value
 

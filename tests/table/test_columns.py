@@ -193,9 +193,9 @@ CODES = ["02134", "00501", "10115", "94103"]
 DAYS = ["20240131", "20231225", "20240229"]
 DIGITS = ["10", "20", "30"]
 MONTH_FIRST = "read as month/day/year"
-ZEROS = "leading zeros: --data.categorical x takes them as names"
+ZEROS = "leading zeros: --data.categorical 'x' takes them as names"
 LIKE_DATES = "looks like dates: .*"
-MENDED = r"but for 'tbd' \(missing: --data.missing tbd\): write them in another way"
+MENDED = r"but for 'tbd' \(missing: --data.missing 'tbd'\): write them in another way"
 KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], str]] = [
     # The cells, the settings; the kind with the numbers of missing and of different values; and the warning.
     (["01/02/2024", "12/11/2024"], {}, ("date", 0, 2), MONTH_FIRST),

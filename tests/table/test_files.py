@@ -187,3 +187,17 @@ def test_an_index_of_pandas_is_no_column_and_told_if_it_has_a_name(on_disk: bool
         told = ["the index 'customer' is no column: reset_index() makes it one"]
         assert table.notes == told * form.startswith("named")
         assert [finding.name for finding in table.findings] == ["customer"] * form.startswith("a column") + ["a"]
+
+
+def test_files_of_a_folder_are_alike_or_refused(tmp_path: Path) -> None:
+    """Not read as the first one is: its types would cut the others' values, and a column of the others be lost."""
+    parquet.write_table(pa.table({"x": [1, 2], "y": pa.nulls(2)}), tmp_path / "1.parquet")
+    parquet.write_table(pa.table({"y": ["a"], "x": [2.5]}), tmp_path / "2.pq")
+    parquet.write_table(pa.table({"x": pa.array([3], pa.int8()), "y": ["b"]}), tmp_path / "3.PARQUET")
+    assert read_file(tmp_path).to_pydict() == {"x": [1, 2, 2.5, 3], "y": [None, None, "a", "b"]}
+    parquet.write_table(pa.table({"x": [4], "z": [5]}), tmp_path / "4.parquet")
+    with pytest.raises(ValueError, match="only one of .*1.parquet and .*4.parquet has a column 'y'"):
+        read_file(tmp_path)
+    parquet.write_table(pa.table({"x": [True], "y": ["a"]}), tmp_path / "4.parquet")
+    with pytest.raises(ValueError, match=r"Field x has incompatible types: .* vs bool"):
+        read_file(tmp_path)

@@ -59,19 +59,23 @@ class Moons(TableData):
         options: See `TableData`.
     """
 
+    function = "make_moons"
+
     def __init__(self, num_samples: int = 1000, noise: float = 0.2, **options: Any) -> None:
         super().__init__(**options)
         self.num_samples = num_samples
         self.noise = noise
+        self.shape: dict[str, float] = {}
 
     def read(self) -> RawTable:
         """Draws the points."""
-        from sklearn.datasets import make_moons
+        from sklearn import datasets
 
-        return _table(*make_moons(self.num_samples, noise=self.noise, random_state=self.seed))
+        make: Any = getattr(datasets, self.function)
+        return _table(*make(self.num_samples, noise=self.noise, random_state=self.seed, **self.shape))
 
 
-class Circles(TableData):
+class Circles(Moons):
     """A small circle inside a large one (``make_circles`` of scikit-learn).
 
     Args:
@@ -81,14 +85,8 @@ class Circles(TableData):
         options: See `TableData`.
     """
 
+    function = "make_circles"
+
     def __init__(self, num_samples: int = 1000, noise: float = 0.1, factor: float = 0.5, **options: Any) -> None:
-        super().__init__(**options)
-        self.num_samples = num_samples
-        self.noise = noise
-        self.factor = factor
-
-    def read(self) -> RawTable:
-        """Draws the points."""
-        from sklearn.datasets import make_circles
-
-        return _table(*make_circles(self.num_samples, noise=self.noise, factor=self.factor, random_state=self.seed))
+        super().__init__(num_samples, noise, **options)
+        self.shape = {"factor": factor}

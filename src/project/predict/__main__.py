@@ -30,11 +30,9 @@ from project.commands.output import output_file
 from project.errors import printable
 from project.predict.predictor import Predictor, unknown
 from project.predict.thresholds import check_threshold, choose_classes
-from project.table.files import free_name, stream_file
+from project.table.files import PARQUET, free_name, stream_file
 from project.table.table import worker_threads
 
-PARQUET = (".parquet", ".pq")
-"""How the names of Parquet files end."""
 MAX_AHEAD = 3
 """How many pieces of the file are worked on at the same time, each in a thread."""
 

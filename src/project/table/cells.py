@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from shlex import quote
 
 import numpy as np
 import pyarrow as pa
@@ -208,8 +207,7 @@ class CellReader:
             comma = " (decimal commas: --data.decimal_point ,)" if re.fullmatch(r"[-+]?\d*,\d+", cell) else ""
             if all(THOUSANDS.fullmatch(other) for other in others.to_pylist()):
                 comma = " (commas between thousands)"
-            if not QUANTITY.fullmatch(cell):
-                comma = f" (if it means a missing value: --data.missing {quote(cell)})"
+            comma = comma if QUANTITY.fullmatch(cell) else f" (if it means a missing value: --data.missing '{cell}')"
             self.refuse(name, text, wrong, f"{{}} is not a number{comma}; mend the file, or {hint}")
 
     def days(self, name: str, column: pa.ChunkedArray, date_format: str, zone: str) -> Floats:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -24,9 +23,7 @@ IDENTIFIER = re.compile(
     rf"(?i:(^|[\W_])({_KEY}|{_OWNER})$|({_OWNER})({_KEY})$|nummer$|^unnamed)|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
-MEASURE = re.compile(r"\W*\d")
-"""How numbers, dates and times begin, with a sign perhaps, however they go on."""
-MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop {}"
+MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop '{}'"
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -86,8 +83,7 @@ class ColumnLearner:
             why = "constant"
         elif finding.distinct == present > 2 and learned.identifies and not wanted:
             why = "identifier"
-        told = finding.warning == ALL_DIFFER or "--data.drop" in finding.warning
-        warning = "" if told else finding.warning
+        warning = "" if finding.warning == ALL_DIFFER or "--data.drop" in finding.warning else finding.warning
         return learned._replace(finding=finding._replace(kind=why, warning=warning)) if why else learned
 
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
@@ -108,7 +104,7 @@ class ColumnLearner:
         if not len(present):
             return self._category(name, names)
         if name not in self.numeric and self.reader.are_codes(name, present):
-            told = f"digits in text, taken as names; --data.numeric {quote(name)} takes them as numbers"
+            told = f"digits in text, taken as names; --data.numeric '{name}' takes them as numbers"
             return self._category(name, names, told)
         if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none
             return self._number(name, self.reader.numbers(name, cells), text=cells.cast(pa.string()))
@@ -119,8 +115,7 @@ class ColumnLearner:
             return self._date(name, cells, *forms[0], month_first(forms))
         if name in self.numeric:
             return self._number(name, self.reader.numbers(name, cells))
-        as_names = f"take the column as names with --data.categorical {quote(name)}"
-        self.reader.refuse_quantities(name, cells, present, as_names)
+        self.reader.refuse_quantities(name, cells, present, f"take the column as names: --data.categorical '{name}'")
         return self._category(name, names)
 
     def _all_numbers(self, cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -140,11 +135,11 @@ class ColumnLearner:
         warning = "looks like dates: write them as 2024-01-31" if dates else ""
         if whole and not asked and text is not None:  # of many cells the first will do
             zeros = pc.any(pc.match_substring_regex(text[:100_000], r"^\s*0\d+\s*$")).as_py()
-            warning = f"leading zeros: --data.categorical {quote(name)} takes them as names" if zeros else warning
+            warning = f"leading zeros: --data.categorical '{name}' takes them as names" if zeros else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
         if dense and not asked and not warning:
-            finding = finding._replace(warning=MAY_NUMBER.format(quote(name)))
+            finding = finding._replace(warning=MAY_NUMBER.format(name))
         return Learned(
             finding,
             learn_number(name, training, self.scale, boolean, ordered),
@@ -170,8 +165,8 @@ class ColumnLearner:
         warning, looks = told or (ALL_DIFFER if many else ""), bool(told)
         for what, form in LOOKS_LIKE.items() if counts and not told and name not in self.categorical else ():
             others = [value for value in counts if not form.fullmatch(value)]
-            few = 10 * sum(counts[value] for value in others) < len(self.rows) - missing
-            if looks := few or len(others) == 1 < len(counts) - 1:
+            number = sum(counts[value] for value in others)
+            if looks := 10 * number < len(self.rows) - missing or len(others) == 1 < len(counts) - 1:
                 warning = f"looks like {what}{but_for(others[:1])}: write them in another way"
                 break
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
@@ -179,7 +174,7 @@ class ColumnLearner:
             Finding(name, "category", missing, len(counts), warning),
             Category(name, values, rare=len(values) < len(counts), missing=missing > 0),
             codes(names, values),
-            identifies=not looks and (IDENTIFIER.search(name) is not None or not all(map(MEASURE.match, counts))),
+            identifies=not looks and not all(re.match(r"\W*\d", value) for value in counts),
         )
 
 

@@ -29,6 +29,7 @@ DELIMITERS = (",;\t|", ":^~ ")
 """What may stand between two cells; the second lot counts where none of the first makes columns."""
 OPEN_QUOTE = "a cell is too long: is a quotation mark left open?"
 PARQUET = (".parquet", ".pq")
+"""How the names of Parquet files end."""
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -173,10 +174,9 @@ def _check_names(names: list[str], path: Path) -> None:
 
 
 def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    files, folder = [path], path.parent
+    files, folder = [path], path if path.is_dir() else path.parent
     if path.is_dir():
         files = [f for f in sorted(path.rglob("*")) if f.suffix.lower() in PARQUET and f.name[0] not in "._"]
-        folder = path
         if not files:
             raise ValueError(f"the folder {path} holds no .parquet file")
     paths = [str(file.absolute()) for file in files]  # else s3:x.parquet would be a place on the net
@@ -186,14 +186,12 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     if codes:  # which Arrow would take for numbers, without their zeros
         names = [f.with_type(pa.string()) if f.name in codes else f for f in data.partitioning.schema]
         data = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
-    schemas = {fragment.path: fragment.physical_schema for fragment in data.get_fragments()}
-    index = {name for schema in schemas.values() for name in index_columns(schema)}
-    first, *others = schemas
-    for file in others:
-        if apart := (set(schemas[first].names) ^ set(schemas[file].names)) - index:
-            words = "files of a folder need the same columns"
-            raise ValueError(f"only one of {first} and {file} has a column '{min(apart)}': {words}")
-    merged = pa.unify_schemas([data.schema, *schemas.values()], promote_options="permissive")
+    schemas = [fragment.physical_schema for fragment in data.get_fragments()]
+    index = {name for schema in schemas for name in index_columns(schema)}
+    for file, schema in zip(files, schemas, strict=True):
+        if apart := (set(schemas[0].names) ^ set(schema.names)) - index:
+            raise ValueError(f"only one of {files[0]} and {file} has a column '{min(apart)}': give both the same ones")
+    merged = pa.unify_schemas([data.schema, *schemas], promote_options="permissive")
     schema = pa.schema([f.with_type(_plain(f.type)) for f in merged if f.name not in index], data.schema.metadata)
     # By default Arrow reads a large part of the file ahead.
     scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)

@@ -1,7 +1,6 @@
 """What was made of each column of a table, for a person to look at."""
 
 from collections.abc import Sequence
-from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +45,7 @@ class Finding(NamedTuple):
 
 def but_for(others: Sequence[str]) -> str:
     """Words for what is no number, or date, among many."""
-    return "".join(f", but for '{other}' (missing: --data.missing {quote(other)})" for other in others)
+    return "".join(f", but for '{other}' (missing: --data.missing '{other}')" for other in others)
 
 
 def month_first(forms: list[tuple[str, str]]) -> str:

@@ -185,9 +185,6 @@ def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> tuple[
     """
     cells = pc.unique(reader.text(column).drop_null()) if is_text(column.type) else column
     forms = date_forms(cells) or date_forms(cells[:1])  # of which an error names the first other cell
-    if is_text(column.type) and not forms and reader.parse_numbers(cells).null_count == len(cells):
-        words = "{} is no number, and no date that can be read: write dates as 2024-01-31"
-        reader.refuse(name, reader.text(column), reader.text(column).is_valid(), words)
     times = reader.days(name, column, forms[0][0], forms[0][1] and "UTC") if forms else reader.numbers(name, column)
     reader.refuse(name, column, pa.array(np.isnan(times)), "{} has no place in the order of data.time")
     return np.argsort(times, kind="stable"), month_first(forms) if forms else ""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from shlex import quote
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -132,8 +131,6 @@ class Table(TableData):
             raise ValueError("split_column, group and time each decide the split: name one of them")
         if split_column and (val_path is not None or test_path is not None):
             raise ValueError("split_column, and val_path or test_path, each decide the split: name one of them")
-        if len(decimal_point) != 1:
-            raise ValueError(f"decimal_point must be one character, not {decimal_point!r}")
         if min_count < 1:
             raise ValueError(f"min_count must be 1 or more, not {min_count}")
         self.frames: dict[Path, Frame] = {}
@@ -233,8 +230,6 @@ class Table(TableData):
         self.named = {setting: self._names(setting, table.column_names) for setting in self.forced}
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
-        if self.target in (name for names in self.named.values() for name in names):
-            raise ValueError(f"the target '{self.target}' is no feature: data.task says what it is")
         has_types = self.path in self.frames or is_parquet(self.path)  # and its text stays text beside a CSV file
         typed = frozenset(field.name for field in table.schema if has_types and is_text(field.type))
         fixed: dict[str, Rows] = {}
@@ -266,8 +261,7 @@ class Table(TableData):
         unseen = {*self.named["drop"], self.split_column, self.group} - {self.target}
         if self.time and self.time not in [name for names in self.named.values() for name in names]:
             unseen.add(self.time)
-            asked = f"--data.numeric {quote(self.time)} makes it one"
-            self.notes.append(f"data.time: '{self.time}' is no feature ({asked})")
+            self.notes.append(f"data.time: '{self.time}' is no feature (--data.numeric '{self.time}' makes it one)")
         self.named["drop"] = [name for name in table.column_names if name in unseen]
         x = table.drop_columns([self.target, *self.named["drop"]])
         cells, names, counted = Cells(x, reader), x.column_names, None if isinstance(numbers, range) else numbers
@@ -338,8 +332,7 @@ class Table(TableData):
         for label, count in zip(classes, counts, strict=True):
             if drawn and count < least:
                 rows = "a single row" if count == 1 else f"{count} rows"
-                parts = f"{least} {'folds' if self.num_folds else 'splits'}"
-                few = f"{rows}, too few for each of {parts}: add rows, or take these out"
+                few = f"{rows}, too few for each of {least} splits: add rows, or take these out"
                 if table.label_type not in ("string", "bool"):
                     few += " (--data.task number takes them as a quantity)"
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
