@@ -2,10 +2,15 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from fixture_types import Capture
+from quiet import trainer
 
+from project.data import BreastCancer
+from project.fit import fit
+from project.models import FeedForward
 from project.report import print_scores
 
 
@@ -44,3 +49,12 @@ def test_every_baseline_that_is_better_as_far_as_a_reader_can_see_is_named(ours,
     print_scores("Net", dict(zip(("accuracy", "log_loss"), ours, strict=True)), baselines, **compared)
     worse = [line for line in capsys.readouterr().out.splitlines() if "worse" in line]
     assert worse == [f"On these rows Net is worse than {end}" for end in words]
+
+
+def test_a_folder_of_the_callers_stays_whatever_happens(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    data = BreastCancer()
+    data.setup()
+    with pytest.raises(ValueError, match="LBFGS"):
+        fit(data, FeedForward(data.schema, optimizer="LBFGS"), trainer(max_epochs=1), tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"

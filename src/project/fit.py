@@ -144,8 +144,8 @@ def fit(
         data: The data; baselines are for a `TableData`.
         model: The model, which has its best weights afterwards.
         trainer: The trainer.
-        folder: Where ``report.json`` and ``config.yaml`` go; None writes neither. It is removed again if the run
-            fails before its first step, or for a setting that cannot be.
+        folder: Where ``report.json`` and ``config.yaml`` go; None writes neither. One made of `config` is
+            removed again if the run fails before its first step, or for a setting that cannot be.
         resume: The checkpoint of a stopped run to go on from.
         baselines: Whether to train scikit-learn's models on the same rows, to compare with.
         config: The configuration of which all that is made, to be kept beside it.
@@ -172,7 +172,7 @@ def fit(
         trainer.fit(model, data, ckpt_path=resume, weights_only=plain)
     except BaseException as error:
         begun = trainer.global_step and not isinstance(error, UsageError)  # a monitor is known after an epoch
-        if folder is not None and resume is None and not (begun or isinstance(error, Stopped)):
+        if folder and config and resume is None and not (begun or isinstance(error, Stopped)):
             shutil.rmtree(folder)
         raise
     seconds = time.perf_counter() - start

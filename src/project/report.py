@@ -116,7 +116,7 @@ def how_it_went(trainer: Trainer) -> dict[str, Any]:
         if getattr(trainer, name) == count:
             ended = f"{name} {count} was reached"
     for callback in trainer.early_stopping_callbacks:
-        if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
+        if isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
             ended = f"{callback.monitor} was no better in {callback.wait_count} validations"
     lowest = best if chosen == "lowest loss/val" else None
     progress = {"epochs": trainer.current_epoch, "steps": trainer.global_step, "ended": ended}

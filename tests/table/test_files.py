@@ -196,7 +196,7 @@ def test_files_of_a_folder_are_alike_or_refused(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"x": pa.array([3], pa.int8()), "y": ["b"]}), tmp_path / "3.PARQUET")
     assert read_file(tmp_path).to_pydict() == {"x": [1, 2, 2.5, 3], "y": [None, None, "a", "b"]}
     parquet.write_table(pa.table({"x": [4], "z": [5]}), tmp_path / "4.parquet")
-    with pytest.raises(ValueError, match="only one of .*1.parquet and .*4.parquet has a column 'y'"):
+    with pytest.raises(ValueError, match=r"only one of .*1\.parquet and .*4\.parquet has a column 'y'"):
         read_file(tmp_path)
     parquet.write_table(pa.table({"x": [True], "y": ["a"]}), tmp_path / "4.parquet")
     with pytest.raises(ValueError, match=r"Field x has incompatible types: .* vs bool"):
