@@ -359,7 +359,7 @@ def test_different_whole_numbers_close_together_are_warned_of(tmp_path: Path) ->
     table = make_table(tmp_path / "t.csv", {**columns, "y": y}, numeric="asked")
     warned = {finding.name: finding.warning for finding in table.findings if finding.warning}
     assert list(warned) == ["badge"]
-    assert "--data.drop badge" in warned["badge"]
+    assert "--data.drop 'badge'" in warned["badge"]
 
 
 def test_one_value_and_missing_ones_are_worth_an_indicator(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_by_time_the_last_rows_are_the_test(cell: Any, tmp_path: Path) -> None:
     moments = np.random.default_rng(1).permutation(NUM_ROWS)
     table = read(tmp_path / "t.csv", {**COLUMNS, "when": [cell(i) for i in moments]}, time="when")
     assert [column.name for column in table.schema.columns] == ["x", "shop"]
-    assert table.notes == ["data.time: 'when' is no feature (--data.numeric when makes it one)"]
+    assert table.notes == ["data.time: 'when' is no feature (--data.numeric 'when' makes it one)"]
     ordered = [sorted(moments[table.rows[split]].tolist()) for split in SPLITS]
     assert ordered == [list(range(140)), list(range(140, 160)), list(range(160, 200))]
 
