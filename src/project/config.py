@@ -248,7 +248,7 @@ def each(settings: Any, where: str, layer: Layer) -> Said:
         UsageError: If it is no mapping.
     """
     if not isinstance(settings, dict):
-        raise UsageError(f"{layer.source}: {where} must hold names with values, not {settings!r}")
+        raise UsageError(f"{layer.source}: {where} must hold names, as --{where}.KEY VALUE, not {settings!r}")
     return {f"{where}.{name}": (value, layer) for name, value in settings.items()}
 
 
