@@ -187,8 +187,8 @@ class TableModel(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Makes the optimizer and scheduler that the hyper-parameters name."""
-        # With 16-bit gradients the trainer unscales them before the step, which fused optimizers do themselves.
-        fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
+        # In mixed precision the trainer clips no gradients of fused optimizers, which may unscale them themselves.
+        fused = self.device.type in ("cpu", "cuda") and not str(self.trainer.precision).endswith("-mixed")
         optimizer = build_optimizer(self.hparams["optimizer"], list(self.parameters()), fused, self.hidden_matrices())
         if self.hparams["scheduler"] is None:
             return optimizer
