@@ -129,6 +129,15 @@ def test_any_logged_value_chooses_the_best_weights_and_stops_early(monitor: str,
     assert report["epochs"] == len(values) == report["best_epoch"] + 15
 
 
+def test_what_a_callback_ended_is_not_called_patience(fit: Fit) -> None:
+    stops = "[{class_path: EarlyStopping, init_args: {stopping_threshold: 1.0, patience: 5}}]"
+    assert read_report(fit("--trainer.callbacks", stops))["ended"] == "a callback stopped it"
+
+
+def test_gradients_are_clipped_in_mixed_precision(fit: Fit) -> None:
+    fit("--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1", "--trainer.max_epochs", "1")
+
+
 SCHEDULES = [
     (["CosineAnnealingLR", "--trainer.max_epochs", "3"], None),
     (["OneCycleLR", "--trainer.max_epochs", "3"], None),

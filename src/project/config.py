@@ -181,12 +181,12 @@ def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
     parser = ArgumentParser(exit_on_error=False, add_help=False)
     given = {name for section in SECTIONS.values() if issubclass(cls, section.base) for name in section.given}
     parser.add_class_arguments(MuonWithAdamW if cls is Muon else cls, skip=given, instantiate=False)
-    names = {action.dest: action.required for action in parser._actions if action.dest in parser.get_defaults()}
+    known = parser.get_defaults()
+    own = {name: value for base, name, value in OWN_DEFAULTS if issubclass(cls, base) and name in known}
+    names = {a.dest: a.required and a.dest not in own for a in parser._actions if a.dest in known}
     for action in parser._actions:
         action.required = False  # a value is checked by itself, and `settle` says what is missing
-    own = {name: value for base, name, value in OWN_DEFAULTS if issubclass(cls, base) and name in names}
     parser.set_defaults(own)
-    names |= dict.fromkeys(own, False)
     return parser, names
 
 

@@ -193,6 +193,7 @@ CODES = ["02134", "00501", "10115", "94103"]
 DAYS = ["20240131", "20231225", "20240229"]
 DIGITS = ["10", "20", "30"]
 MONTH_FIRST = "read as month/day/year"
+ALL_DIFFER = "almost every row has a name of its own"
 ZEROS = "leading zeros: --data.categorical 'x' takes them as names"
 LIKE_DATES = "looks like dates: .*"
 MENDED = r"but for 'tbd' \(missing: --data.missing 'tbd'\): write them in another way"
@@ -241,7 +242,11 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     (COUNTING, {"numeric": "x"}, ("number", 0, 12), ""),
     (COUNTING[::-1], {}, ("identifier", 0, 12), ""),
     ([f"AX-{i}B" for i in COUNTING], {}, ("identifier", 0, 12), ""),
-    ([f"n{i}" for i in COUNTING[:11]], {}, ("category", 0, 11), "almost every row has a name of its own"),
+    ([f"n{i}" for i in COUNTING[:11]], {}, ("category", 0, 11), ALL_DIFFER),
+    # What begins with a digit may be a number or a time that is not read, but for one in a column of identifiers.
+    ([f"3:{i}5 Uhr" for i in COUNTING], {}, ("category", 0, 12), ALL_DIFFER),
+    ([f"({i} est)" for i in COUNTING], {}, ("category", 0, 12), ALL_DIFFER),
+    ([f"2024-{i}A" for i in COUNTING], {"name": "order_id"}, ("identifier", 0, 12), ""),
     (["a", "b", "c"], {}, ("category", 0, 3), ""),
     (["10", "9", "9"], {"categorical": "x"}, ("category", 0, 2), ""),
     (pa.array([True, False] * 6), {"numeric": "x"}, ("number", 0, 2), ""),

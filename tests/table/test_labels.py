@@ -166,6 +166,7 @@ CAPITALS = "target 'y': some classes differ by capital letters alone"
 CLASSES = f"target 'y': 3 {TAKEN} classes (--data.task number takes them as a quantity)"
 A_QUANTITY = f"target 'y': 21 {TAKEN} a quantity (--data.task multiclass takes them as classes)"
 LIKE_NUMBERS = "target 'y': the classes look like numbers: write them in another way to predict a quantity"
+NOT_SAID = LIKE_NUMBERS.replace("numbers:", "numbers, but for 'n.a.' (missing: --data.missing 'n.a.'):")
 FILTERED = pa.DictionaryArray.from_arrays(pa.array([0, 2, 3] * 40), pa.array(["no", "maybe", "yes", "NA"]))
 """As a column of pandas whose rows were filtered, or whose missing values have a name."""
 NAMED: dict[str, tuple[Any, tuple[str, ...], tuple[int, ...], list[str]]] = {
@@ -177,6 +178,7 @@ NAMED: dict[str, tuple[Any, tuple[str, ...], tuple[int, ...], list[str]]] = {
     "few whole numbers, sorted by size": (["10", "9", "100"], ("9", "10", "100"), (40, 40, 40), [CLASSES]),
     "many whole numbers": (COUNTED, (), (), [A_QUANTITY]),
     "numbers with units": (["5 %", "10 %", "20 %"], ("10 %", "20 %", "5 %"), (40, 40, 40), [LIKE_NUMBERS]),
+    "numbers and a text": (["1", "2", "3", "n.a."] * 30, ("1", "2", "3", "n.a."), (30,) * 4, [NOT_SAID]),
     "ranges": (["<=50", ">50"], ("<=50", ">50"), (60, 60), []),
 }
 

@@ -110,6 +110,28 @@ def test_by_time_the_last_rows_are_the_test(cell: Any, tmp_path: Path) -> None:
     assert ordered == [list(range(140)), list(range(140, 160)), list(range(160, 200))]
 
 
+def test_where_a_time_may_be_meant_otherwise_it_is_told(tmp_path: Path) -> None:
+    times = [f"{i % 12 + 1:02}/{i % 11 + 1:02}/2024" for i in range(NUM_ROWS)]
+    assert (
+        "data.time: 'when' is read as month/day/year"
+        in read(tmp_path / "t.csv", {**COLUMNS, "when": times}, time="when").notes
+    )
+
+
+def test_a_class_that_is_too_small_for_the_folds_is_named(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.csv", {**COLUMNS, "y": ["rare"] * 4 + ["usual"] * 196})
+    with pytest.raises(ValueError, match="class 'rare' of 'y' has 4 rows, too few for each of 5 splits"):
+        read_table(path, num_folds=5)
+
+
+def test_a_number_of_32_bits_is_the_same_name_in_a_file_of_64(tmp_path: Path) -> None:
+    names, y = np.array([0.1, 0.2, 0.3] * 20), ["a", "b", "c"] * 20
+    train = write_table(tmp_path / "t.parquet", {"x": names.astype(np.float32), "y": y})
+    val = write_table(tmp_path / "v.parquet", {"x": names, "y": y})
+    (column,) = read_table(train, val_path=val, categorical="x").schema.categories
+    assert column.values == ("0.1", "0.2", "0.3")
+
+
 @pytest.mark.parametrize("cell", [TIMES["day first"], TIMES["numbers"]])
 def test_the_column_of_times_is_a_feature_where_it_is_asked_for(cell: Any, tmp_path: Path) -> None:
     cells = [cell(i) for i in np.random.default_rng(1).permutation(NUM_ROWS)]

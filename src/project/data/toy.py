@@ -65,14 +65,14 @@ class Moons(TableData):
         super().__init__(**options)
         self.num_samples = num_samples
         self.noise = noise
-        self.shape: dict[str, float] = {}
+        self.settings: dict[str, float] = {}  # what the function takes besides
 
     def read(self) -> RawTable:
         """Draws the points."""
         from sklearn import datasets
 
         make: Any = getattr(datasets, self.function)
-        return _table(*make(self.num_samples, noise=self.noise, random_state=self.seed, **self.shape))
+        return _table(*make(self.num_samples, noise=self.noise, random_state=self.seed, **self.settings))
 
 
 class Circles(Moons):
@@ -89,4 +89,4 @@ class Circles(Moons):
 
     def __init__(self, num_samples: int = 1000, noise: float = 0.1, factor: float = 0.5, **options: Any) -> None:
         super().__init__(num_samples, noise, **options)
-        self.shape = {"factor": factor}
+        self.settings = {"factor": factor}

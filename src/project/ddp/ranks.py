@@ -185,9 +185,9 @@ def join(config: Config, resume: Path | None) -> int:
             fit(data, model, trainer, None, checkpoint, baselines=False, config=config)
         except Stopped:  # the first process says so
             pass
-        except Exception:
-            time.sleep(3 if os.getppid() == parent else 0)
-            if os.getppid() == parent:  # else the first process has gone, for it has met the same, and told it
+        except Exception:  # the first process may meet the same: then it tells it, and goes
+            time.sleep(3 if os.getppid() == parent else 0)  # for so long it may take
+            if os.getppid() == parent:
                 raise
             return 1
     return 0

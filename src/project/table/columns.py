@@ -83,7 +83,7 @@ class ColumnLearner:
             why = "constant"
         elif finding.distinct == present > 2 and learned.identifies and not wanted:
             why = "identifier"
-        warning = "" if finding.warning == ALL_DIFFER or "--data.drop" in finding.warning else finding.warning
+        warning = "" if finding.warning in (ALL_DIFFER, MAY_NUMBER.format(name)) else finding.warning
         return learned._replace(finding=finding._replace(kind=why, warning=warning)) if why else learned
 
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
@@ -169,12 +169,14 @@ class ColumnLearner:
             if looks := 10 * number < len(self.rows) - missing or len(others) == 1 < len(counts) - 1:
                 warning = f"looks like {what}{but_for(others[:1])}: write them in another way"
                 break
+        # What begins with a digit in every row may be a number or a time that is not read: it is not left out.
+        digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d", value) for value in counts)
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
         return Learned(
             Finding(name, "category", missing, len(counts), warning),
             Category(name, values, rare=len(values) < len(counts), missing=missing > 0),
             codes(names, values),
-            identifies=not looks and not all(re.match(r"\W*\d", value) for value in counts),
+            identifies=not looks and not digits,
         )
 
 

@@ -133,9 +133,8 @@ def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collecti
             raise ValueError(f"{path} has no column '{name}'; {nearest(name, other.column_names)}")
     other = other.select([name for name in table.column_names if name in other.column_names])
     texts = {field.name for part in (table, other) for field in part.schema if is_text(field.type)}
-    kinds = [{field.name: field.type for field in part.schema} for part in (table, other)]
     # Else 0.1 in 32 bits would become the name 0.10000000149011612.
-    texts |= {name for name in kinds[1] if {kind[name] for kind in kinds} == {pa.float32(), pa.float64()}}
+    texts |= {f.name for f in other.schema if {f.type, table.schema.field(f.name).type} == {pa.float32(), pa.float64()}}
 
     def with_texts(part: pa.Table) -> pa.Table:  # what is text in one file, as all is in CSV, is so in both
         return part.cast(pa.schema([f.with_type(pa.string()) if f.name in texts else f for f in part.schema]))
@@ -188,8 +187,8 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         data = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
     schemas = [fragment.physical_schema for fragment in data.get_fragments()]
     index = {name for schema in schemas for name in index_columns(schema)}
-    for file, schema in zip(files, schemas, strict=True):
-        if apart := (set(schemas[0].names) ^ set(schema.names)) - index:
+    for file, other in zip(files, schemas, strict=True):
+        if apart := (set(schemas[0].names) ^ set(other.names)) - index:
             raise ValueError(f"only one of {files[0]} and {file} has a column '{min(apart)}': give both the same ones")
     merged = pa.unify_schemas([data.schema, *schemas], promote_options="permissive")
     schema = pa.schema([f.with_type(_plain(f.type)) for f in merged if f.name not in index], data.schema.metadata)

@@ -328,7 +328,7 @@ class Table(TableData):
         classes = table.classes or ()
         counts = np.bincount(table.y) if classes else ()
         drawn = self.shuffle and table.order is None and table.groups is None and not table.fixed
-        least = self.num_folds or 1 + (self.val_fraction > 0) + (self.test_fraction > 0)
+        least = max(self.num_folds or 1, 1 + (self.val_fraction > 0) + (self.test_fraction > 0))
         for label, count in zip(classes, counts, strict=True):
             if drawn and count < least:
                 rows = "a single row" if count == 1 else f"{count} rows"
