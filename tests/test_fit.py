@@ -340,6 +340,7 @@ REFUSED = [
     (["--data", "Diabetes", "--model", "LogisticRegression"], 2, ["LogisticRegression", "classes", "a number"]),
     (["--model.init", "xavier"], 2, ["xavier", "xavier_"]),
     (["--monitor", "auc/val"], 2, ["monitor: nothing is logged as 'auc/val'; did you mean auroc/val?"]),
+    (["--monitor", "lost/train"], 2, ["monitor: nothing is logged as 'lost/train'; did you mean loss/train?"]),
     (["--data.val_fraction", "0", "--monitor", "lost/train"], 2, ["as 'lost/train'; did you mean loss/train?\n"]),
     (
         ["--data.val_fraction", "0", "--monitor", "auroc/val"],

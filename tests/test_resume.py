@@ -30,7 +30,6 @@ def callback(batch: int, *others: str) -> list[str]:
     return ["--trainer.callbacks", f"[{', '.join([stop, *others])}]"]
 
 
-AVERAGE = "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}"
 
 
 def stop(logs: Path, *args: str) -> Path:
@@ -65,15 +64,21 @@ SLOW_RUNS = [
     "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
     "--trainer.accumulate_grad_batches 4",
     "--trainer.val_check_interval 0.5",
+    "--trainer.val_check_interval 4 --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
+    "--data.val_fraction 0.11",
     "--trainer.max_epochs -1 --trainer.max_steps 15",
     "--optimizer LBFGS --data.batch_size full --model.dropout 0 --model.input_dropout 0 --trainer.max_epochs 9",
 ]
+ADDED = {
+    RUNS[2]: "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}",
+    "--data.val_fraction 0.11": "{class_path: GradientAccumulationScheduler, init_args: {scheduling: {0: 2, 1: 3}}}",
+}
 
 
 @pytest.mark.parametrize("args", [*RUNS, *(pytest.param(args, marks=pytest.mark.slow) for args in SLOW_RUNS)])
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(args, tmp_path, fit, capsys):
     own = SMALL[:6] if "TabM" in args else SMALL
-    others = [AVERAGE] if "TabM" in args else []
+    others = [ADDED[args]] if args in ADDED else []
     whole = fit(*own, *args.split(), *callback(0, *others))
     resumed = 0
     for batch in (1, 4, 8, 12):

@@ -18,14 +18,14 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ProgressBar
 from lightning.pytorch.loggers import Logger
 from torch.optim import Adam, Muon, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from project.classes import class_path, features, find_class
 from project.data import TableData
-from project.engine.checkpoints import AtomicCheckpointIO, Resumable
+from project.engine.checkpoints import AtomicCheckpointIO, BestCheckpoint, Resumable
 from project.engine.lean import Lean, NoProfiler
 from project.engine.muon import MuonWithAdamW
 from project.engine.progress import RunBar, RunLogger
@@ -469,18 +469,17 @@ def make_trainer(
     watched: dict[str, Any] = {"monitor": name.removeprefix("-"), "mode": "max" if highest else "min"}
     for callback in plain["callbacks"] or []:
         if callback["init_args"].get("monitor") == OF_THE_RUN:
-            callback["init_args"] |= watched | {"strict": False}  # one resumed after its last epoch misses loss/val
+            callback["init_args"] |= watched | {"strict": False}  # without validation rows there is no loss/val
     settings = _objects(Trainer, plain)
     validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0
     if not config["monitor"] and not (validates and settings["limit_val_batches"] != 0):
         watched = {"monitor": None, "mode": "min"}
-    watch = LossWatch(watched["monitor"])
-    everyone = [watch, *([Lean()] if config["lean"] else []), *callbacks, *(settings["callbacks"] or [])]
+    everyone = [LossWatch(), *([Lean()] if config["lean"] else []), *callbacks, *(settings["callbacks"] or [])]
     if settings["enable_checkpointing"] is not False:
         checkpoints = folder / "checkpoints"
         everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))
         everyone.append(
-            ModelCheckpoint(checkpoints, "best", **watched, auto_insert_metric_name=False, enable_version_counter=False)
+            BestCheckpoint(checkpoints, "best", **watched, auto_insert_metric_name=False, enable_version_counter=False)
         )
     if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in everyone):
         everyone.append(RunBar())

@@ -137,6 +137,7 @@ def remarks(trainer: Trainer, model: LightningModule) -> list[str]:
             found.append(f"{type(scheduler).__name__} made {did}: --trainer.max_epochs says how long a run is to be")
     cases = getattr(dict(getattr(model, "test_metrics", {})).get("accuracy/test"), "confmat", None)
     if cases is not None and isinstance(model, TableModel):
+        cases = trainer.strategy.reduce(cases, reduce_op="sum")  # of several processes
         true, predicted = cases.sum(1).tolist(), cases.sum(0).tolist()
         never = [name for name, n, m in zip(model.schema.target.classes, true, predicted, strict=True) if n and not m]
         if never:

@@ -11,10 +11,11 @@ from zipfile import ZipFile
 import torch
 from lightning.fabric.utilities.seed import _collect_rng_states, _set_rng_states
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from project.errors import Stopped
+from project.errors import Stopped, UsageError, nearest
 from project.whole_files import write_whole
 
 PAUSES = {"last.ckpt": 2.0, "best.ckpt": float("inf")}
@@ -77,6 +78,26 @@ def read_whole(path: str | Path, plain: bool) -> dict[str, Any]:
     return checkpoint
 
 
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the best weights of a run.
+
+    A class of its own, for Lightning tells the saved states of callbacks apart by it: a configuration may have a
+    ``ModelCheckpoint`` with the same ``monitor``.
+    """
+
+    def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        """Saves, if the weights are better than those before; refuses a value that nothing logs.
+
+        Raises:
+            UsageError: If that is so after a validation, or an epoch where there is none.
+        """
+        logged = trainer.callback_metrics
+        known = trainer.fit_loop.epoch_loop.val_loop._has_run or not trainer.enable_validation
+        if known and self.monitor is not None and self.monitor not in logged:
+            raise UsageError(f"monitor: nothing is logged as '{self.monitor}'; {nearest(self.monitor, logged)}")
+        super()._save_topk_checkpoint(trainer, monitor_candidates)
+
+
 ASKED = 10
 """Steps after which several processes ask each other whether to stop."""
 
@@ -114,6 +135,9 @@ class Resumable(Callback):
         self._step = trainer.global_step
         if self._resumes is not None:
             set_random_state(self._resumes["random_state"])
+            # What Lightning sets at the start of an epoch, or computes in a validation, and does not save.
+            trainer.accumulate_grad_batches = self._resumes["accumulate_grad_batches"]
+            trainer._logger_connector._callback_metrics.update(self._resumes["metrics"])
             self._sums = self._resumes["epoch_sums"]
             if self._resumes["between_epochs"]:
                 # With `max_steps` Lightning 2.6 always takes a resumed run to be within an epoch.
@@ -192,6 +216,8 @@ class Resumable(Callback):
         checkpoint["config"] = self.config
         checkpoint["folder"] = str(self.path.parent)
         checkpoint["random_state"] = random_state()
+        checkpoint["accumulate_grad_batches"] = trainer.accumulate_grad_batches
+        checkpoint["metrics"] = dict(trainer.callback_metrics)
         checkpoint["epoch_sums"] = self._sums | {
             key: (metric.value, metric.cumulated_batch_size)
             for key, metric in trainer.fit_loop.epoch_loop._results.items()
@@ -202,7 +228,7 @@ class Resumable(Callback):
         """Takes what is to be restored when training starts; a run may have been moved since it was stopped."""
         here = str(self.path.parent)
         checkpoint["callbacks"] = _moved(checkpoint["callbacks"], checkpoint.get("folder", here), here)
-        self._resumes = {name: checkpoint[name] for name in ("between_epochs", "random_state", "epoch_sums")}
+        self._resumes = checkpoint
 
     def _add_sums(self, trainer: Trainer) -> None:
         """Adds what the epoch's batches before the resumed ones had logged, once the same is logged again."""

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from project.errors import Diverged, UsageError, nearest
+from project.errors import Diverged
 
 DIVERGED = 1e6
 """A loss this many times the first one (or 1, if that is larger) has diverged, though it is still finite."""
@@ -21,13 +21,7 @@ class LossWatch(Callback):
     Losses are kept where they were computed, and read when they are logged, at the end of an epoch, and before a
     checkpoint, for a diverged model is not worth one: reading them one by one would make a GPU wait at every step. Of
     an optimizer that computes several losses in a step, such as LBFGS, the last one counts.
-
-    Args:
-        monitor: What chooses the best weights; a run that does not log it is stopped as soon as that is known.
     """
-
-    def __init__(self, monitor: str | None = None) -> None:
-        self._monitor = monitor
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Begins anew, for an earlier fit that was cut short left something behind."""
@@ -44,8 +38,6 @@ class LossWatch(Callback):
         self._epoch_start = time.perf_counter()
         self._interval = (0.0, 0)
         _log(trainer, {"lr": _rate(trainer)})
-        if not trainer.enable_validation and trainer.current_epoch and trainer.callback_metrics:
-            self._look(trainer.callback_metrics)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -74,9 +66,6 @@ class LossWatch(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops a run whose validation loss is not finite."""
-        known = trainer.sanity_checking and self._monitor in dict(getattr(pl_module, "val_metrics", {}))
-        if (self._monitor or "").endswith("/val") and not known:  # which only all validation rows may define
-            self._look(trainer.callback_metrics)
         loss = trainer.callback_metrics.get("loss/val")
         if loss is not None and not loss.isfinite() and not trainer.sanity_checking:
             raise _diverged(trainer, pl_module, float(loss), trainer.global_step)
@@ -90,10 +79,6 @@ class LossWatch(Callback):
         """Goes on with the losses of the unfinished interval."""
         if losses := checkpoint.get("losses"):
             self._first, self._interval = losses["first"], losses["interval"]
-
-    def _look(self, logged: Mapping[str, Tensor]) -> None:
-        if self._monitor is not None and self._monitor not in logged:
-            raise UsageError(f"monitor: nothing is logged as '{self._monitor}'; {nearest(self._monitor, logged)}")
 
     def _read(self, trainer: Trainer, pl_module: LightningModule) -> None:
         unread, self._unread = self._unread, []

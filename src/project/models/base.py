@@ -17,7 +17,7 @@ from project.metrics import defined, make_metrics, scored
 from project.optimizers import FULL_BATCH, Spec, build_optimizer, build_scheduler, describe
 from project.schema import Schema, Target
 
-FORMAT = 5
+FORMAT = 6
 """The version of what a checkpoint holds."""
 
 

@@ -7,7 +7,7 @@ encoded rows are kept for the other processes of a run, and for later runs.
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import Any, BinaryIO
@@ -124,12 +124,14 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid != os.getuid():
         raise OSError(f"{folder} is another user's: the environment variable TMPDIR names another place")
+    path = folder / f"{key}.pt"
     with FileLock(folder / "lock"):
-        if not (path := folder / f"{key}.pt").exists():
-            for old in folder.glob("*.pt*"):  # also of a process that was killed
-                old.unlink(missing_ok=True)
-            with written_whole(path) as temporary, temporary.open("wb") as file:
-                torch.save(make(), file)
+        with suppress(Exception):  # there is none, or it was cut off
+            return torch.load(path, mmap=True, weights_only=True)
+        for old in folder.glob("*.pt*"):  # also of a process that was killed
+            old.unlink(missing_ok=True)
+        with written_whole(path) as temporary, temporary.open("wb") as file:
+            torch.save(make(), file)
         return torch.load(path, mmap=True, weights_only=True)
 
 
