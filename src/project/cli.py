@@ -31,6 +31,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -140,6 +141,8 @@ def as_command(main: Callable[[Sequence[str]], int]) -> Callable[..., int]:
     @wraps(main)
     def run(args: Sequence[str] | None = None) -> int:
         silence()
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         # Else Python ends by looking through all of torch for cycles, which takes it a second.
         atexit.register(gc.freeze)
         try:

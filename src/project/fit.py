@@ -7,14 +7,18 @@ import importlib.util
 import os
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-if __name__ == "__main__":  # threads that wait are not to spin, which torch asks when it is loaded
+if __name__ == "__main__":
+    # Threads that wait are not to spin, which torch asks when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Ctrl-C ends the loading; of several processes the first one answers it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL if os.environ.get("LOCAL_RANK", "0") == "0" else signal.SIG_IGN)
 
 import torch
 import yaml

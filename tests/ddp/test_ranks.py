@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import processes
@@ -205,3 +206,17 @@ def test_a_rank_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=30)
     assert process.returncode != 0
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "kill", "status"), [(signal.SIGINT, os.killpg, 130), (signal.SIGKILL, os.kill, -9)])
+def test_a_signal_while_the_second_process_starts_ends_both(signum, kill, status, tmp_path):
+    args = ["--data", "Iris", "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
+    first = processes.start("project.fit", *args, "--trainer.default_root_dir", str(tmp_path))
+    others = ["pgrep", "-P", str(first.pid)]
+    processes.wait_for(lambda: subprocess.run(others, capture_output=True, check=False).stdout)
+    time.sleep(1)  # Python itself takes a moment to start, in which Ctrl-C shows a traceback
+    kill(first.pid, signum)
+    _, err = first.communicate(timeout=60)  # which ends when the second one does, too, for it writes to the same pipe
+    assert (first.returncode, err) == (status, "stopped\n" if status == 130 else "")
+    assert status != 130 or not list(tmp_path.glob("*/*"))

@@ -5,12 +5,14 @@ each process draws for itself, and batch norm, whose statistics are those of a p
 """
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any, cast
 
 import torch
@@ -23,6 +25,9 @@ from project.config import Config
 from project.data.loader import EVALUATION_BATCH_SIZE, Batches, BatchLoader
 from project.errors import Stopped, UsageError
 from project.fit import fit, prepare
+
+FIRST = "FIRST_PROCESS"
+"""The environment variable that tells the processes of a machine which one has started them."""
 
 OF_EACH = ("random_state", "epoch_sums")
 """What a checkpoint holds of each process."""
@@ -163,6 +168,7 @@ def strategy(trainer: Trainer, chosen: object) -> Ranks:
         raise UsageError(
             f"several devices are for python -m {command}, which each of their processes runs: set devices to 1"
         )
+    os.environ.setdefault(FIRST, str(os.getpid()))
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # or Lightning shares all processors out
     # Metrics are reduced on the CPU, on which NCCL does not work.
     return Ranks(process_group_backend="cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
@@ -178,16 +184,23 @@ def join(config: Config, resume: Path | None) -> int:
     Raises:
         Exception: As `fit`.
     """
-    parent = os.getppid()
+    first = int(os.environ.get(FIRST, os.getppid()))
     with TemporaryDirectory() as nowhere, Path(os.devnull).open("w") as nothing, redirect_stdout(nothing):
+        Thread(target=_end_with, args=(first, nowhere), daemon=True).start()
         try:
             data, model, trainer, _, checkpoint = prepare(config, resume, Path(nowhere))
             fit(data, model, trainer, None, checkpoint, baselines=False, config=config)
         except Stopped:  # the first process says so
             pass
         except Exception:  # the first process may meet the same: then it tells it, and goes
-            time.sleep(3 if os.getppid() == parent else 0)  # for so long it may take
-            if os.getppid() == parent:
-                raise
-            return 1
+            time.sleep(3)  # for so long it may take
+            raise
     return 0
+
+
+def _end_with(first: int, folder: str) -> None:
+    """Ends this process when another one is gone, even while it waits for that one, when no signal reaches it."""
+    while os.getppid() == first:
+        time.sleep(0.5)
+    shutil.rmtree(folder)
+    os._exit(1)
