@@ -30,8 +30,6 @@ def callback(batch: int, *others: str) -> list[str]:
     return ["--trainer.callbacks", f"[{', '.join([stop, *others])}]"]
 
 
-
-
 def stop(logs: Path, *args: str) -> Path:
     """Runs the command with a callback that stops it, and returns the run's folder."""
     assert main([*args, "--trainer.default_root_dir", str(logs)]) == 143
