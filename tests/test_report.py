@@ -58,3 +58,8 @@ def test_a_folder_of_the_callers_stays_whatever_happens(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="LBFGS"):
         fit(data, FeedForward(data.schema, optimizer="LBFGS"), trainer(max_epochs=1), tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_tiny_score_is_no_zero(capsys: Capture) -> None:
+    print_scores("Net", {"rmse": 2.5e-9}, {"mean": {"rmse": 1.25e-9}})
+    assert "worse than the mean: rmse 2.5e-09 against 1.25e-09." in capsys.readouterr().out

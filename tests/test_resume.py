@@ -11,10 +11,11 @@ import pytest
 import torch
 from filelock import FileLock
 from fixture_types import Capture, Fit, Refused
+from lightning.fabric.utilities.seed import _set_rng_states
 from processes import start, wait_for
 from results import all_curves, assert_same_weights, read_report
 
-from project.engine.checkpoints import AtomicCheckpointIO, random_state, set_random_state
+from project.engine.checkpoints import AtomicCheckpointIO, random_state
 from project.fit import main
 
 # Seven batches an epoch.
@@ -201,5 +202,5 @@ def test_all_random_numbers_are_drawn_again(tmp_path: Path) -> None:
     torch.save(random_state(), tmp_path / "state")
     drawn = draw()
     assert draw() != drawn
-    set_random_state(torch.load(tmp_path / "state", weights_only=True))
+    _set_rng_states(torch.load(tmp_path / "state", weights_only=True))
     assert draw() == drawn

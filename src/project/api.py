@@ -65,7 +65,8 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
     silence()
     data: Any = settings.get("data")
     if hasattr(data, "__arrow_c_stream__"):
-        data = {"class_path": "Table", "init_args": {"path": data, "target": settings.pop("target", None)}}
+        arguments = {"path": data} | {name: settings.pop(name) for name in ("target",) if name in settings}
+        data = {"class_path": "Table", "init_args": arguments}
     arguments = data.get("init_args") or {} if isinstance(data, dict) else {}
     tables = {name: value for name, value in arguments.items() if hasattr(value, "__arrow_c_stream__")}
     if tables:
@@ -76,9 +77,8 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
     except UsageError as error:  # the traceback shows where
         raise UsageError(str(error).removeprefix(f"{COMMAND_LINE}: ")) from None
     with _left_as_found():
-        run = fit.prepare(config, **tables)
-        if quiet and run.trainer.progress_bar_callback is not None:
-            run.trainer.progress_bar_callback.disable()
+        trainer = config["trainer"] | ({"enable_progress_bar": False} if quiet else {})
+        run = fit.prepare({**config, "trainer": trainer}, **tables)
         if not quiet:
             fit.print_start(run)
         with run_folder.alone(run.folder):

@@ -430,7 +430,7 @@ def make_model(config: Config, data: LightningDataModule) -> LightningModule:
         model: LightningModule = cls(**_objects(cls, config["model"]["init_args"]), **given)
         if isinstance(model, TableModel):  # now rather than when the run has begun
             build_optimizer(model.hparams["optimizer"], list(model.parameters()), fused=False)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UsageError(f"model: {error}") from error
     return model
 

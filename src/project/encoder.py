@@ -15,15 +15,12 @@ class Encoder(nn.Module):
         schema: What the training rows taught.
     """
 
-    center: Tensor
-    scale: Tensor
-    fill: Tensor
-
     def __init__(self, schema: Schema) -> None:
         super().__init__()
-        for name in ("center", "scale", "fill"):
-            values = [getattr(number, name) for number in schema.numbers]
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float64), persistent=False)
+        self.center, self.scale, self.fill = (
+            nn.Buffer(torch.tensor([getattr(n, name) for n in schema.numbers], dtype=torch.float64), persistent=False)
+            for name in ("center", "scale", "fill")
+        )
         kinds = [type(column) for column in schema.columns]
         self.numbers, self.dates, self.categories = (
             [i for i, kind in enumerate(kinds) if kind is wanted] for wanted in (Number, Date, Category)

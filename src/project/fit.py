@@ -120,10 +120,10 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
         raise UsageError("batch norm needs two rows, and a batch has one: choose another data.batch_size")
     set_threads(model, data)
 
-    new = (resume or folder or run_folder.create_folder(config)).absolute()  # which callbacks keep, to find their files
+    new = resume or folder or run_folder.create_folder(config)
     new.mkdir(parents=True, exist_ok=True)
     try:
-        trainer = make_trainer(config, new, model, data, step)
+        trainer = make_trainer(config, new.absolute(), model, data, step)  # callbacks look for the files they wrote
     except BaseException:
         if resume is None:
             new.rmdir()

@@ -70,10 +70,10 @@ def print_scores(
     print_table(table)
     for name in baselines:
         both = [key for key in compared if key in metrics and key in baselines[name]]
-        ours, theirs = ({key: round(_mean(scores[key]), 4) for key in both} for scores in (metrics, baselines[name]))
-        worse = [key for key in ours if (ours[key] < theirs[key] if "accuracy" in key else ours[key] > theirs[key])]
+        ours, theirs = ({key: _cell(_mean(scores[key])) for key in both} for scores in (metrics, baselines[name]))
+        worse = [key for key in both if (float(ours[key]) - float(theirs[key])) * (1 if "accuracy" in key else -1) < 0]
         if worse:
-            words = " and ".join(f"{key} {ours[key]:.4f} against {theirs[key]:.4f}" for key in worse)
+            words = " and ".join(f"{key} {ours[key]} against {theirs[key]}" for key in worse)
             whose = "scikit-learn's" if "regression" in name or "boosting" in name else "the"
             print(f"On these rows {model} is worse than {whose} {name}: {words}.")
 
@@ -95,7 +95,7 @@ def _cell(score: float | Spread | None) -> str:
         return " ± ".join(_cell(value) for value in (score["mean"], score["std"]) if value is not None)
     if score is None:
         return ""
-    return f"{score:.4f}" if abs(score) < 1000 else f"{score:.1f}"
+    return f"{score:.3g}" if 0 < abs(score) < 0.0005 else f"{score:.4f}" if abs(score) < 1000 else f"{score:.1f}"
 
 
 def how_it_went(trainer: Trainer) -> dict[str, Any]:

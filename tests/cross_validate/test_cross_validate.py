@@ -181,9 +181,9 @@ def test_the_console_is_short_and_names_the_next_commands(run: Run, fit: Run, ca
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--folds", "1"], ["--folds", "2 or more", "1"]),
+        (["--folds", "1"], ["num_folds (1)", "2 or more"]),
         (["--folds", "few"], ["--folds", "few"]),
-        (["--folds", "-3"], ["--folds", "2 or more", "-3"]),
+        (["--folds", "-3"], ["--folds must be 1 or more, not -3"]),
         (["--jobs=0"], ["--jobs", "1 or more"]),
         (["--repeats"], ["--repeats", "expected one argument"]),
         (["--jobs", "--folds", "3"], ["--jobs", "expected one argument"]),

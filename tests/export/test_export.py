@@ -122,7 +122,7 @@ def test_both_formats_give_what_the_checkpoint_gives(
 ) -> None:
     run = fit(*fit_args(tmp_path, make_rows(120), target, *args))
     capsys.readouterr()
-    onnx, program = load_onnx(export(run)), load_torch(export(run, "--format", "torch"))
+    onnx, program = load_onnx(export(run)), load_torch(export(run, "--force"))  # the name says the format
     told, noise = capsys.readouterr()
     assert noise == ""
     assert told.count("on 24 test rows and") == 2  # a fifth of all rows, by the default

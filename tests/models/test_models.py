@@ -50,15 +50,24 @@ class TestFeedForward(ModelSuite):
     settings: ClassVar = {"activation": "SiLU", "dropout": 0.1, "input_dropout": 0.1, "batch_norm": True}
 
 
+TwoClasses = type("TwoClasses", (FeedForward,), {"target_kinds": ("binary",)})
 MISFITS = [
-    (LogisticRegression, "number", "predicts classes, and the target 'y' is a number", "LinearRegression"),
-    (LinearRegression, "binary", "predicts a number, and the target 'y' is classes", "LogisticRegression"),
+    (
+        LogisticRegression,
+        "number",
+        "two classes or several classes, and the target 'y' is a number",
+        "LinearRegression",
+    ),
+    (LinearRegression, "binary", "a number, and the target 'y' is two classes", "LogisticRegression"),
+    (TwoClasses, "multiclass", "two classes, and the target 'y' is several classes", "LogisticRegression"),
 ]
 
 
 @pytest.mark.parametrize(("model_class", "kind", "message", "way_out"), MISFITS)
 def test_a_wrong_kind_of_target_is_explained_with_a_model_that_fits(model_class, kind, message, way_out):
-    with pytest.raises(ValueError, match=rf"{model_class.__name__} {message}.*(try|use) .*({way_out}|FeedForward)"):
+    with pytest.raises(
+        ValueError, match=rf"{model_class.__name__} predicts {message}.*(try|use) .*({way_out}|FeedForward)"
+    ):
         model_class(make_schema(kind))
 
 

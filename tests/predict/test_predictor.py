@@ -20,6 +20,7 @@ from sklearn.datasets import load_wine
 from table_files import table_flags
 
 from project import Predictor, Run, load_run, train
+from project.errors import UsageError
 from project.predict.__main__ import main
 from project.table import Table
 
@@ -176,6 +177,13 @@ def test_one_name_for_one_value(name: str, form: list[Any] | pa.Array, tmp_path:
             np.testing.assert_array_equal(predictor.predict_proba(frame), expected)
 
 
+@pytest.mark.parametrize("cells", [["true", "2"], [1, 2]], ids=["text", "numbers"])
+def test_true_and_false_are_all_that_a_boolean_is(cells: list[Any], tmp_path: Path) -> None:
+    rows = pa.table({"b": [True, False, False] * 30, "y": ["no", "yes"] * 45})
+    with pytest.raises(ValueError, match=r"column 'b', row 2: '2(\.0)?' is not true or false"):
+        Predictor.from_run(trained(tmp_path, rows)).predict({"b": cells})
+
+
 def test_a_column_of_unknown_names_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
     run = trained(tmp_path, table(COLUMNS["text"][0]))
     frame = pd.DataFrame({"c": ["new", "newer"]})
@@ -207,3 +215,8 @@ def test_a_table_in_memory_trains_as_its_file_does(make: Any, tmp_path: Path) ->
     trainer = {"max_epochs": 3, "default_root_dir": tmp_path, **QUIET}
     from_memory = train(data=make(frame), target="y", model="LogisticRegression", trainer=trainer, quiet=True)
     assert from_file.report["metrics"] == from_memory.report["metrics"]
+
+
+def test_a_table_in_memory_needs_a_target() -> None:
+    with pytest.raises(UsageError, match=r"Table needs --data\.target"):
+        train(data=pa.table({"x": [1]}))

@@ -204,6 +204,8 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     (["01/02/2024", "12/31/2024"], {}, ("date", 0, 2), ""),
     (["01/02/2024", "31/12/2024"], {}, ("date", 0, 2), ""),
     (["01.02.2024", "12.11.2024"], {}, ("date", 0, 2), ""),
+    (["24/01/31", "23/02/28"], {}, ("date", 0, 2), "read as day/month/year"),
+    (["24/01/31", "99/02/28"], {}, ("date", 0, 2), ""),  # there is no day 99
     # What only looks like a date or a number is a name,
     (["30.02.2024", "31.12.2024"], {}, ("category", 0, 2), LIKE_DATES),
     (["12:30", "8:15"], {}, ("category", 0, 2), ""),
@@ -353,18 +355,21 @@ def test_a_column_that_counts_rows_is_found_when_training_rows_are_drawn(tmp_pat
     assert find(make_table(tmp_path / "t.csv", columns)).kind == "identifier"
 
 
-def test_different_whole_numbers_close_together_are_warned_of(tmp_path: Path) -> None:
+def test_whole_numbers_that_may_be_identifiers_are_warned_of(tmp_path: Path) -> None:
+    """For they are close together and differ, or are called so."""
     rng, y = np.random.default_rng(0), ["no", "yes"] * 50
     columns = {
         "badge": 7000 + rng.permutation(300)[:100],
         "income": rng.permutation(100_000)[:100],
         "age": rng.integers(18, 90, 100),
+        "customer_id": rng.integers(1000, 9000, 50).repeat(2),
+        "store_nr": rng.integers(0, 9, 100),
         "asked": 7000 + rng.permutation(300)[:100],
     }
     table = make_table(tmp_path / "t.csv", {**columns, "y": y}, numeric="asked")
     warned = {finding.name: finding.warning for finding in table.findings if finding.warning}
-    assert list(warned) == ["badge"]
-    assert "--data.drop 'badge'" in warned["badge"]
+    assert list(warned) == ["badge", "customer_id"]
+    assert all(f"--data.drop '{name}'" in warning for name, warning in warned.items())
 
 
 def test_one_value_and_missing_ones_are_worth_an_indicator(tmp_path: Path) -> None:

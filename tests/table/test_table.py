@@ -14,7 +14,7 @@ from quiet import trainer
 from read_table import make_table, read_table
 from results import assert_same_weights, read_report
 from table_files import make_features, table_flags, write_table
-from test_resume import AVERAGE, assert_same_run, callback, resume
+from test_resume import assert_same_run, callback, resume
 
 from project.baselines import baseline_scores
 from project.fit import main
@@ -177,10 +177,11 @@ def test_averages_of_names_go_on_to_the_same_bits_and_are_what_is_kept(fit: Fit,
     flags = [*BEST, *table_flags(tmp_path / "names.csv"), "--data.batch_size", "16", "--trainer.max_epochs", "-1"]
     flags += ["--trainer.max_steps", "128"]
     early = "{class_path: EarlyStopping, init_args: {patience: 16}}"
-    whole = fit(*flags, *callback(0, AVERAGE, early))
+    average = "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}"
+    whole = fit(*flags, *callback(0, average, early))
     metrics = read_report(whole)["metrics"]
     assert metrics["accuracy"] == 1  # the names decide it
-    stopped = [*callback(127, AVERAGE, early), "--trainer.default_root_dir", str(tmp_path / "stopped")]
+    stopped = [*callback(127, average, early), "--trainer.default_root_dir", str(tmp_path / "stopped")]
     assert main([*flags, *stopped]) == 143
     (run,) = tmp_path.glob("stopped/*/*")
     assert resume(run) == 0

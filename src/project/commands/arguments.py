@@ -33,6 +33,11 @@ class CommandParser(argparse.ArgumentParser):
         own = "a module with classes of your own that the run uses"
         self.add_argument("--import", metavar="MODULE", type=import_module, action="append", help=own)
 
+    def add_csv(self, file: str) -> None:
+        """Adds the arguments that say how a CSV file is written."""
+        self.add_argument("--delimiter", help=f"what stands between two cells of {file} [found out]")
+        self.add_argument("--encoding", help=f"how {file} writes letters [as the training file]")
+
     def parse_run(self, args: Sequence[str]) -> tuple[argparse.Namespace, Request]:
         """Reads a command line that has flags of `project.fit` among this command's own; answers ``--data.help``.
 
@@ -40,10 +45,10 @@ class CommandParser(argparse.ArgumentParser):
             UsageError: If a flag is not known, or its value cannot be.
         """
         options, others = self.parse_known_args(args)
-        if empty := [name for name, value in vars(options).items() if value == ""]:
-            raise UsageError(f"--{empty[0].replace('_', '-')} needs a value")
-        if getattr(options, "jobs", 1) < 1:
-            raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
+        for name, value in vars(options).items():
+            if value == "" or (type(value) is int and value < 1):
+                wrong = "needs a value" if value == "" else f"must be 1 or more, not {value}"
+                raise UsageError(f"--{name.replace('_', '-')} {wrong}")
         return options, read_flags(others, [*self._option_string_actions])
 
     def error(self, message: str) -> NoReturn:

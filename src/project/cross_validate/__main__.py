@@ -40,10 +40,6 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("--repeats", metavar="R", type=int, default=1, help="how often, each time with other folds [1]")
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="folds to train at the same time [1]")
     options, request = parser.parse_run(args)
-    if options.folds < 2:
-        raise UsageError(f"--folds must be 2 or more, not {options.folds}")
-    if options.repeats < 1:
-        raise UsageError(f"--repeats must be 1 or more, not {options.repeats}")
     if request.resume:
         raise UsageError("--resume is for a single run: go on with a fold by project.fit --resume FOLD")
     config = combine(request.layers)

@@ -59,20 +59,16 @@ class Moons(TableData):
         options: See `TableData`.
     """
 
-    function = "make_moons"
-
     def __init__(self, num_samples: int = 1000, noise: float = 0.2, **options: Any) -> None:
         super().__init__(**options)
         self.num_samples = num_samples
         self.noise = noise
-        self.settings: dict[str, float] = {}  # what the function takes besides
 
     def read(self) -> RawTable:
         """Draws the points."""
-        from sklearn import datasets
+        from sklearn.datasets import make_moons
 
-        make: Any = getattr(datasets, self.function)
-        return _table(*make(self.num_samples, noise=self.noise, random_state=self.seed, **self.settings))
+        return _table(*make_moons(self.num_samples, noise=self.noise, random_state=self.seed))
 
 
 class Circles(Moons):
@@ -85,8 +81,12 @@ class Circles(Moons):
         options: See `TableData`.
     """
 
-    function = "make_circles"
-
     def __init__(self, num_samples: int = 1000, noise: float = 0.1, factor: float = 0.5, **options: Any) -> None:
         super().__init__(num_samples, noise, **options)
-        self.settings = {"factor": factor}
+        self.factor = factor
+
+    def read(self) -> RawTable:
+        """Draws the points."""
+        from sklearn.datasets import make_circles
+
+        return _table(*make_circles(self.num_samples, noise=self.noise, factor=self.factor, random_state=self.seed))

@@ -134,7 +134,7 @@ class Resumable(Callback):
         """Restores the random state, and listens to signals, after Lightning has set its own handlers."""
         self._step = trainer.global_step
         if self._resumes is not None:
-            set_random_state(self._resumes["random_state"])
+            _set_rng_states(self._resumes["random_state"])
             # What Lightning sets at the start of an epoch, or computes in a validation, and does not save.
             trainer.accumulate_grad_batches = self._resumes["accumulate_grad_batches"]
             trainer._logger_connector._callback_metrics.update(self._resumes["metrics"])
@@ -253,16 +253,8 @@ def _moved(value: Any, old: str, new: str) -> Any:
 
 
 def random_state() -> dict[str, Any]:
-    """The state of PyTorch's random numbers on every device, and of NumPy's and Python's, in plain values."""
+    """The state of PyTorch's random numbers on CPU and CUDA, and of NumPy's and Python's, in plain values."""
     state = _collect_rng_states()
     name, keys, *rest = state["numpy"]
     state["numpy"] = (name, keys.tolist(), *rest)
-    state["mps"] = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
     return state
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Restores what `random_state` gave, on the devices that are there."""
-    _set_rng_states(state)
-    if torch.backends.mps.is_available() and state["mps"] is not None:
-        torch.mps.set_rng_state(state["mps"])

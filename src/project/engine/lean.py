@@ -9,7 +9,6 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
-from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
 
 
@@ -38,7 +37,7 @@ class Lean(Callback):
     """Makes the steps of a fit lean, until the fit ends.
 
     Hooks of a step that a callback does not have are None. The model gets a subclass of its own class, in which its
-    own ones are, too. The arguments that ``training_step`` takes are looked up once, not at every step.
+    own ones are, too.
     """
 
     def __init__(self) -> None:
@@ -54,8 +53,6 @@ class Lean(Callback):
         pl_module.__class__ = type(cls.__name__, (_LeanModule, cls), names)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by its connectors
             vars(callback).update(dict.fromkeys(_missing(callback, Callback)))
-        if is_param_in_hook_signature(pl_module.training_step, "batch_idx", min_args=2):
-            trainer.fit_loop.epoch_loop.__dict__["_build_kwargs"] = _batch_and_number
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Changes it back."""
@@ -64,7 +61,6 @@ class Lean(Callback):
             for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by its connectors
                 for hook in [hook for hook in STEP_HOOKS if vars(callback).get(hook, hook) is None]:
                     del vars(callback)[hook]
-            trainer.fit_loop.epoch_loop.__dict__.pop("_build_kwargs", None)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Changes it back."""
@@ -74,10 +70,6 @@ class Lean(Callback):
 def _missing(thing: Callback | LightningModule, base: type) -> list[str]:
     """The hooks of a step that do nothing in an object."""
     return [hook for hook in STEP_HOOKS if getattr(getattr(thing, hook), "__func__", None) is getattr(base, hook)]
-
-
-def _batch_and_number(arguments: dict[str, Any], batch: Any, batch_idx: int) -> dict[str, Any]:
-    return {**arguments, "batch": batch, "batch_idx": batch_idx}
 
 
 class _LeanModule(LightningModule):

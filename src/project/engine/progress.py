@@ -18,24 +18,20 @@ class RunBar(ProgressBar):
     def __init__(self) -> None:
         super().__init__()
         self._bar: Any = None
-        self._hidden = False
 
     def enable(self) -> None:
-        """Shows the bar, where there is a terminal; Lightning's search for a learning rate calls it."""
-        self._hidden = False
+        """Nothing, and so is `disable`: Lightning's search for a learning rate calls them, whose bar this is, too."""
 
-    def disable(self) -> None:
-        """Hides the bar."""
-        self._hidden = True
+    disable = enable
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draws the bar, which begins where the run resumes."""
-        batches = self.total_train_batches
-        batches = 0 if batches == math.inf else int(batches)  # an `IterableDataset` does not say how many
+        # An `IterableDataset` does not say how many.
+        batches = 0 if self.total_train_batches == math.inf else int(self.total_train_batches)
         done = trainer.current_epoch * batches + trainer.fit_loop.batch_idx + 1
         total = batches * (trainer.max_epochs or 0)
-        hidden = self._hidden or None  # None hides it where standard error is no terminal
-        self._bar = tqdm(total=total if total > 0 else None, initial=done, disable=hidden, leave=False, unit="step")
+        # It is hidden where standard error is no terminal.
+        self._bar = tqdm(total=total if total > 0 else None, initial=done, disable=None, leave=False, unit="step")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

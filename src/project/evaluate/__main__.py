@@ -27,10 +27,12 @@ def main(args: Sequence[str]) -> int:
     parser = CommandParser("project.evaluate", __doc__)
     parser.add_run()
     parser.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file with the target to test on")
+    parser.add_csv("FILE")
     threshold = f"probability that the second of two classes needs; {BEST_F1} is that of the highest F1 in validation"
     parser.add_argument("--threshold", metavar="T", help=f"{threshold} [the likelier class]")
     options = parser.parse_args(args)
-    tested = evaluate(options.run, options.data, options.threshold)
+    written = {name: value for name in ("delimiter", "encoding") if (value := getattr(options, name)) is not None}
+    tested = evaluate(options.run, options.data, options.threshold, **written)
     compared = COMPARED[tested.model.class_weights is not None]
     if tested.threshold is not None:  # which the baselines do not have
         compared = tuple(name for name in compared if name == "log_loss")

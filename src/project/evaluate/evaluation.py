@@ -56,7 +56,11 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | Path, data: str | Path | None = None, threshold: float | str | None = None, baselines: bool = True
+    run: str | Path,
+    data: str | Path | None = None,
+    threshold: float | str | None = None,
+    baselines: bool = True,
+    **written: str,
 ) -> Evaluation:
     """Tests a run's best checkpoint; writes nothing.
 
@@ -67,6 +71,7 @@ def evaluate(
         threshold: The probability from which on the second of two classes is predicted, or ``best-f1`` for the one
             with the highest F1 on the run's validation rows. Accuracy, balanced accuracy and F1 depend on it.
         baselines: Whether to train baselines on the run's training rows, to compare with.
+        written: The ``delimiter`` and the ``encoding`` of a CSV file, if they are not those of the run's own.
 
     Raises:
         ValueError: If there is no such checkpoint, it was not written by ``project.fit``, there are no rows to test
@@ -74,7 +79,7 @@ def evaluate(
         OSError: If a file cannot be read.
     """
     if len(folds := find_runs(run)) > 1:
-        return _evaluate_mean(run, folds, data, threshold)
+        return _evaluate_mean(run, folds, data, threshold, **written)
     model, checkpoint = load_best(run)
     config, target = saved_config(checkpoint, run), model.schema.target
     if config is None:
@@ -94,9 +99,9 @@ def evaluate(
         notes.append(f"there are no baselines, which are trained on the run's own rows: {error}")
     if data is not None:
         settings = config["data"]["init_args"]  # it is to be read as the run's own was
-        written = {name: settings[name] for name in ("delimiter", "encoding") if name in settings}
-        written |= {"decimal_point": model.schema.decimal_point, "missing": model.schema.missing}
-        rows, left_out = Table(Path(data), target.name, **written).read_test(Path(data), model.schema)
+        own_way = {name: settings[name] for name in ("delimiter", "encoding") if name in settings}
+        own_way |= {"decimal_point": model.schema.decimal_point, "missing": model.schema.missing}
+        rows, left_out = Table(Path(data), target.name, **own_way | written).read_test(Path(data), model.schema)
         notes += left_out
         if isinstance(own, Table) and own.path.exists() and own.path.samefile(data):
             notes.append(f"{data} is what the run was trained on: these scores count its training rows too")
@@ -122,13 +127,13 @@ def evaluate(
 
 
 def _evaluate_mean(
-    run: str | Path, folds: list[Path], data: str | Path | None, threshold: float | str | None
+    run: str | Path, folds: list[Path], data: str | Path | None, threshold: float | str | None, **written: str
 ) -> Evaluation:
     """Tests the mean of several models, see `evaluate`; each reads the file with what its own rows taught."""
     if data is None or threshold == BEST_F1:
         words = f"a file is named with --data, and {BEST_F1} is for a single run; report.json has each fold's scores"
         raise ValueError(f"{run} is a cross-validation, which keeps no rows from all of its folds: {words}")
-    tested = [evaluate(fold, data, threshold, baselines=False) for fold in folds]
+    tested = [evaluate(fold, data, threshold, baselines=False, **written) for fold in folds]
     first, target = tested[0], tested[0].model.schema.target
     predictions = np.mean([one.predictions for one in tested], axis=0)
     y = torch.from_numpy(first.y)

@@ -25,7 +25,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,20 +53,19 @@ def main(args: Sequence[str]) -> int:
     parser = CommandParser("project.export", __doc__)
     parser.add_run()
     parser.add_argument("-o", "--output", metavar="FILE", required=True, type=Path, help="the file to write")
-    parser.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="what to write [onnx]")
+    parser.add_argument("--format", choices=("onnx", "torch"), help="what to write [torch for a FILE.pt2, else onnx]")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     options = parser.parse_args(args)
-    schema, report = export(options.run, options.output, options.format, options.force)
+    file_format = options.format or ("torch" if options.output.suffix == ".pt2" else "onnx")
+    schema, report = export(options.run, options.output, file_format, options.force)
     columns = [f"{column.name} ({column_kind(column)})" for column in schema.columns]
-    takes = "one input for each of" if options.format == "onnx" else "rows of"
+    takes = "one input for each of" if file_format == "onnx" else "rows of"
     print(printable(f"{options.output} takes {takes}: {textwrap.shorten(', '.join(columns), 300, placeholder=' ...')}"))
     print(report)
     return 0
 
 
-def export(
-    run: str | Path, path: Path, file_format: Literal["onnx", "torch"] = "onnx", force: bool = False
-) -> tuple[Schema, str]:
+def export(run: str | Path, path: Path, file_format: str = "onnx", force: bool = False) -> tuple[Schema, str]:
     """Writes a run's best checkpoint as a file that runs without this package, and checks it.
 
     Args:

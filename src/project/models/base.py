@@ -58,11 +58,11 @@ class TableModel(LightningModule):
         self.schema = schema if isinstance(schema, Schema) else Schema.from_dict(schema)
         target = self.schema.target
         if target.kind not in self.target_kinds:
-            wanted, found, other = "a number", "classes", "LogisticRegression"
-            if target.kind == "number":
-                wanted, found, other = "classes", "a number", "LinearRegression"
+            words = {"binary": "two classes", "multiclass": "several classes", "number": "a number"}
+            wanted = " or ".join(words[kind] for kind in self.target_kinds)
+            other = "LinearRegression" if target.kind == "number" else "LogisticRegression"
             raise ValueError(
-                f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {found}; "
+                f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {words[target.kind]}; "
                 f"use {other} or FeedForward"
             )
         self.register_buffer("class_weights", make_class_weights(class_weights, target), persistent=False)

@@ -31,7 +31,8 @@ def initialize(module: nn.Module, name: str | None, settings: Mapping[str, Any] 
         settings: Further arguments of that function.
 
     Raises:
-        ValueError: If there is no such function or it does not take the settings.
+        ValueError: If there is no such function.
+        TypeError: If it does not take the settings.
     """
     if name is None:
         if settings:
@@ -41,10 +42,7 @@ def initialize(module: nn.Module, name: str | None, settings: Mapping[str, Any] 
         raise ValueError(f"there are no initial weights named '{name}'; {nearest(name, FUNCTIONS)}")
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.EmbeddingBag):
-            try:
-                FUNCTIONS[name](layer.weight, **(settings or {}))
-            except TypeError as error:
-                raise ValueError(f"initial weights '{name}' with settings {dict(settings or {})}: {error}") from error
+            FUNCTIONS[name](layer.weight, **(settings or {}))
             if isinstance(layer, nn.EmbeddingBag):
                 with torch.no_grad():
                     layer.weight[layer.padding_idx] = 0

@@ -35,10 +35,6 @@ class NameIndex(nn.Module):
         num_slots: Rows of such a table; row 0 stands for what has no slot.
     """
 
-    start: Tensor
-    rare: Tensor
-    missing: Tensor
-
     def __init__(self, schema: Schema) -> None:
         super().__init__()
         self.num_slots, rows = 1, []
@@ -46,8 +42,8 @@ class NameIndex(nn.Module):
             place = {code: self.num_slots + i for i, code in enumerate(category.slots)}
             rows.append((self.num_slots, place.get(-1, 0), place.get(-2, 0)))
             self.num_slots += len(place)
-        for name, values in zip(("start", "rare", "missing"), zip(*rows, strict=True), strict=True):
-            self.register_buffer(name, torch.tensor(values), persistent=False)
+        parts = (torch.tensor(part) for part in zip(*rows, strict=True))
+        self.start, self.rare, self.missing = (nn.Buffer(part, persistent=False) for part in parts)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Maps the codes of names, ``(batch, columns of names)``, to rows of the table, in the same shape.

@@ -127,11 +127,6 @@ class Numbers(nn.Module):
         num_columns: Numbers in a row, with the indicators of missing ones.
     """
 
-    center: Tensor
-    scale: Tensor
-    starts: Tensor
-    widths: Tensor
-
     def __init__(self, schema: Schema, size: int) -> None:
         super().__init__()
         self.num_columns = schema.num_encoded - len(schema.categories)
@@ -147,9 +142,8 @@ class Numbers(nn.Module):
         # Nothing comes into the bins that a column does not have.
         starts = pad_sequence([e[:-1] for e in edges] or [center], batch_first=True, padding_value=torch.inf)
         widths = pad_sequence([e.diff() for e in edges] or [center], batch_first=True, padding_value=1.0)
-        buffers = {"center": center, "scale": scale, "starts": starts.unsqueeze(1), "widths": widths.unsqueeze(1)}
-        for name, values in buffers.items():
-            self.register_buffer(name, values, persistent=False)
+        buffers = center, scale, starts.unsqueeze(1), widths.unsqueeze(1)
+        self.center, self.scale, self.starts, self.widths = (nn.Buffer(part, persistent=False) for part in buffers)
         num_bins = starts.shape[1]
         self.linear = nn.Parameter(_uniform((self.num_columns, 1, size), size))
         self.bias = nn.Parameter(_uniform((self.num_columns, 1, size), size))

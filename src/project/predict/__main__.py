@@ -46,8 +46,7 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("-o", "--output", required=True, type=Path, help="a .csv, .csv.gz or .parquet file to write")
     parser.add_argument("--force", action="store_true", help="replace OUTPUT if it exists")
     parser.add_argument("--threshold", help="probability that the second of two classes needs")
-    parser.add_argument("--delimiter", help="what stands between two cells of INPUT [found out]")
-    parser.add_argument("--encoding", help="how INPUT writes letters [as the training file]")
+    parser.add_csv("INPUT")
     options = parser.parse_args(args)
     predictor = Predictor.from_run(options.run)
     given = options.threshold, options.delimiter, options.encoding, options.force

@@ -18,7 +18,7 @@ from project.schema import Category, Date, Number, Schema
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NaT", "NULL", "null", "None")
 """Texts that mean that a value is missing."""
 ISO = "%Y-%m-%d"
-DAYS = (ISO, "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%Y/%m/%d")
+DAYS = (ISO, "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%Y/%m/%d", "%y/%m/%d")
 OTHER_DAYS = ("%m-%d-%Y", "%d-%m-%Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y")
 NOON, ZONE = " %I:%M %p", " %z"
 DATE_FORMATS = [day + noon + zone for day in (*DAYS, *OTHER_DAYS) for noon in ("", NOON) for zone in ("", ZONE)]
@@ -162,6 +162,8 @@ class CellReader:
         large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
         why = "{} is not finite, or too large for 32-bit numbers: in training, --data.missing can name it"
         self.refuse(name, pa.array(values), large, why)
+        if boolean:
+            self.refuse(name, pa.array(values), pa.array((values < 0) | (values > 1)), "{} is not true or false")
         return values
 
     def parse_numbers(self, column: pa.ChunkedArray) -> pa.ChunkedArray:

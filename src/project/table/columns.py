@@ -14,7 +14,7 @@ from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
 from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
-from project.table.findings import Finding, but_for, month_first
+from project.table.findings import Finding, but_for, order_of_dates
 
 ALL_DIFFER = "almost every row has a name of its own"
 _KEY = r"id|uid|pid|mrn|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn|phone|passport"
@@ -23,6 +23,7 @@ IDENTIFIER = re.compile(
     rf"(?i:(^|[\W_])({_KEY}|{_OWNER})$|({_OWNER})({_KEY})$|nummer$|^unnamed)|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
+NAMED_SO = "named like an identifier, which is no quantity: --data.drop '{0}', or --data.categorical '{0}'"
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop '{}'"
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
@@ -83,8 +84,7 @@ class ColumnLearner:
             why = "constant"
         elif finding.distinct == present > 2 and learned.identifies and not wanted:
             why = "identifier"
-        warning = "" if finding.warning in (ALL_DIFFER, MAY_NUMBER.format(name)) else finding.warning
-        return learned._replace(finding=finding._replace(kind=why, warning=warning)) if why else learned
+        return learned._replace(finding=finding._replace(kind=why, warning="")) if why else learned
 
     def _learn(self, name: str, cells: pa.ChunkedArray) -> Learned:
         if name in self.categorical:
@@ -112,7 +112,7 @@ class ColumnLearner:
             return self._number(name, self.reader.numbers(name, cells, boolean=True), boolean=True)
         if forms := date_forms(present):
             forms = date_forms(names.dictionary.drop_null()) or forms  # all rows are written in one way
-            return self._date(name, cells, *forms[0], month_first(forms))
+            return self._date(name, cells, *forms[0], order_of_dates(forms))
         if name in self.numeric:
             return self._number(name, self.reader.numbers(name, cells))
         self.reader.refuse_quantities(name, cells, present, f"take the column as names: --data.categorical '{name}'")
@@ -138,13 +138,14 @@ class ColumnLearner:
             warning = f"leading zeros: --data.categorical '{name}' takes them as names" if zeros else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
-        if dense and not asked and not warning:
-            finding = finding._replace(warning=MAY_NUMBER.format(name))
+        named = IDENTIFIER.search(name) is not None
+        if (dense or (named and whole and finding.distinct > 20)) and not asked and not warning:
+            finding = finding._replace(warning=(MAY_NUMBER if dense else NAMED_SO).format(name))
         return Learned(
             finding,
             learn_number(name, training, self.scale, boolean, ordered),
             values,
-            identifies=whole and not dates and (counts or IDENTIFIER.search(name) is not None),
+            identifies=whole and not dates and (counts or named),
         )
 
     def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, zone: str, warning: str = "") -> Learned:

@@ -48,10 +48,11 @@ def but_for(others: Sequence[str]) -> str:
     return "".join(f", but for '{other}' (missing: --data.missing '{other}')" for other in others)
 
 
-def month_first(forms: list[tuple[str, str]]) -> str:
+def order_of_dates(forms: list[tuple[str, str]]) -> str:
     """A warning, where dates may be meant otherwise than they are read."""
-    both = forms[0][0].startswith("%m") and any(other.startswith("%d") for other, _ in forms)
-    return "read as month/day/year" if both else ""
+    order = forms[0][0][:2]
+    words = "month/day/year" if order == "%m" else "day/month/year"
+    return f"read as {words}" if any(other[:2] != order for other, _ in forms) else ""
 
 
 def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: int) -> None:

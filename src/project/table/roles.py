@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from project.data.splits import Rows
 from project.schema import Target
 from project.table.cells import MEANT_AS_NUMBER, CellReader, canonical, codes, date_forms, is_number, is_text
-from project.table.findings import but_for, month_first
+from project.table.findings import but_for, order_of_dates
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
@@ -187,4 +187,4 @@ def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> tuple[
     forms = date_forms(cells) or date_forms(cells[:1])  # of which an error names the first other cell
     times = reader.days(name, column, forms[0][0], forms[0][1] and "UTC") if forms else reader.numbers(name, column)
     reader.refuse(name, column, pa.array(np.isnan(times)), "{} has no place in the order of data.time")
-    return np.argsort(times, kind="stable"), month_first(forms) if forms else ""
+    return np.argsort(times, kind="stable"), order_of_dates(forms) if forms else ""

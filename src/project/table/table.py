@@ -131,6 +131,8 @@ class Table(TableData):
             raise ValueError("split_column, group and time each decide the split: name one of them")
         if split_column and (val_path is not None or test_path is not None):
             raise ValueError("split_column, and val_path or test_path, each decide the split: name one of them")
+        if len(decimal_point) != 1:
+            raise ValueError(f"decimal_point must be one character, not {decimal_point!r}")
         if min_count < 1:
             raise ValueError(f"min_count must be 1 or more, not {min_count}")
         self.frames: dict[Path, Frame] = {}
@@ -228,6 +230,9 @@ class Table(TableData):
             pa.set_memory_pool(pa.system_memory_pool())  # which gives back at once what is free
         table, numbers, self.notes = self._read_file(self.path)
         self.named = {setting: self._names(setting, table.column_names) for setting in self.forced}
+        asked = [name for names in self.named.values() for name in names]
+        if self.target in asked:
+            raise ValueError(f"'{self.target}' is the target: data.task says what it is, no other setting")
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
         has_types = self.path in self.frames or is_parquet(self.path)  # and its text stays text beside a CSV file
@@ -259,7 +264,7 @@ class Table(TableData):
             order, warning = roles.read_order(self.time, _column(table, self.time, self.path), reader)
             self.notes += [f"data.time: '{self.time}' is {warning}"] if warning else []
         unseen = {*self.named["drop"], self.split_column, self.group} - {self.target}
-        if self.time and self.time not in [name for names in self.named.values() for name in names]:
+        if self.time and self.time not in asked:
             unseen.add(self.time)
             self.notes.append(f"data.time: '{self.time}' is no feature (--data.numeric '{self.time}' makes it one)")
         self.named["drop"] = [name for name in table.column_names if name in unseen]
