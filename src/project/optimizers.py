@@ -50,7 +50,7 @@ def describe(spec: Spec, base: type) -> dict[str, Any]:
     cls: Any = spec
     settings: Mapping[str, Any] = {}
     if isinstance(spec, Mapping):
-        cls, settings = spec["class_path"], spec.get("init_args") or {}
+        cls, settings = spec.get("class_path"), spec.get("init_args") or {}
     elif isinstance(spec, partial):
         cls, settings = spec.func, spec.keywords
     if not isinstance(cls, str | type):

@@ -130,6 +130,11 @@ def test_encoded_rows_are_kept_until_something_changes(path: Path, scratch: Path
     (same.parent / ".rows.pt.1.tmp").touch()  # of a process that was killed
     assert "bold" in encoded(num_folds=3)[0].schema.categories[0].values
     assert len(list(same.parent.iterdir())) == 2  # with the lock
+    _, kept = encoded(num_folds=3)
+    half = kept.read_bytes()[: kept.stat().st_size // 2]
+    kept.unlink()  # or tables that are in use would lose their rows
+    kept.write_bytes(half)
+    assert encoded(num_folds=3)[1].stat().st_size > len(half)
 
 
 def test_a_table_that_changes_while_it_is_read_is_refused(
