@@ -85,6 +85,7 @@ REFUSED = [
     ({"optimizer": "nowhere.Adam"}, "nowhere"),
     ({"optimizer": "StepLR"}, "Optimizer"),
     ({"optimizer": "torch.nn.Linear"}, "Optimizer"),
+    ({"optimizer": {"lr": 0.1}}, r"from a class such as partial\(SGD, lr=0\.1\)"),
     *(({"optimizer": spec}, SPARSE) for spec in ("SparseAdam", "torch.optim.SparseAdam", torch.optim.SparseAdam)),
     ({"scheduler": "StpLR"}, r"did you mean StepLR\?"),
     ({"scheduler": "Adam"}, "LRScheduler"),
