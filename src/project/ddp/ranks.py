@@ -168,7 +168,7 @@ def strategy(trainer: Trainer, chosen: object) -> Ranks:
         raise UsageError(
             f"several devices are for python -m {command}, which each of their processes runs: set devices to 1"
         )
-    os.environ.setdefault(FIRST, str(os.getpid()))
+    os.environ[FIRST] = str(os.getpid())
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # or Lightning shares all processors out
     # Metrics are reduced on the CPU, on which NCCL does not work.
     return Ranks(process_group_backend="cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
