@@ -11,11 +11,11 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ProgressBar
@@ -178,7 +178,8 @@ def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
     Returns:
         A parser of the arguments that are settings, and their names: True for those that have no default.
     """
-    parser = ArgumentParser(exit_on_error=False, add_help=False)
+    set_loader("scalars", _scalar)
+    parser = ArgumentParser(exit_on_error=False, add_help=False, parser_mode="scalars")
     given = {name for section in SECTIONS.values() if issubclass(cls, section.base) for name in section.given}
     parser.add_class_arguments(MuonWithAdamW if cls is Muon else cls, skip=given, instantiate=False)
     known = parser.get_defaults()
@@ -188,6 +189,11 @@ def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
         action.required = False  # a value is checked by itself, and `settle` says what is missing
     parser.set_defaults(own)
     return parser, names
+
+
+def _scalar(text: str) -> Any:
+    """A number, a truth value, null, or what else YAML reads in a text; ``[red]``, ``#shop`` and ``~`` stay text."""
+    return text if text.startswith(("[", "{", "~")) or "#" in text else get_loader("yaml")(text)
 
 
 Said = dict[str, tuple[Any, Layer]]
@@ -324,7 +330,10 @@ def settle(cls: type, said: Said, where: str) -> Config:
         if name not in names:
             known = names if where else [*names, *SECTIONS, "trainer"]
             raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
-        if layer.source == COMMAND_LINE and not _is_text(parser, name):
+        hint = {action.dest: getattr(action, "_typehint", None) for action in parser._actions}[name]
+        # Text stands as it is, such as the name of a column, which may be [red]; max_time may be a mapping, too.
+        text = hint is str or (get_args(hint)[:1] == (str,) and name != "max_time")
+        if layer.source == COMMAND_LINE and not text:
             value = parsed(f"--{path}", value)
         value = _nested(value, path, layer)
         try:
@@ -353,11 +362,6 @@ def parsed(flag: str, value: Any) -> Any:
         return yaml.safe_load(value) if isinstance(value, str) and value.startswith(("[", "{")) else value
     except yaml.YAMLError:
         raise UsageError(f"{flag} {value} is no valid list or mapping") from None
-
-
-def _is_text(parser: ArgumentParser, name: str) -> bool:
-    """Whether a setting takes nothing but text, such as the name of a column, which may be ``[red]``."""
-    return any(getattr(a, "_typehint", None) in (str, str | None) for a in parser._actions if a.dest == name)
 
 
 def _nested(value: Any, path: str, layer: Layer) -> Any:
@@ -467,9 +471,10 @@ def make_trainer(
     score = dict(getattr(model, "val_metrics", {})).get(name)
     highest = name.startswith("-") or getattr(score, "higher_is_better", False)
     watched: dict[str, Any] = {"monitor": name.removeprefix("-"), "mode": "max" if highest else "min"}
-    for callback in plain["callbacks"] or []:
-        if callback["init_args"].get("monitor") == OF_THE_RUN:
-            callback["init_args"] |= watched | {"strict": False}  # without validation rows there is no loss/val
+    for given in [callback["init_args"] for callback in plain["callbacks"] or []]:
+        if given.get("monitor") == OF_THE_RUN:
+            # Without validation rows there is no loss/val; and a wrong name `BestCheckpoint` refuses, if there is one.
+            given.update(watched, strict=config["monitor"] is not None and plain["enable_checkpointing"] is False)
     settings = _objects(Trainer, plain)
     validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0
     if not config["monitor"] and not (validates and settings["limit_val_batches"] != 0):

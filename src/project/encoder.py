@@ -17,10 +17,9 @@ class Encoder(nn.Module):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__()
-        self.center, self.scale, self.fill = (
-            nn.Buffer(torch.tensor([getattr(n, name) for n in schema.numbers], dtype=torch.float64), persistent=False)
-            for name in ("center", "scale", "fill")
-        )
+        facts = [(number.center, number.scale, number.fill) for number in schema.numbers]
+        parts = torch.tensor(facts, dtype=torch.float64).reshape(-1, 3).T
+        self.center, self.scale, self.fill = (nn.Buffer(part.clone(), persistent=False) for part in parts)
         kinds = [type(column) for column in schema.columns]
         self.numbers, self.dates, self.categories = (
             [i for i, kind in enumerate(kinds) if kind is wanted] for wanted in (Number, Date, Category)

@@ -66,11 +66,11 @@ def print_scores(
         column.justify = "right"
     for name in metrics:
         if name != "loss":  # of the standardised target, or the log-loss once more
-            table.add_row(name, *(_cell(scores.get(name)) for scores in (metrics, *baselines.values())))
+            table.add_row(name, *(_cell(name, scores.get(name)) for scores in (metrics, *baselines.values())))
     print_table(table)
     for name in baselines:
         both = [key for key in compared if key in metrics and key in baselines[name]]
-        ours, theirs = ({key: _cell(_mean(scores[key])) for key in both} for scores in (metrics, baselines[name]))
+        ours, theirs = ({key: _cell(key, _mean(scores[key])) for key in both} for scores in (metrics, baselines[name]))
         worse = [key for key in both if (float(ours[key]) - float(theirs[key])) * (1 if "accuracy" in key else -1) < 0]
         if worse:
             words = " and ".join(f"{key} {ours[key]} against {theirs[key]}" for key in worse)
@@ -90,12 +90,13 @@ def _mean(score: float | Spread) -> float:
     return score["mean"] if isinstance(score, dict) else score
 
 
-def _cell(score: float | Spread | None) -> str:
+def _cell(name: str, score: float | Spread | None) -> str:
     if isinstance(score, dict):
-        return " ± ".join(_cell(value) for value in (score["mean"], score["std"]) if value is not None)
+        return " ± ".join(_cell(name, value) for value in (score["mean"], score["std"]) if value is not None)
     if score is None:
         return ""
-    return f"{score:.3g}" if 0 < abs(score) < 0.0005 else f"{score:.4f}" if abs(score) < 1000 else f"{score:.1f}"
+    tiny = name in ("mae", "rmse") and 0 < score < 0.0005  # in the target's unit, in which that may be much
+    return f"{score:.3g}" if tiny else f"{score:.4f}" if abs(score) < 1000 else f"{score:.1f}"
 
 
 def how_it_went(trainer: Trainer) -> dict[str, Any]:
@@ -131,7 +132,9 @@ def remarks(trainer: Trainer, model: LightningModule) -> list[str]:
     found = []
     for config in trainer.lr_scheduler_configs:
         scheduler: Any = config.scheduler
-        length = getattr(scheduler, "total_steps", None) or getattr(scheduler, "T_max", None) or 0
+        length = max(
+            getattr(scheduler, n, None) or 0 for n in ("total_steps", "T_max", "total_iters", "step_size", "T_0")
+        )
         if scheduler.last_epoch < 0.9 * length:
             did = f"{scheduler.last_epoch:,} of the {length:,} {config.interval}s that it was set for"
             found.append(f"{type(scheduler).__name__} made {did}: --trainer.max_epochs says how long a run is to be")

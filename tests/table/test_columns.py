@@ -364,6 +364,7 @@ def test_whole_numbers_that_may_be_identifiers_are_warned_of(tmp_path: Path) -> 
         "age": rng.integers(18, 90, 100),
         "customer_id": rng.integers(1000, 9000, 50).repeat(2),
         "store_nr": rng.integers(0, 9, 100),
+        "Reg. No.": rng.permutation(100_000)[:100],
         "asked": 7000 + rng.permutation(300)[:100],
     }
     table = make_table(tmp_path / "t.csv", {**columns, "y": y}, numeric="asked")

@@ -33,9 +33,9 @@ class CommandParser(argparse.ArgumentParser):
         own = "a module with classes of your own that the run uses"
         self.add_argument("--import", metavar="MODULE", type=import_module, action="append", help=own)
 
-    def add_csv(self, file: str) -> None:
+    def add_csv(self, file: str, delimiter: str = "found out") -> None:
         """Adds the arguments that say how a CSV file is written."""
-        self.add_argument("--delimiter", help=f"what stands between two cells of {file} [found out]")
+        self.add_argument("--delimiter", help=f"what stands between two cells of {file} [{delimiter}]")
         self.add_argument("--encoding", help=f"how {file} writes letters [as the training file]")
 
     def parse_run(self, args: Sequence[str]) -> tuple[argparse.Namespace, Request]:

@@ -184,9 +184,8 @@ def join(config: Config, resume: Path | None) -> int:
     Raises:
         Exception: As `fit`.
     """
-    first = int(os.environ.get(FIRST, os.getppid()))
     with TemporaryDirectory() as nowhere, Path(os.devnull).open("w") as nothing, redirect_stdout(nothing):
-        Thread(target=_end_with, args=(first, nowhere), daemon=True).start()
+        Thread(target=_end_with, args=(int(os.environ.get(FIRST, os.getppid())), nowhere), daemon=True).start()
         try:
             data, model, trainer, _, checkpoint = prepare(config, resume, Path(nowhere))
             fit(data, model, trainer, None, checkpoint, baselines=False, config=config)
@@ -202,5 +201,5 @@ def _end_with(first: int, folder: str) -> None:
     """Ends this process when another one is gone, even while it waits for that one, when no signal reaches it."""
     while os.getppid() == first:
         time.sleep(0.5)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)

@@ -136,8 +136,8 @@ class Resumable(Callback):
         if self._resumes is not None:
             _set_rng_states(self._resumes["random_state"])
             # What Lightning sets at the start of an epoch, or computes in a validation, and does not save.
-            trainer.accumulate_grad_batches = self._resumes["accumulate_grad_batches"]
-            trainer._logger_connector._callback_metrics.update(self._resumes["metrics"])
+            trainer.accumulate_grad_batches = self._resumes.get("accumulated", trainer.accumulate_grad_batches)
+            trainer._logger_connector._callback_metrics.update(self._resumes.get("metrics", {}))
             self._sums = self._resumes["epoch_sums"]
             if self._resumes["between_epochs"]:
                 # With `max_steps` Lightning 2.6 always takes a resumed run to be within an epoch.
@@ -216,7 +216,7 @@ class Resumable(Callback):
         checkpoint["config"] = self.config
         checkpoint["folder"] = str(self.path.parent)
         checkpoint["random_state"] = random_state()
-        checkpoint["accumulate_grad_batches"] = trainer.accumulate_grad_batches
+        checkpoint["accumulated"] = trainer.accumulate_grad_batches
         checkpoint["metrics"] = dict(trainer.callback_metrics)
         checkpoint["epoch_sums"] = self._sums | {
             key: (metric.value, metric.cumulated_batch_size)

@@ -27,7 +27,7 @@ def main(args: Sequence[str]) -> int:
     parser = CommandParser("project.evaluate", __doc__)
     parser.add_run()
     parser.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file with the target to test on")
-    parser.add_csv("FILE")
+    parser.add_csv("FILE", "as for the training file")
     threshold = f"probability that the second of two classes needs; {BEST_F1} is that of the highest F1 in validation"
     parser.add_argument("--threshold", metavar="T", help=f"{threshold} [the likelier class]")
     options = parser.parse_args(args)

@@ -79,7 +79,12 @@ def evaluate(
         OSError: If a file cannot be read.
     """
     if len(folds := find_runs(run)) > 1:
-        return _evaluate_mean(run, folds, data, threshold, **written)
+        if data is None or threshold == BEST_F1:
+            words = (
+                f"a file is named with --data, and {BEST_F1} is for a single run; report.json has each fold's scores"
+            )
+            raise ValueError(f"{run} is a cross-validation, which keeps no rows from all of its folds: {words}")
+        return _mean([evaluate(fold, data, threshold, baselines=False, **written) for fold in folds])
     model, checkpoint = load_best(run)
     config, target = saved_config(checkpoint, run), model.schema.target
     if config is None:
@@ -126,14 +131,8 @@ def evaluate(
     return Evaluation(model, checkpoint["global_step"], metrics, others, y, predictions, threshold, notes)
 
 
-def _evaluate_mean(
-    run: str | Path, folds: list[Path], data: str | Path | None, threshold: float | str | None, **written: str
-) -> Evaluation:
-    """Tests the mean of several models, see `evaluate`; each reads the file with what its own rows taught."""
-    if data is None or threshold == BEST_F1:
-        words = f"a file is named with --data, and {BEST_F1} is for a single run; report.json has each fold's scores"
-        raise ValueError(f"{run} is a cross-validation, which keeps no rows from all of its folds: {words}")
-    tested = [evaluate(fold, data, threshold, baselines=False, **written) for fold in folds]
+def _mean(tested: list[Evaluation]) -> Evaluation:
+    """The test of the mean of several models; each has read the file with what its own rows taught."""
     first, target = tested[0], tested[0].model.schema.target
     predictions = np.mean([one.predictions for one in tested], axis=0)
     y = torch.from_numpy(first.y)

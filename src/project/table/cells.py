@@ -163,7 +163,7 @@ class CellReader:
         why = "{} is not finite, or too large for 32-bit numbers: in training, --data.missing can name it"
         self.refuse(name, pa.array(values), large, why)
         if boolean:
-            self.refuse(name, pa.array(values), pa.array((values < 0) | (values > 1)), "{} is not true or false")
+            self.refuse(name, column, pa.array(abs(values * (values - 1)) > 0), "{} is not true or false")
         return values
 
     def parse_numbers(self, column: pa.ChunkedArray) -> pa.ChunkedArray:

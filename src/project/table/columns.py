@@ -17,10 +17,11 @@ from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes,
 from project.table.findings import Finding, but_for, order_of_dates
 
 ALL_DIFFER = "almost every row has a name of its own"
-_KEY = r"id|uid|pid|mrn|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn|phone|passport"
+_KEY = r"code|ref|id|uid|pid|mrn|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn|phone|passport"
 _OWNER = r"account|case|client|customer|employee|invoice|member|order|passenger|patient|person|student|subject|user"
 IDENTIFIER = re.compile(
-    rf"(?i:(^|[\W_])({_KEY}|{_OWNER})$|({_OWNER})({_KEY})$|nummer$|^unnamed)|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number)$|^$"
+    rf"(?i:(^|[\W_])({_KEY}|{_OWNER})\.?$|({_OWNER})({_KEY})$|(nummer|participant|policy|ticket|transaction|txn|#)$|^unnamed)"
+    r"|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number|Code|Ref)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
 NAMED_SO = "named like an identifier, which is no quantity: --data.drop '{0}', or --data.categorical '{0}'"

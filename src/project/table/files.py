@@ -133,8 +133,9 @@ def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collecti
             raise ValueError(f"{path} has no column '{name}'; {nearest(name, other.column_names)}")
     other = other.select([name for name in table.column_names if name in other.column_names])
     texts = {field.name for part in (table, other) for field in part.schema if is_text(field.type)}
-    # Else 0.1 in 32 bits would become the name 0.10000000149011612.
-    texts |= {f.name for f in other.schema if {f.type, table.schema.field(f.name).type} == {pa.float32(), pa.float64()}}
+    # Else 0.1 in 32 bits would become the name 0.10000000149011612, and a decimal 0.57 another one than a float.
+    types = {f.name: {str(f.type), str(table.schema.field(f.name).type)} for f in other.schema}
+    texts |= {name for name, both in types.items() if len(both) > 1 and re.search("float|decimal", " ".join(both))}
 
     def with_texts(part: pa.Table) -> pa.Table:  # what is text in one file, as all is in CSV, is so in both
         return part.cast(pa.schema([f.with_type(pa.string()) if f.name in texts else f for f in part.schema]))

@@ -51,8 +51,8 @@ def but_for(others: Sequence[str]) -> str:
 def order_of_dates(forms: list[tuple[str, str]]) -> str:
     """A warning, where dates may be meant otherwise than they are read."""
     order = forms[0][0][:2]
-    words = "month/day/year" if order == "%m" else "day/month/year"
-    return f"read as {words}" if any(other[:2] != order for other, _ in forms) else ""
+    words = f"read as {'month/day' if order == '%m' else 'day/month'}/year"
+    return words if any(other[:2] != order for other, _ in forms) else ""
 
 
 def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: int) -> None:

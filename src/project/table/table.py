@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from project.config import IN_MEMORY
+from project.config import IN_MEMORY, parsed
 from project.data.base import RawTable, Split, TableData, encode_target
 from project.data.loader import BatchLoader, EpochOrder
 from project.data.splits import Rows, fold_rows, split_rows
@@ -131,8 +131,6 @@ class Table(TableData):
             raise ValueError("split_column, group and time each decide the split: name one of them")
         if split_column and (val_path is not None or test_path is not None):
             raise ValueError("split_column, and val_path or test_path, each decide the split: name one of them")
-        if len(decimal_point) != 1:
-            raise ValueError(f"decimal_point must be one character, not {decimal_point!r}")
         if min_count < 1:
             raise ValueError(f"min_count must be 1 or more, not {min_count}")
         self.frames: dict[Path, Frame] = {}
@@ -150,8 +148,9 @@ class Table(TableData):
         self.paths = {split: path for split, path in others.items() if path is not None}
         self.delimiter = delimiter
         self.encoding = encoding
+        missing = parsed("--data.missing", missing)
         texts = missing.split(",") if isinstance(missing, str) else [""] if missing == [] else missing or ()
-        self.reader = CellReader(tuple(map(str, texts)), decimal_point)
+        self.reader = CellReader(tuple(map(str, texts)), decimal_point or ".")
         self.on_disk = on_disk
         self.findings: list[Finding] = []
         """What was made of each column; set by `setup`."""
@@ -230,8 +229,7 @@ class Table(TableData):
             pa.set_memory_pool(pa.system_memory_pool())  # which gives back at once what is free
         table, numbers, self.notes = self._read_file(self.path)
         self.named = {setting: self._names(setting, table.column_names) for setting in self.forced}
-        asked = [name for names in self.named.values() for name in names]
-        if self.target in asked:
+        if any(self.target in names for names in self.named.values()):
             raise ValueError(f"'{self.target}' is the target: data.task says what it is, no other setting")
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
@@ -264,7 +262,7 @@ class Table(TableData):
             order, warning = roles.read_order(self.time, _column(table, self.time, self.path), reader)
             self.notes += [f"data.time: '{self.time}' is {warning}"] if warning else []
         unseen = {*self.named["drop"], self.split_column, self.group} - {self.target}
-        if self.time and self.time not in asked:
+        if self.time and not any(self.time in names for names in self.named.values()):
             unseen.add(self.time)
             self.notes.append(f"data.time: '{self.time}' is no feature (--data.numeric '{self.time}' makes it one)")
         self.named["drop"] = [name for name in table.column_names if name in unseen]
@@ -316,6 +314,8 @@ class Table(TableData):
     def _names(self, setting: str, columns: list[str]) -> list[str]:
         """The columns that a setting names: a list, one name, or several with commas."""
         names = self.forced[setting] or []
+        if names[:1] == "[" and names not in columns:
+            names = parsed(f"--data.{setting}", names)
         if isinstance(names, str):
             names = [names] if names in columns else [name.strip() for name in names.split(",")]
         for name in names:
