@@ -244,7 +244,8 @@ def test_differences_are_taken_seed_by_seed() -> None:
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
+    for module in ("optuna", "optuna.distributions"):
+        monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
     monkeypatch.delitem(sys.modules, "project.tune.search", raising=False)
     assert main([]) == 1
     assert capsys.readouterr().err.endswith("\n(what features need comes with: pip install 'project[all]')\n")
