@@ -178,7 +178,7 @@ def arguments(cls: type) -> tuple[ArgumentParser, dict[str, bool]]:
     Returns:
         A parser of the arguments that are settings, and their names: True for those that have no default.
     """
-    set_loader("scalars", _scalar)
+    set_loader("scalars", _scalar, (yaml.YAMLError,))
     parser = ArgumentParser(exit_on_error=False, add_help=False, parser_mode="scalars")
     given = {name for section in SECTIONS.values() if issubclass(cls, section.base) for name in section.given}
     parser.add_class_arguments(MuonWithAdamW if cls is Muon else cls, skip=given, instantiate=False)
