@@ -65,8 +65,8 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
     silence()
     data: Any = settings.get("data")
     if hasattr(data, "__arrow_c_stream__"):
-        arguments = {"path": data} | {name: settings.pop(name) for name in ("target",) if name in settings}
-        data = {"class_path": "Table", "init_args": arguments}
+        target = {"target": settings.pop("target")} if "target" in settings else {}
+        data = {"class_path": "Table", "init_args": {"path": data, **target}}
     arguments = data.get("init_args") or {} if isinstance(data, dict) else {}
     tables = {name: value for name, value in arguments.items() if hasattr(value, "__arrow_c_stream__")}
     if tables:

@@ -159,9 +159,7 @@ def as_command(main: Callable[[Sequence[str]], int]) -> Callable[..., int]:
             if isinstance(error, RuntimeError) and re.search(r"gloo|NCCL", message):
                 message = f"another process of the run has ended ({message[:100]} ...)"
             print(f"error: {printable(message)}", file=sys.stderr)
-            if isinstance(error, ModuleNotFoundError):
-                print("(what features need comes with: pip install 'project[all]')", file=sys.stderr)
-            elif isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
+            if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):
                 print("(python -X dev -m ... shows where in the code)", file=sys.stderr)
             return 2 if isinstance(error, UsageError) else 1
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C and SIGTERM with SystemExit

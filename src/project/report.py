@@ -132,9 +132,8 @@ def remarks(trainer: Trainer, model: LightningModule) -> list[str]:
     found = []
     for config in trainer.lr_scheduler_configs:
         scheduler: Any = config.scheduler
-        length = max(
-            getattr(scheduler, n, None) or 0 for n in ("total_steps", "T_max", "total_iters", "step_size", "T_0")
-        )
+        lengths = "total_steps", "T_max", "total_iters", "step_size", "T_0"
+        length = max(getattr(scheduler, name, None) or 0 for name in lengths)
         if scheduler.last_epoch < 0.9 * length:
             did = f"{scheduler.last_epoch:,} of the {length:,} {config.interval}s that it was set for"
             found.append(f"{type(scheduler).__name__} made {did}: --trainer.max_epochs says how long a run is to be")

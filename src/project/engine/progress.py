@@ -20,7 +20,7 @@ class RunBar(ProgressBar):
         self._bar: Any = None
 
     def enable(self) -> None:
-        """Nothing, and so is `disable`: Lightning's search for a learning rate calls them, whose bar this is, too."""
+        """Does nothing, and so does `disable`: Lightning's search for a learning rate calls both."""
 
     disable = enable
 

@@ -31,8 +31,8 @@ def main(args: Sequence[str]) -> int:
     threshold = f"probability that the second of two classes needs; {BEST_F1} is that of the highest F1 in validation"
     parser.add_argument("--threshold", metavar="T", help=f"{threshold} [the likelier class]")
     options = parser.parse_args(args)
-    written = {name: value for name in ("delimiter", "encoding") if (value := getattr(options, name)) is not None}
-    tested = evaluate(options.run, options.data, options.threshold, **written)
+    way = {"delimiter": options.delimiter, "encoding": options.encoding}
+    tested = evaluate(options.run, options.data, options.threshold, **way)
     compared = COMPARED[tested.model.class_weights is not None]
     if tested.threshold is not None:  # which the baselines do not have
         compared = tuple(name for name in compared if name == "log_loss")

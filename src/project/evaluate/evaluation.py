@@ -60,7 +60,7 @@ def evaluate(
     data: str | Path | None = None,
     threshold: float | str | None = None,
     baselines: bool = True,
-    **written: str,
+    **written: str | None,
 ) -> Evaluation:
     """Tests a run's best checkpoint; writes nothing.
 
@@ -80,9 +80,7 @@ def evaluate(
     """
     if len(folds := find_runs(run)) > 1:
         if data is None or threshold == BEST_F1:
-            words = (
-                f"a file is named with --data, and {BEST_F1} is for a single run; report.json has each fold's scores"
-            )
+            words = f"name a file with --data, and {BEST_F1} is for a single run; report.json has each fold's scores"
             raise ValueError(f"{run} is a cross-validation, which keeps no rows from all of its folds: {words}")
         return _mean([evaluate(fold, data, threshold, baselines=False, **written) for fold in folds])
     model, checkpoint = load_best(run)
@@ -103,10 +101,10 @@ def evaluate(
             raise
         notes.append(f"there are no baselines, which are trained on the run's own rows: {error}")
     if data is not None:
-        settings = config["data"]["init_args"]  # it is to be read as the run's own was
-        own_way = {name: settings[name] for name in ("delimiter", "encoding") if name in settings}
-        own_way |= {"decimal_point": model.schema.decimal_point, "missing": model.schema.missing}
-        rows, left_out = Table(Path(data), target.name, **own_way | written).read_test(Path(data), model.schema)
+        settings = config["data"]["init_args"]  # it is to be read as the run's own was, unless told otherwise
+        way: dict[str, Any] = {"decimal_point": model.schema.decimal_point, "missing": model.schema.missing}
+        way |= {n: said for n in ("delimiter", "encoding") if (said := written.get(n) or settings.get(n))}
+        rows, left_out = Table(Path(data), target.name, **way).read_test(Path(data), model.schema)
         notes += left_out
         if isinstance(own, Table) and own.path.exists() and own.path.samefile(data):
             notes.append(f"{data} is what the run was trained on: these scores count its training rows too")

@@ -23,6 +23,7 @@ import io
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ def export(run: str | Path, path: Path, file_format: str = "onnx", force: bool =
         pipeline = Pipeline(*models)
         program = trace(pipeline)
         if file_format == "onnx":
+            if lacking := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
+                raise ValueError(f"ONNX needs {lacking[0]}, which is not installed: pip install 'project[export]'")
             content = onnx_file(pipeline, program, describe(schema))
             exported = _onnx_runner(content, schema)
         else:

@@ -42,8 +42,8 @@ class NameIndex(nn.Module):
             place = {code: self.num_slots + i for i, code in enumerate(category.slots)}
             rows.append((self.num_slots, place.get(-1, 0), place.get(-2, 0)))
             self.num_slots += len(place)
-        parts = (torch.tensor(part) for part in zip(*rows, strict=True))
-        self.start, self.rare, self.missing = (nn.Buffer(part, persistent=False) for part in parts)
+        parts = torch.tensor(rows).T
+        self.start, self.rare, self.missing = (nn.Buffer(part.clone(), persistent=False) for part in parts)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Maps the codes of names, ``(batch, columns of names)``, to rows of the table, in the same shape.

@@ -22,7 +22,9 @@ DAYS = (ISO, "%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/
 OTHER_DAYS = ("%m-%d-%Y", "%d-%m-%Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y")
 NOON, ZONE = " %I:%M %p", " %z"
 DATE_FORMATS = [day + noon + zone for day in (*DAYS, *OTHER_DAYS) for noon in ("", NOON) for zone in ("", ZONE)]
-"""How dates are written, month before day where both would do; the time may be left out, unless it has a zone."""
+"""How dates are written, month before day before year where several would do.
+
+The time may be left out, unless it has a zone."""
 WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?"
 _MONTH = r"(?i:jan|f[eé][bv]|m[aä]r|a[pv]r|ma[iy]|ju[inl]|ao[uû]|aug|sep|o[ck]t|nov|d[eé][cz])[^\W\d]*\.?"
 _IN_DIGITS = r"\d{4}[-/. ]\d\d?[-/. ]|\d\d?[-/. ]\d\d?[-/. ](?=\d\d)"

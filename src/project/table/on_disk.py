@@ -124,10 +124,9 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid != os.getuid():
         raise OSError(f"{folder} is another user's: the environment variable TMPDIR names another place")
-    path = folder / f"{key}.pt"
     with FileLock(folder / "lock"):
         with suppress(Exception):  # there is none, or it was cut off
-            return torch.load(path, mmap=True, weights_only=True)
+            return torch.load(path := folder / f"{key}.pt", mmap=True, weights_only=True)
         for old in folder.glob("*.pt*"):  # also of a process that was killed
             old.unlink(missing_ok=True)
         with written_whole(path) as temporary, temporary.open("wb") as file:

@@ -12,6 +12,7 @@ gives the same trials.
 Example: python -m project.tune --data Wine --trials 20 --jobs 2
 """
 
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +45,8 @@ def main(args: Sequence[str]) -> int:
     options, request = parser.parse_run(args)
     if request.print_config:
         raise UsageError("--print_config shows a single run: see the configuration with project.fit")
+    if importlib.util.find_spec("optuna") is None:
+        raise ValueError("tuning needs optuna, which is not installed: pip install 'project[tune]'")
     from project.tune.search import check
     from project.tune.tuning import Tuning, begin, tune
 
