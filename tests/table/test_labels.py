@@ -163,6 +163,7 @@ def test_true_is_one_label_in_any_capitals(tmp_path: Path) -> None:
 NO_TARGET = "40 of 120 rows have no target and are left out"
 TAKEN = "whole numbers taken as"
 CAPITALS = "target 'y': some classes differ by capital letters alone"
+TWO_WAYS = "target 'y': some classes are the same number, written in two ways"
 CLASSES = f"target 'y': 3 {TAKEN} classes (--data.task number takes them as a quantity)"
 A_QUANTITY = f"target 'y': 21 {TAKEN} a quantity (--data.task multiclass takes them as classes)"
 LIKE_NUMBERS = "target 'y': the classes look like numbers: write them in another way to predict a quantity"
@@ -175,6 +176,7 @@ NAMED: dict[str, tuple[Any, tuple[str, ...], tuple[int, ...], list[str]]] = {
     "a mark of a missing cell": (["a", "?", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells '?')"]),
     "a name that no row has": (FILTERED, ("no", "yes"), (40, 40), [f"{NO_TARGET} (cells 'NA')"]),
     "capital letters": (["yes", "Yes", "no"], ("Yes", "no", "yes"), (40, 40, 40), [CAPITALS]),
+    "a number in two ways": (["1000", "1e3", "7"], ("1000", "1e3", "7"), (40, 40, 40), [TWO_WAYS]),
     "few whole numbers, sorted by size": (["10", "9", "100"], ("9", "10", "100"), (40, 40, 40), [CLASSES]),
     "many whole numbers": (COUNTED, (), (), [A_QUANTITY]),
     "numbers with units": (["5 %", "10 %", "20 %"], ("10 %", "20 %", "5 %"), (40, 40, 40), [LIKE_NUMBERS]),

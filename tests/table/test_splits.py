@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixture_types import Capture
 from read_table import make_table, read_table
 from table_files import write_table
 
@@ -130,6 +131,18 @@ def test_a_number_of_32_bits_is_the_same_name_in_a_file_of_64(tmp_path: Path) ->
     val = write_table(tmp_path / "v.parquet", {"x": names, "y": y})
     (column,) = read_table(train, val_path=val, categorical="x").schema.categories
     assert column.values == ("0.1", "0.2", "0.3")
+
+
+def test_a_file_with_none_of_the_names_of_training_is_told_of(tmp_path: Path, capsys: Capture) -> None:
+    train = write_table(tmp_path / "t.csv", COLUMNS)
+    others = {"new": [f"store {shop}" for shop in COLUMNS["shop"]], "some": COLUMNS["shop"][:100] + ["new"] * 100}
+    for name, shops in others.items():
+        other = write_table(tmp_path / f"{name}.csv", {**COLUMNS, "shop": shops})
+        told = "the model knows none of the names in column 'shop': is it written as in training?"
+        table = read_table(train, val_path=other)
+        table.describe()
+        assert (f"Note: {other}: {told}" in capsys.readouterr().out) == (name == "new")
+        assert (told in table.read_test(other, table.schema)[1]) == (name == "new")
 
 
 @pytest.mark.parametrize("cell", [TIMES["day first"], TIMES["numbers"]])

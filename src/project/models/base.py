@@ -88,8 +88,7 @@ class TableModel(LightningModule):
             case "binary":
                 return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), y, weights)
             case "multiclass" if weights is not None:
-                losses = functional.cross_entropy(outputs, y, reduction="none")
-                return (losses * weights).mean()
+                return (functional.cross_entropy(outputs, y, reduction="none") * weights).mean()
             case "multiclass":
                 return functional.cross_entropy(outputs, y)
             case _:

@@ -28,9 +28,10 @@ from project.cli import as_command
 from project.commands.arguments import CommandParser
 from project.commands.output import output_file
 from project.errors import printable
-from project.predict.predictor import Predictor, unknown
+from project.predict.predictor import Predictor
 from project.predict.thresholds import check_threshold, choose_classes
 from project.table.files import PARQUET, free_name, stream_file
+from project.table.findings import UNKNOWN
 from project.table.table import worker_threads
 
 MAX_AHEAD = 3
@@ -51,9 +52,8 @@ def main(args: Sequence[str]) -> int:
     predictor = Predictor.from_run(options.run)
     given = options.threshold, options.delimiter, options.encoding, options.force
     num_rows, renamed = predict_file(predictor, options.input, options.output, *given)
-    for name in unknown(predictor.num_names, predictor.num_unseen):
-        words = "is it written as in training?"
-        print(printable(f"WARNING: the model knows none of the names in column '{name}': {words}"), file=sys.stderr)
+    for name in predictor.unknown(num_rows):
+        print(printable(f"WARNING: {UNKNOWN.format(name)}"), file=sys.stderr)
     print(f"Predicted {num_rows:,} rows; they are in {options.output}")
     for name, new in renamed.items():
         print(printable(f"Note: the input has a column '{name}', so that the new one is '{new}'"))

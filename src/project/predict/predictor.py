@@ -18,9 +18,9 @@ from project.encoder import Encoder
 from project.models import TableModel, predict_encoded
 from project.predict.thresholds import check_threshold, choose_classes
 from project.run_folder import load_best
-from project.schema import Category
 from project.table.cells import CellReader
 from project.table.files import as_table
+from project.table.findings import unknown_names
 from project.table.roles import label_values
 from project.trust import content_of
 
@@ -40,7 +40,6 @@ class Predictor:
         num_missing: How many cells of each column were empty so far; of several models, those of the first one's
             columns, and so for names.
         num_unseen: How many names of each column were rare or unseen in training so far.
-        num_names: How many names there were so far of each column of which the model knows some.
         encoding: How the file that the model was trained on writes letters.
     """
 
@@ -55,7 +54,6 @@ class Predictor:
         self.classes: list[Any] = label_values(target.classes, target.label_type)
         self.num_missing: Counter[str] = Counter()
         self.num_unseen: Counter[str] = Counter()
-        self.num_names: Counter[str] = Counter()
         self.encoding = "utf-8"
         self._reader = CellReader(self.schema.missing, self.schema.decimal_point)
         self._encoders = [Encoder(m.schema) for m in self.models]
@@ -118,30 +116,22 @@ class Predictor:
         """
         reader = replace(self._reader, locate=lambda row: f"row {first_row + row + 1}")
         raws = [reader.raw(table, model.schema) for model in self.models]
-        counts = self._count(raws[0])
-        for name in unknown(*counts) if warn else ():
-            warnings.warn(f"the model knows none of the names in column '{name}'", stacklevel=3)
-        outputs = [
-            predict_encoded(model, encoder(torch.from_numpy(raw)), reader.locate).numpy()
-            for model, encoder, raw in zip(self.models, self._encoders, raws, strict=True)
-        ]
+        self._count(raws[0])
+        encoded = [encoder(torch.from_numpy(raw)) for encoder, raw in zip(self._encoders, raws, strict=True)]
+        for note in unknown_names(encoded[0], self.schema) if warn else ():
+            warnings.warn(note, stacklevel=3)
+        outputs = [predict_encoded(m, x, reader.locate).numpy() for m, x in zip(self.models, encoded, strict=True)]
         return np.asarray(np.mean(outputs, axis=0))
 
-    def _count(self, raw: NDArray[np.float64]) -> tuple[Counter[str], Counter[str]]:
-        """Adds rows to what was counted; gives their own names, and those that the model does not know."""
-        columns = self.schema.columns
-        names = {column.name: raw[:, i] for i, column in enumerate(columns) if isinstance(column, Category)}
-        empty = np.isnan(raw).sum(0).tolist()
-        missing = Counter({column.name: count for column, count in zip(columns, empty, strict=True)})
-        found = Counter({c.name: len(raw) - missing[c.name] for c in self.schema.categories if c.values})
-        unseen = Counter({name: int((codes == -1).sum()) for name, codes in names.items()})
+    def _count(self, raw: NDArray[np.float64]) -> None:
+        """Adds rows to what was counted."""
+        names = [column.name for column in self.schema.columns]
+        missing, unseen = (dict(zip(names, is_so.sum(0).tolist(), strict=True)) for is_so in (np.isnan(raw), raw == -1))
         with _COUNTING:
             self.num_missing.update(missing)
-            self.num_names.update(found)
-            self.num_unseen.update(unseen)
-        return found, unseen
+            self.num_unseen.update({category.name: unseen[category.name] for category in self.schema.categories})
 
-
-def unknown(num_names: Counter[str], num_unseen: Counter[str]) -> list[str]:
-    """The columns of several names that were all rare or unseen in training."""
-    return [name for name, count in num_names.items() if count > 1 and count == num_unseen[name]]
+    def unknown(self, num_rows: int) -> list[str]:
+        """The columns of several names that were all rare or unseen in training, in so many rows that were counted."""
+        counts = [(c.name, num_rows - self.num_missing[c.name]) for c in self.schema.categories if c.values]
+        return [name for name, count in counts if count > 1 and count == self.num_unseen[name]]

@@ -197,8 +197,7 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
     ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
     data = dataset.dataset(paths, schema, partitioning=data.partitioning, **settings)
-    batches = data.to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
-    return schema, batches
+    return schema, data.to_batches(batch_size=2**13, fragment_scan_options=scan, **ahead)
 
 
 def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:

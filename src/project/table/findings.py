@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from rich.table import Column, Table
+from torch import Tensor
 
 from project.data import Split
 from project.errors import printable
@@ -17,6 +18,10 @@ MAX_ROWS = 5000
 """Rows from which it is found out whether a column tells the target."""
 SURE = 0.98
 """The R², or for classes the Matthews correlation coefficient, from which on a column alone tells the target."""
+
+
+UNKNOWN = "the model knows none of the names in column '{}': is it written as in training?"
+"""Said of other rows than those of training."""
 
 
 class Finding(NamedTuple):
@@ -99,6 +104,13 @@ def giveaways(split: Split, schema: Schema) -> set[str]:
         if score(y[unseen], told) >= SURE:
             found.add(name)
     return found
+
+
+def unknown_names(x: Tensor, schema: Schema) -> list[str]:
+    """What to know of columns of which encoded rows have several names, all of them rare or unseen in training."""
+    codes = x[:, x.shape[1] - len(schema.categories) :].T  # -2 where a name is missing, -1 where it is not known
+    columns = zip(schema.categories, codes, strict=True)
+    return [UNKNOWN.format(c.name) for c, own in columns if c.values and (own > -2).sum() > 1 and own.max() < 0]
 
 
 def encoded_names(schema: Schema) -> list[str]:

@@ -78,6 +78,8 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
     if len({label.casefold() for label in distinct}) < len(distinct):
         warning = "some classes differ by capital letters alone"
+    if values is not None and len(np.unique(values)) < len(distinct):
+        warning = "some classes are the same number, written in two ways"
     others = [label for label in distinct if not MEANT_AS_NUMBER.fullmatch(label)]
     if task == "auto" and values is None and len(others) < 2 < len(distinct):
         warning = f"the classes look like numbers{but_for(others)}: write them in another way to predict a quantity"

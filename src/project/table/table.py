@@ -27,7 +27,7 @@ from project.table import roles
 from project.table.cells import CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
 from project.table.files import Frame, append_rows, as_table, index_columns, is_parquet, read_file
-from project.table.findings import Finding, giveaways, print_findings
+from project.table.findings import Finding, giveaways, print_findings, unknown_names
 from project.table.on_disk import BlockOrder, column_on_disk, files_of, gather, is_large, kept, memory, on_disk
 from project.table.splits import draw_groups, fold_groups
 
@@ -172,11 +172,12 @@ class Table(TableData):
 
     def describe(self) -> None:
         """Prints what was made of each column, and what else to know about the table."""
-        split = self.splits["train"]
-        suspects = giveaways(split, self.schema)
+        train = self.splits["train"]
+        suspects = giveaways(train, self.schema)
         warning = "tells the target nearly by itself: is it known before the target is?"
         findings = [f._replace(warning=warning) if f.name in suspects else f for f in self.findings]
-        print_findings(findings, self.notes, len(split.x))
+        told = [f"{path}: {n}" for s, path in self.paths.items() for n in unknown_names(self.splits[s].x, self.schema)]
+        print_findings(findings, self.notes + told, len(train.x))
 
     def setup(self, stage: str | None = None) -> None:
         """Reads, splits, learns and encodes, once; rows on a disk are encoded for other processes and runs, too.
@@ -282,7 +283,7 @@ class Table(TableData):
         reader = replace(self.reader, locate=lambda row: f"row {numbers[row]}")
         y = roles.encode_labels(self.target, table[self.target], schema.target, reader)
         x = self.encode(FileTable(Cells(table, reader), y, table.column_names), schema)
-        return Split(x, encode_target(y, schema.target)), notes
+        return Split(x, encode_target(y, schema.target)), notes + unknown_names(x, schema)
 
     def _read_file(self, path: Path) -> tuple[pa.Table, range | Rows, list[str]]:
         """The rows of a file that have a target, their numbers, counted from 1, and notes of what is left out."""
