@@ -79,7 +79,13 @@ def test_a_run_is_loaded_as_it_was_returned(folder: Path, capsys: Capture) -> No
     settings: dict[str, Any] = {"data": "Wine", "trainer": {"max_epochs": 2, "default_root_dir": Path("logs")}}
     before = copy.deepcopy(settings)
     torch.set_num_threads(2)
+    torch.set_flush_denormal(False)
+    torch.manual_seed(5)
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
     run = train(**settings, quiet=True)
+    torch.testing.assert_close(torch.rand(3), drawn, rtol=0, atol=0)
+    assert torch.tensor(1e-310, dtype=torch.float64).mul(1).item() > 0
     assert capsys.readouterr() == ("", "")
     assert settings == before
     assert torch.get_num_threads() == 2

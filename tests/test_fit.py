@@ -142,6 +142,10 @@ SCHEDULES = [
     (["CosineAnnealingLR", "--trainer.max_epochs", "3"], None),
     (["OneCycleLR", "--trainer.max_epochs", "3"], None),
     (["CosineAnnealingLR", "--scheduler.T_max", "2", "--trainer.max_epochs", "3"], None),
+    (
+        ["CyclicLR", "--scheduler.base_lr", "0.001", "--scheduler.max_lr", "0.01", "--trainer.max_steps", "60"],
+        "CyclicLR made 60 of the 4,000 steps",
+    ),
     (["CosineAnnealingLR", "--trainer.max_steps", "60"], "CosineAnnealingLR made 2 of the 300 epochs"),
     (["OneCycleLR", "--scheduler.total_steps", "500", "--trainer.max_steps", "60"], "made 60 of the 500 steps"),
     (["StepLR", "--scheduler.step_size", "1", "--trainer.max_epochs", "3"], None),
@@ -334,6 +338,7 @@ def test_a_diverging_loss_stops_the_run_and_keeps_what_was_saved(args, words, sa
 REFUSED = [
     (["--optimizer", "LBFGS", "--model.dropout", "0", "--model.input_dropout", "0"], 1, ["LBFGS", "batch_size full"]),
     (["--optimizer", "LBFGS", "--data.batch_size", "full"], 1, ["LBFGS", "--model.dropout 0"]),
+    (["--model", "LogisticRegression", "--optimizer", "LBFGS", "--trainer.gradient_clip_val", "1"], 1, ["clip none"]),
     (["--checkpoint_every", "0"], 1, ["checkpoint_every", "0"]),
     (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], 1, ["CyclicLR", "max_lr"]),
     (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], 2, ["val_fraction", "test_fraction"]),

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from project import fit, run_folder
 from project.cli import silence
@@ -76,7 +77,7 @@ def train(*files: str | os.PathLike[str], quiet: bool = False, **settings: Any) 
         config = combine([*(read_layer(Path(file)) for file in files), Layer(plain, COMMAND_LINE)])
     except UsageError as error:  # the traceback shows where
         raise UsageError(str(error).removeprefix(f"{COMMAND_LINE}: ")) from None
-    with _left_as_found():
+    with isolate_rng(), _left_as_found():
         trainer = config["trainer"] | ({"enable_progress_bar": False} if quiet else {})
         run = fit.prepare({**config, "trainer": trainer}, **tables)
         if not quiet:
@@ -100,8 +101,6 @@ def load_run(run: str | os.PathLike[str]) -> Run:
         OSError: If it cannot be read.
     """
     folder = Path(run)
-    if folder.is_file():
-        raise UsageError(f"{folder} is a file: name the run's folder")
     return Run(folder, run_folder.load_best(folder)[0], run_folder.read_report(folder) or {})
 
 
@@ -115,11 +114,13 @@ def _plain(value: object) -> str:
 def _left_as_found() -> Iterator[None]:
     """Puts back what a run sets for its whole process, and lets Ctrl-C be what it is in Python."""
     threads, handler = torch.get_num_threads(), signal.getsignal(signal.SIGINT)
+    flushes = not torch.tensor(1e-310, dtype=torch.float64).mul(1).item()
     try:
         yield
     except (Stopped, SystemExit) as stop:  # Lightning answers Ctrl-C with SystemExit, and then ignores it
         raise KeyboardInterrupt(str(stop) if isinstance(stop, Stopped) else "") from None
     finally:
         torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushes)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)

@@ -156,7 +156,7 @@ def as_command(main: Callable[[Sequence[str]], int]) -> Callable[..., int]:
             # Lines may be those of a cell, too.
             message = str(error) if isinstance(error, UsageError) else " ".join(str(error).splitlines())
             # Which let the processes of a run on several devices talk.
-            if isinstance(error, RuntimeError) and re.search(r"gloo|NCCL", message):
+            if isinstance(error, RuntimeError) and re.search(r"gloo|NCCL.*(abort|closed|remote|reset)", message):
                 message = f"another process of the run has ended ({message[:100]} ...)"
             print(f"error: {printable(message)}", file=sys.stderr)
             if isinstance(error, RuntimeError | ImportError | ArithmeticError) and not isinstance(error, Diverged):

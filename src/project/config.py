@@ -343,9 +343,6 @@ def settle(cls: type, said: Said, where: str) -> Config:
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None
         if isinstance(settings[name], Path):  # in a file it is meant from that file's folder
             settings[name] = (layer.folder / settings[name]).absolute()
-        choices = getattr(cls, "choices", {}).get(name)
-        if choices and settings[name] is not None and settings[name] not in choices:
-            raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")
     section = SECTIONS.get(where, NESTED)
     for name, required in names.items():
         if required and name not in {*settings, *section.deduced}:
@@ -471,10 +468,12 @@ def make_trainer(
     score = dict(getattr(model, "val_metrics", {})).get(name)
     highest = name.startswith("-") or getattr(score, "higher_is_better", False)
     watched: dict[str, Any] = {"monitor": name.removeprefix("-"), "mode": "max" if highest else "min"}
+    end = None if name.endswith("/val") else True  # there before a validation is only that of the epoch before
     for given in [callback["init_args"] for callback in plain["callbacks"] or []]:
         if given.get("monitor") == OF_THE_RUN:
             # Without validation rows there is no loss/val; and a wrong name `BestCheckpoint` refuses, if there is one.
             given.update(watched, strict=config["monitor"] is not None and plain["enable_checkpointing"] is False)
+            given["check_on_train_epoch_end"] = end
     settings = _objects(Trainer, plain)
     validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0
     if not config["monitor"] and not (validates and settings["limit_val_batches"] != 0):
@@ -484,7 +483,7 @@ def make_trainer(
         checkpoints = folder / "checkpoints"
         everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))
         everyone.append(
-            BestCheckpoint(checkpoints, "best", **watched, auto_insert_metric_name=False, enable_version_counter=False)
+            BestCheckpoint(checkpoints, "best", **watched, save_on_train_epoch_end=end, enable_version_counter=False)
         )
     if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in everyone):
         everyone.append(RunBar())

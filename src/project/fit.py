@@ -23,6 +23,7 @@ if __name__ == "__main__":
 import torch
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
@@ -182,7 +183,7 @@ def fit(
     seconds = time.perf_counter() - start
 
     progress = how_it_went(trainer)
-    best = _load_best(model, trainer, folder)
+    best = _load_best(model, trainer)
     metrics = _test(data, model, trainer)
     notes = remarks(trainer, model)
     if isinstance(model, TableModel):
@@ -207,11 +208,10 @@ def fit(
     return report
 
 
-def _load_best(model: LightningModule, trainer: Trainer, folder: Path | None) -> int | None:
+def _load_best(model: LightningModule, trainer: Trainer) -> int | None:
     """Gives the model the best weights of its run, if they were kept, and returns their epoch, counted from 0."""
-    best = (folder or Path()) / "checkpoints" / "best.ckpt"
-    if folder is None or not best.is_file():  # a trainer of the caller's
-        best = Path(getattr(trainer.checkpoint_callback, "best_model_path", ""))
+    kept = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)][-1:]
+    best = Path(kept[0].best_model_path if kept else "")
     if not best.is_file():
         return None
     checkpoint = run_folder.load_checkpoint(best, plain=isinstance(model, TableModel))

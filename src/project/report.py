@@ -82,8 +82,7 @@ def print_table(table: Table) -> None:
     """Prints a table with all that is in its cells: folded on a terminal, in lines of any length elsewhere."""
     for column in table.columns:
         column.overflow = "fold"
-    width = None if sys.stdout.isatty() else 10_000
-    Console(markup=False, emoji=False, highlight=False, width=width).print(table)
+    Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 def _mean(score: float | Spread) -> float:
@@ -132,10 +131,10 @@ def remarks(trainer: Trainer, model: LightningModule) -> list[str]:
     found = []
     for config in trainer.lr_scheduler_configs:
         scheduler: Any = config.scheduler
-        lengths = "total_steps", "T_max", "total_iters", "step_size", "T_0"
+        lengths = "total_steps", "T_max", "total_iters", "step_size", "total_size", "T_0"
         length = max(getattr(scheduler, name, None) or 0 for name in lengths)
         if scheduler.last_epoch < 0.9 * length:
-            did = f"{scheduler.last_epoch:,} of the {length:,} {config.interval}s that it was set for"
+            did = f"{scheduler.last_epoch:,} of the {length:,.0f} {config.interval}s that it was set for"
             found.append(f"{type(scheduler).__name__} made {did}: --trainer.max_epochs says how long a run is to be")
     cases = getattr(dict(getattr(model, "test_metrics", {})).get("accuracy/test"), "confmat", None)
     if cases is not None and isinstance(model, TableModel):

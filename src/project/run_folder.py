@@ -145,8 +145,8 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # while it is locked, or another's might be gone
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def write_config(folder: Path, config: Config) -> None:

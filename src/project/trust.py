@@ -43,7 +43,7 @@ def refuse_strangers(content: Any, file: object, key: object = "") -> None:
     elif key in ("model_class", "class_path", "trainer") and isinstance(content, str) and "." in content:
         module, root = content.rpartition(".")[0], content.partition(".")[0]
         known = module in sys.modules and root not in sys.stdlib_module_names
-        known |= key == "trainer" and not (all(map(str.isidentifier, content.split("."))) and find_spec(root))
+        known = known or (key == "trainer" and not (all(map(str.isidentifier, content.split("."))) and find_spec(root)))
         if not known and root not in (__package__, "torch", "lightning"):
             raise UsageError(
                 f"{file} names {content}, a class from elsewhere: if you trust it, say --import {module}, "

@@ -119,7 +119,7 @@ def date_features(times: pd.DatetimeIndex) -> Tensor:
 @pytest.mark.parametrize(("date_format", "cells"), DATES.items(), ids=DATES)
 def test_dates(date_format: str, cells: list[str], tmp_path: Path) -> None:
     table = read(tmp_path, cells)
-    assert find(table) == Finding("x", "date", 0, 3)
+    assert find(table) == Finding("x", "date", 0, 3, "years read as 1969 to 2068" if "%y" in date_format else "")
     expected = date_features(pd.to_datetime(cells, format=date_format))
     torch.testing.assert_close(features(table)[:3], expected, atol=1e-6, rtol=0)
 
@@ -196,6 +196,7 @@ MONTH_FIRST = "read as month/day/year"
 ALL_DIFFER = "almost every row has a name of its own"
 ZEROS = "leading zeros: --data.categorical 'x' takes them as names"
 LIKE_DATES = "looks like dates: .*"
+POINTS = r"points between thousands\? .*"
 MENDED = r"but for 'tbd' \(missing: --data.missing 'tbd'\): write them in another way"
 KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], str]] = [
     # The cells, the settings; the kind with the numbers of missing and of different values; and the warning.
@@ -205,7 +206,9 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     (["01/02/2024", "31/12/2024"], {}, ("date", 0, 2), ""),
     (["01.02.2024", "12.11.2024"], {}, ("date", 0, 2), ""),
     (["24/01/31", "23/02/28"], {}, ("date", 0, 2), "read as day/month/year"),
-    (["24/01/31", "99/02/28"], {}, ("date", 0, 2), ""),  # there is no day 99
+    (["24/01/31", "99/02/28"], {}, ("date", 0, 2), "years read as 1969 to 2068"),  # there is no day 99
+    (["18.07.68", "12.11.24"], {}, ("date", 0, 2), "years read as 1969 to 2068"),
+    (["18.07.1968", "12.11.2024"], {}, ("date", 0, 2), ""),
     # What only looks like a date or a number is a name,
     (["30.02.2024", "31.12.2024"], {}, ("category", 0, 2), LIKE_DATES),
     (["12:30", "8:15"], {}, ("category", 0, 2), ""),
@@ -214,6 +217,12 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     (["0", "1", "2", "3", ">3"], {}, ("category", 0, 5), "looks like numbers: .*"),
     (["tbd", *(str(i % 7) for i in range(NUM_ROWS - 1))], {}, ("category", 0, 8), f"looks like numbers, {MENDED}"),
     (["tbd", "1", "2", "tbd", "3"], {}, ("category", 0, 4), f"looks like numbers, {MENDED}"),
+    (
+        ["n1", "n2", *(str(i) for i in range(8)), "8", "9"],
+        {},
+        ("category", 0, 12),
+        "looks like numbers, but for 'n1'.*",
+    ),
     (["tbd", *(f"2024-01-0{i % 7 + 1}" for i in range(11))], {}, ("category", 0, 8), f"looks like dates, {MENDED}"),
     # and whole numbers may look like days,
     (DAYS, {}, ("number", 0, 3), LIKE_DATES),
@@ -229,6 +238,13 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     (["0", "10", "2e1", "-7"], {}, ("number", 0, 4), ""),
     (["0", "0.0", "+7", " 2"], {}, ("number", 0, 3), ""),
     (["02.5", "00.5", "1", "7"], {}, ("number", 0, 4), ""),
+    # Points, or whatever stands before decimals, can be meant to stand between thousands.
+    (["950", "1.020", "-2.310"], {}, ("number", 0, 3), POINTS),
+    (["950", "1,020", "2,310"], {"decimal_point": ","}, ("number", 0, 3), POINTS),
+    (["1.125", "1.020", "2.310"], {}, ("number", 0, 3), ""),
+    (["950", "1.5", "2.310"], {}, ("number", 0, 3), ""),
+    (["950", "0.125", "2.310"], {}, ("number", 0, 3), ""),
+    (["9", "1.125", "2.310"], {}, ("number", 0, 3), ""),
     (CODES, {"numeric": "x"}, ("number", 0, 4), ""),
     (CODES, {"categorical": "x"}, ("category", 0, 4), ""),
     # Columns that teach nothing are left out, unless a setting overrules it.
@@ -263,12 +279,12 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
         for name in (
             *("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no", "PassengerId"),
             *("EmployeeNumber", "employee_number", "user_no", "userid", "orderno", "customer", "Order", "invoiceNum"),
-            *("uid", "Kundennummer"),
+            *("uid", "Kundennummer", "patient_nbr", "sessionid", "rollno", "ID2", "id_", "№", "zip", "Personalnr"),
         )
     ),
     *(
         (SHUFFLED, {"name": name}, ("number", 0, 12), "")
-        for name in ("paid", "grid", "width", "snow", "idea", "x", "piano", "reorder")
+        for name in ("paid", "grid", "width", "snow", "idea", "x", "piano", "reorder", "NO2", "seat_row")
     ),
 ]
 
@@ -287,9 +303,10 @@ def test_the_kind_of_a_column_and_what_is_told_of_it(
 
 MEANT = {
     "numbers": (
-        *("${}", "({}.5)", "~{}", "<{}.5", "{}.5-", "{} %", "CHF {}00.50", "R$ {}1"),
+        *("${}", "({}.5)", "~{}", "<{}.5", "{}.5-", "{} %", "CHF {}00.50", "R$ {}1", "Rp {}.000", "₪{}", "zł {}"),
         *("₩{},000", "{}’234", "{:02},05,567"),
         *("1\N{NO-BREAK SPACE}{:03}", "1\N{NARROW NO-BREAK SPACE}{:03}", "\N{MINUS SIGN}{}", "\N{EN DASH}{}"),
+        *("\N{EM DASH}{}", "\N{FULLWIDTH HYPHEN-MINUS}{}", "AED {}"),
     ),
     "dates": (
         *("{:02}/03/2024 14:00", "{:02}.03.2024 14:00", "{:02}-Mar-2024", "2024-03-{:02} 14:00:00 UTC", "{:02}MAR2024"),
@@ -324,6 +341,14 @@ def test_what_was_meant_as_a_number_or_a_date_is_never_left_out_silently(what: s
 )
 def test_names_with_digits_are_neither_refused_nor_warned_of(form: str, tmp_path: Path) -> None:
     assert find(read(tmp_path, [form.format(i % 8 + 1) for i in range(12)])) == Finding("x", "category", 0, 8)
+
+
+@pytest.mark.parametrize("form", ["{} m2", "[{}]", "{}'", '="{}"', "{}+", "{}/10"])
+def test_many_names_that_all_begin_with_a_digit_are_told_of(form: str, tmp_path: Path) -> None:
+    cells = [form.format(10 + i % 21) for i in range(63)]
+    table = read_table(write_table(tmp_path / "t.csv", {"x": cells, "y": ["no", "yes", "no"] * 21}), **WHOLE)
+    digits = "every name begins with a digit: is it a number or a time, written in another way?"
+    assert find(table) == Finding("x", "category", 0, 21, digits)
 
 
 def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
@@ -488,12 +513,29 @@ def test_thousands_of_names_train_without_one_hot_vectors(tmp_path: Path) -> Non
     assert largest.size <= 20_000 * 64  # one-hot vectors would be 20,000 times 5,000
 
 
-@pytest.mark.parametrize("missing", ["-99,?", [-99, "?"], [-99.0]])
+@pytest.mark.parametrize("missing", ["-99,?", "?, -99", "[-99, ?]", "['?', \"-99\"]", [-99, "?"], [-99.0], -99])
 @pytest.mark.parametrize("cells", [["1.5", "-99.0", "2.5", "4.0"], pa.array([1.5, -99.0, 2.5, 4.0] * 3)])
 def test_a_number_can_mean_a_missing_value(cells: Any, missing: Any, tmp_path: Path) -> None:
     table = read(tmp_path, cells, missing=missing)
     assert find(table) == Finding("x", "number", NUM_ROWS // 4, 3)
     assert features(table)[:4].tolist() == [[1.5, 0], [2.5, 1], [2.5, 0], [4.0, 0]]  # the median, and marked
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("[no]", ("no",)),
+        ("[007, 1.10]", ("007", "1.10")),
+        ("?,", ("?",)),
+        ('["a, b", c]', ("a, b", "c")),
+        ("[]", ("",)),
+        ([], ("",)),
+        (None, ()),
+    ],
+)
+def test_texts_stay_as_they_are_written(missing: Any, expected: tuple[str, ...], tmp_path: Path) -> None:
+    """YAML would have [no] as false, and [007] as 7."""
+    assert Table(tmp_path / "t.csv", "y", missing=missing).reader.missing == expected
 
 
 NEW_YEAR = pa.array([0, -25567, 19782, 19783] * 3, pa.int32()).cast(pa.date32())  # 1970-01-01, 1900-01-01, ...

@@ -214,9 +214,8 @@ class TableData(LightningDataModule):
         """Large batches of test rows in order; an empty list if there are none."""
         return self.loader("test")
 
-    def predict_dataloader(self) -> BatchLoader | list[Any]:
-        """The same as `test_dataloader`, for ``Trainer.predict``."""
-        return self.loader("test")
+    predict_dataloader = test_dataloader
+    """For ``Trainer.predict``."""
 
     def loader(self, name: SplitName) -> BatchLoader | list[Any]:
         """Large batches of a split's rows in order; an empty list if there are none."""

@@ -92,8 +92,7 @@ def fold_rows(
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    few = 0 if classes is None else min(count for count in np.bincount(classes[rows]) if count)
-    if classes is not None and few < num_folds:
+    if classes is not None and (few := np.unique(classes[rows], return_counts=True)[1].min()) < num_folds:
         raise ValueError(f"a class has {few} rows, too few for {num_folds} folds")
     splitter: Any = (KFold if classes is None else StratifiedKFold)(
         num_folds, shuffle=seed is not None, random_state=seed

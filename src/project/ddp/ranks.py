@@ -117,10 +117,9 @@ class Ranks(DDPStrategy):
         """The loss of this process's part of a batch, times its share in the batch's."""
         if self._sizes is None:
             return super().training_step(*args, **kwargs)
-        size = self._sizes[args[1]]
-        num_rows = len(range(self.global_rank, size, self.world_size))
         module: Any = self.lightning_module
-        log = module.log
+        size, log = self._sizes[module.trainer.fit_loop.batch_idx], module.log
+        num_rows = len(range(self.global_rank, size, self.world_size))
         if not num_rows:  # its row does not count, nor what is logged of it; but all processes take the same steps
             module.log = lambda *args, **options: log(*args, **options | {"batch_size": 0})
         output, share = super().training_step(*args, **kwargs), num_rows * self.world_size / size
@@ -133,7 +132,7 @@ class Ranks(DDPStrategy):
         distributed.all_gather_object(own, {name: checkpoint[name] for name in OF_EACH if name in checkpoint})
         if all(own):
             parts = [part["epoch_sums"] for part in own]
-            sums = {key: tuple(sum(part[key][i].cpu() for part in parts) for i in (0, 1)) for key in parts[0]}
+            sums = {key: tuple(sum(part[key][i] for part in parts) for i in (0, 1)) for key in parts[0]}
             checkpoint |= {"ranks": own, "epoch_sums": sums}
         super().save_checkpoint(checkpoint, filepath, storage_options)
 
@@ -143,8 +142,8 @@ class Ranks(DDPStrategy):
         ranks = checkpoint.pop("ranks", [])
         if len(ranks) == self.world_size:
             checkpoint |= ranks[self.global_rank]
-        elif self.global_rank:  # the first process has the sums of all
-            checkpoint["epoch_sums"] = {}
+        elif self.global_rank:  # the first process has the sums of all, and draws as it did
+            checkpoint |= {"epoch_sums": {}, "random_state": None}
         return checkpoint
 
 

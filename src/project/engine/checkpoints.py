@@ -134,7 +134,8 @@ class Resumable(Callback):
         """Restores the random state, and listens to signals, after Lightning has set its own handlers."""
         self._step = trainer.global_step
         if self._resumes is not None:
-            _set_rng_states(self._resumes["random_state"])
+            if self._resumes["random_state"]:
+                _set_rng_states(self._resumes["random_state"])
             # What Lightning sets at the start of an epoch, or computes in a validation, and does not save.
             trainer.accumulate_grad_batches = self._resumes.get("accumulated", trainer.accumulate_grad_batches)
             trainer._logger_connector._callback_metrics.update(self._resumes.get("metrics", {}))
@@ -184,7 +185,6 @@ class Resumable(Callback):
         ends = trainer.is_last_batch or self._step == trainer.max_steps
         asks = trainer.world_size == 1 or self._step % ASKED == 0
         if (self._due or (asks and self._stops(trainer))) and not validates and not ends:
-            self._due = False
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -193,6 +193,7 @@ class Resumable(Callback):
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
+        self._due = False
         for logger in trainer.loggers:
             logger.save()  # the curves must reach as far as the checkpoint
         trainer.save_checkpoint(self.path)
@@ -219,7 +220,7 @@ class Resumable(Callback):
         checkpoint["accumulated"] = trainer.accumulate_grad_batches
         checkpoint["metrics"] = dict(trainer.callback_metrics)
         checkpoint["epoch_sums"] = self._sums | {
-            key: (metric.value, metric.cumulated_batch_size)
+            key: (metric.value.cpu(), metric.cumulated_batch_size.cpu())
             for key, metric in trainer.fit_loop.epoch_loop._results.items()
             if metric.is_tensor and metric.meta.is_mean_reduction and metric.meta.on_epoch and not metric.has_reset
         }

@@ -59,7 +59,6 @@ def _write(tested: Evaluation, run: Path, file: Path | None, threshold: str | No
     if file is not None and name in SPLITS:  # the run has a test of its own
         name += "_file"
     folder = run / "evaluation" / name
-    folder.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {
         "run": run.resolve().name,
         "experiment": run.resolve().parent.name,

@@ -1,6 +1,6 @@
 """What every model shares: loss, metrics, optimizer, and what its outputs mean."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -43,8 +43,6 @@ class TableModel(LightningModule):
 
     target_kinds: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "number")
     class_weights: Tensor | None
-    choices: ClassVar[Mapping[str, Collection[str]]] = {}
-    """Names that a setting may have, for the command line to check."""
 
     def __init__(
         self,

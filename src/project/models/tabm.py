@@ -78,8 +78,7 @@ class TabM(TableModel):
         """
         vectors = self.numbers(x[:, : self.numbers.num_columns])
         if self.schema.categories:
-            names = self.names(self.index(x[:, self.numbers.num_columns :]))
-            vectors = torch.cat([vectors, names.transpose(0, 1)])
+            vectors = torch.cat([vectors, self.names(self.index(x[:, self.numbers.num_columns :])).transpose(0, 1)])
         # A member's weights come after the first layer, which is linear: so it is computed once, not for each member.
         columns = torch.bmm(vectors, self.first)
         hidden = (self.member_weights @ columns.flatten(1)).view(len(self.heads), *columns.shape[1:]) + self.first_bias

@@ -51,12 +51,13 @@ EXPONENT = r"^[-+]?\d(\.\d+)?(e[-+]|E-)\d+$"
 """How Arrow writes numbers of many digits; 1E5 may be a code."""
 THOUSANDS = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+(\.\d*)?\D*")
 """A number with commas between its thousands, perhaps of money."""
-_SIGN = r"\s?[-+\u2212\u2013]?\s?"
-_MONEY = r"(?:[A-Z]{0,3}[$€£¥₩₹₺₽]|USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|SEK|NOK|DKK|PLN|CZK|AUD|CAD|Rs\.?|kr\.?)"
+_SIGN = r"\s?[-+\u2010-\u2015\u2212\ufe63\uff0d]?\s?"
+_CODES = "AED|AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|INR|JPY|KRW|MXN|NOK|NZD|PLN|RUB|SEK|SGD|THB|TRY|USD|ZAR"
+_MONEY = rf"(?:[A-Z]{{0,3}}[$£¥৳฿￥\u20a0-\u20cf]|{_CODES}|(?:Rs|kr|Rp|RM|TL|zł|Tk|Fr|ca|approx)\.?)"
 _NUMERAL = rf"{_SIGN}{_MONEY}?{_SIGN}(?:\d{{1,3}}(?:[.,'’_\s]\d{{3}})+|\d{{1,2}}(?:,\d\d)+,\d{{3}}|\d+)(?:[.,]\d*)?"
 QUANTITY = re.compile(rf"(?:\({_NUMERAL}\)|{_NUMERAL})\s?((?!s$|th$)[^\d\s.,'+\-:()/][^\d\s.,'+\-:()]{{0,7}})?")
 """A number, perhaps with a unit, between thousands or before decimals what is no point, or negative in brackets."""
-MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|[~≈<>≤≥]?{_NUMERAL}-?\s?[%$€£¥₩₹₺₽kKMB]?")
+MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|[~≈<>≤≥]?{_NUMERAL}-?\s?(?:[%kKMB]|{_MONEY})?")
 """The same as a laboratory may write it, with no other unit."""
 LOOKS_LIKE = {"dates": DATE, "numbers": MEANT_AS_NUMBER}
 """Text that is neither, for it is not written so, but was meant to be."""
@@ -178,6 +179,13 @@ class CellReader:
             with suppress(pa.ArrowInvalid):
                 return text.cast(pa.float64())
         return pc.if_else(pc.match_substring_regex(text, NUMBER), text, None).cast(pa.float64())
+
+    def between_thousands(self, text: pa.ChunkedArray) -> bool:
+        """Whether what stands before the decimals of some numbers may stand between thousands: 950 and 1.020."""
+        marked = text.filter(pc.match_substring(text, self.decimal_point))
+        thousands = rf"^\s*[-+]?[1-9]\d{{0,2}}{re.escape(self.decimal_point)}\d{{3}}\s*$"
+        hundreds = pc.any(pc.match_substring_regex(text, r"^\s*[-+]?[1-9]\d\d\s*$")).as_py()
+        return bool(hundreds and len(marked) and pc.all(pc.match_substring_regex(marked, thousands)).as_py())
 
     def are_codes(self, name: str, names: pa.Array) -> bool:
         """Whether all of some texts are digits that are no number: else a table with types would have it as one."""

@@ -14,18 +14,21 @@ from project.data.splits import Rows
 from project.encoder import date_parts
 from project.schema import Category, Column, Date, learn_number
 from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes, date_forms, is_date, is_number, is_text
-from project.table.findings import Finding, but_for, order_of_dates
+from project.table.findings import POINTS, Finding, but_for, doubts_of_dates
 
 ALL_DIFFER = "almost every row has a name of its own"
-_KEY = r"code|ref|id|uid|pid|mrn|rowid|idx|index|key|uuid|guid|nr|no|num|number|rownum|serial|sku|ssn|phone|passport"
-_OWNER = r"account|case|client|customer|employee|invoice|member|order|passenger|patient|person|student|subject|user"
+_KEY = r"code|ref|id[\d_]?|uid|pid|mrn|idx|index|key|uuid|guid|nr|nbr|no|num|number|seq|serial|sku|ssn|passport"
+_KEY += "|ean|isbn|imei|barcode|phone|telephone|mobile|zip|zipcode|postcode|plz|sno|identifier"
+_OWNER = "account|acct|case|client|customer|employee|invoice|member|order|passenger|patient|person|session|student|user"
 IDENTIFIER = re.compile(
-    rf"(?i:(^|[\W_])({_KEY}|{_OWNER})\.?$|({_OWNER})({_KEY})$|(nummer|participant|policy|ticket|transaction|txn|#)$|^unnamed)"
+    rf"(?i:(^|[\W_])({_KEY}|{_OWNER})\.?$|({_OWNER}|(^|[\W_])(id|rec|record|roll|row))({_KEY})$|^unnamed"
+    r"|(personalnr|nummer|matr[ií]cula|participant|policy|ticket|transaction|txn|#|№|nº)$)"
     r"|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number|Code|Ref)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
 NAMED_SO = "named like an identifier, which is no quantity: --data.drop '{0}', or --data.categorical '{0}'"
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop '{}'"
+DIGITS = "every name begins with a digit: is it a number or a time, written in another way?"
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -91,7 +94,7 @@ class ColumnLearner:
         if name in self.categorical:
             return self._category(name, self.reader.names(name, cells))
         if is_date(cells.type):
-            return self._date(name, cells, *date_forms(cells)[0])
+            return self._date(name, cells, date_forms(cells))
         numeric = name in self.numeric and not is_text(cells.type)
         boolean = pa.types.is_boolean(cells.type) and not numeric
         if numeric or is_number(cells.type) or boolean:
@@ -113,7 +116,7 @@ class ColumnLearner:
             return self._number(name, self.reader.numbers(name, cells, boolean=True), boolean=True)
         if forms := date_forms(present):
             forms = date_forms(names.dictionary.drop_null()) or forms  # all rows are written in one way
-            return self._date(name, cells, *forms[0], order_of_dates(forms))
+            return self._date(name, cells, forms)
         if name in self.numeric:
             return self._number(name, self.reader.numbers(name, cells))
         self.reader.refuse_quantities(name, cells, present, f"take the column as names: --data.categorical '{name}'")
@@ -137,6 +140,7 @@ class ColumnLearner:
         if whole and not asked and text is not None:  # of many cells the first will do
             zeros = pc.any(pc.match_substring_regex(text[:100_000], r"^\s*0\d+\s*$")).as_py()
             warning = f"leading zeros: --data.categorical '{name}' takes them as names" if zeros else warning
+        warning = POINTS if text is not None and self.reader.between_thousands(text[:100_000]) else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
         named = IDENTIFIER.search(name) is not None
@@ -149,15 +153,15 @@ class ColumnLearner:
             identifies=whole and not dates and (counts or named),
         )
 
-    def _date(self, name: str, cells: pa.ChunkedArray, date_format: str, zone: str, warning: str = "") -> Learned:
-        days = self.reader.days(name, cells, date_format, zone)
+    def _date(self, name: str, cells: pa.ChunkedArray, forms: list[tuple[str, str]]) -> Learned:
+        days = self.reader.days(name, cells, *forms[0])
         used = DATE_PARTS if (days[self.rows] % 1 > 0).any() else DATE_PARTS[:4]  # unless all say midnight
         parts = date_parts(torch.from_numpy(days[self.rows, None])).numpy()
         learned = [learn_number(f"{name} {p}", parts[:, i], self.scale) for i, p in enumerate(used)]
         # One indicator will do: all parts are missing together.
         numbers = tuple(replace(n, indicator=n.indicator and i == 0) for i, n in enumerate(learned))
-        finding = _finding(name, "date", np.sort(days[self.rows]), warning)
-        return Learned(finding, Date(name, date_format, numbers, zone), days)
+        finding = _finding(name, "date", np.sort(days[self.rows]), doubts_of_dates(forms))
+        return Learned(finding, Date(name, forms[0][0], numbers, forms[0][1]), days)
 
     def _category(self, name: str, names: pa.DictionaryArray, told: str = "") -> Learned:
         found, times = names.take(pa.array(self.rows)).value_counts().flatten()
@@ -168,11 +172,12 @@ class ColumnLearner:
         for what, form in LOOKS_LIKE.items() if counts and not told and name not in self.categorical else ():
             others = [value for value in counts if not form.fullmatch(value)]
             number = sum(counts[value] for value in others)
-            if looks := 10 * number < len(self.rows) - missing or len(others) == 1 < len(counts) - 1:
+            if looks := 4 * number < len(self.rows) - missing or len(others) == 1 < len(counts) - 1:
                 warning = f"looks like {what}{but_for(others[:1])}: write them in another way"
                 break
         # What begins with a digit in every row may be a number or a time that is not read: it is not left out.
         digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d", value) for value in counts)
+        warning = DIGITS if digits and len(counts) > 20 and not warning and name not in self.categorical else warning
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
         return Learned(
             Finding(name, "category", missing, len(counts), warning),

@@ -258,7 +258,7 @@ def _refuse_title(text: str, quote: str, path: Path) -> None:
     if not below.strip() or any(mark in title for mark in (*DELIMITERS[0], quote)):
         return
     delimiter = _find_delimiter(below, quote)
-    widths = _widths(list(islice(io.StringIO(below), 100)), delimiter, quote)
+    widths = _widths(list(islice(filter(str.strip, io.StringIO(below)), 100)), delimiter, quote)
     columns, count = Counter(widths).most_common(1)[0]
     if delimiter not in title and columns > 1 and 2 * count > len(widths):
         raise ValueError(f"{path}, line 1: '{title.strip()}' is no header of {columns} columns: take the line out")
@@ -307,8 +307,7 @@ def _explained(path: Path, delimiter: str | None, encoding: str) -> Iterator[Non
             message = "it is no Parquet file, or is damaged"
         raise ValueError(f"{path} cannot be read: {message[:300]}") from error
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())[:300]
-        raise OSError(f"{path} cannot be read: {reason}") from error
+        raise OSError(f"{path} cannot be read: {error.strerror or ' '.join(str(error).split())[:300]}") from error
 
 
 def _wrong_encoding(path: Path, encoding: str) -> ValueError:

@@ -20,6 +20,8 @@ SURE = 0.98
 """The R², or for classes the Matthews correlation coefficient, from which on a column alone tells the target."""
 
 
+POINTS = "points between thousands? 1.020 is read as 1.02: take them out of the file"
+"""Said of numbers such as 950 and 1.020."""
 UNKNOWN = "the model knows none of the names in column '{}': is it written as in training?"
 """Said of other rows than those of training."""
 
@@ -53,11 +55,12 @@ def but_for(others: Sequence[str]) -> str:
     return "".join(f", but for '{other}' (missing: --data.missing '{other}')" for other in others)
 
 
-def order_of_dates(forms: list[tuple[str, str]]) -> str:
+def doubts_of_dates(forms: list[tuple[str, str]]) -> str:
     """A warning, where dates may be meant otherwise than they are read."""
     order = forms[0][0][:2]
     words = f"read as {'month/day' if order == '%m' else 'day/month'}/year"
-    return words if any(other[:2] != order for other, _ in forms) else ""
+    years = "years read as 1969 to 2068" if "%y" in forms[0][0] else ""
+    return words if any(other[:2] != order for other, _ in forms) else years
 
 
 def print_findings(findings: Sequence[Finding], notes: Sequence[str], num_rows: int) -> None:
@@ -87,23 +90,18 @@ def giveaways(split: Split, schema: Schema) -> set[str]:
         split: Training rows.
         schema: What they taught.
     """
-    from sklearn.metrics import matthews_corrcoef, r2_score
+    from sklearn.model_selection import cross_val_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     x, y, classes = split.x.numpy(), split.y.numpy(), bool(schema.target.classes)
     rows = np.random.default_rng(0).permutation(len(y))[: max(200, min(MAX_ROWS, 20 * MAX_ROWS // x.shape[1]))]
     half = len(rows) // 2
-    seen, unseen = rows[:half], rows[half:]
-    if half < 20 or not np.ptp(y[unseen]):
+    if half < 20 or not np.ptp(y[rows[half:]]):
         return set()
-    score = matthews_corrcoef if classes else r2_score
-    found = set()
-    for i, name in enumerate(encoded_names(schema)):
-        tree = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(random_state=0)
-        told = tree.fit(x[seen, i : i + 1], y[seen], check_input=False).predict(x[unseen, i : i + 1], check_input=False)
-        if score(y[unseen], told) >= SURE:
-            found.add(name)
-    return found
+    tree = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(random_state=0)
+    way = {"scoring": "matthews_corrcoef" if classes else "r2", "cv": [(rows[:half], rows[half:])]}
+    names = enumerate(encoded_names(schema))
+    return {name for i, name in names if cross_val_score(tree, x[:, i : i + 1], y, **way)[0] >= SURE}
 
 
 def unknown_names(x: Tensor, schema: Schema) -> list[str]:

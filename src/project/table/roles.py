@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from project.data.splits import Rows
 from project.schema import Target
 from project.table.cells import MEANT_AS_NUMBER, CellReader, canonical, codes, date_forms, is_number, is_text
-from project.table.findings import but_for, order_of_dates
+from project.table.findings import POINTS, but_for, doubts_of_dates
 
 MAX_WHOLE_CLASSES = 20
 """A target of whole numbers with more different values than this is a quantity."""
@@ -70,7 +70,9 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     whole = integers and (codes_of_text or len(distinct) <= MAX_WHOLE_CLASSES)
     if task == "number" or (task == "auto" and values is not None and not whole and len(distinct) > 2):
         words = f"{len(distinct)} whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
-        return Labels(reader.numbers(name, column), warning=words if integers and task == "auto" else "")
+        words = words if integers and task == "auto" else ""
+        points = is_text(column.type) and reader.between_thousands(names)
+        return Labels(reader.numbers(name, column), warning=POINTS if points else words)
     if task == "binary" and len(distinct) != 2:
         raise ValueError(f"the target '{name}' has {len(distinct)} different values, and data.task says two classes")
     warning = ""
@@ -174,7 +176,7 @@ def read_groups(name: str, column: pa.ChunkedArray, fixed: Mapping[str, Rows], r
     for rows in fixed.values():
         shared = np.intersect1d(groups[rows], np.delete(groups, rows))
         if len(shared):
-            one, *_, other = (reader.locate(int(row)) for row in np.flatnonzero(groups == shared[0]))
+            one, other = (reader.locate(int(row)) for row in np.flatnonzero(groups == shared[0])[[0, -1]])
             raise ValueError(f"data.group: {one} and {other} have the same '{name}'")
     return groups
 
@@ -189,4 +191,4 @@ def read_order(name: str, column: pa.ChunkedArray, reader: CellReader) -> tuple[
     forms = date_forms(cells) or date_forms(cells[:1])  # of which an error names the first other cell
     times = reader.days(name, column, forms[0][0], forms[0][1] and "UTC") if forms else reader.numbers(name, column)
     reader.refuse(name, column, pa.array(np.isnan(times)), "{} has no place in the order of data.time")
-    return np.argsort(times, kind="stable"), order_of_dates(forms) if forms else ""
+    return np.argsort(times, kind="stable"), doubts_of_dates(forms) if forms else ""

@@ -8,16 +8,19 @@ from numpy.typing import NDArray
 
 from project.data.splits import Rows
 
+MANY_GROUPS = 10_000
+"""Of more groups than this, parts with their share of every class take long to find; random ones have about theirs."""
+
 
 def draw_groups(
-    rows: Rows, size: int, seed: int, classes: NDArray[Any] | None, groups: NDArray[Any]
+    rows: Rows, size: int, seed: int | None, classes: NDArray[Any] | None, groups: NDArray[Any]
 ) -> tuple[Rows, Rows]:
     """Draws whole groups, which together have about so many rows.
 
     Args:
         rows: Row numbers to draw from.
         size: How many to draw.
-        seed: Decides the drawing.
+        seed: Decides the drawing; None draws by the groups' sizes alone.
         classes: A class for each row of the table, of which each part gets its share as well as can be.
         groups: A group for each row of the table.
 
@@ -30,16 +33,19 @@ def draw_groups(
     from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
 
     num_groups = len(np.unique(groups[rows]))
-    if num_groups < 2:
+    num_parts = max(2, min(num_groups, round(len(rows) / size)))
+    if classes is None or np.bincount(classes[rows]).max() < num_parts:
+        classes = np.zeros_like(groups)  # then the parts have about as many rows
+    splitter: Any = StratifiedGroupKFold(num_parts, shuffle=seed is not None, random_state=seed)
+    if num_groups > MANY_GROUPS:
+        splitter = GroupShuffleSplit(num_parts, test_size=size / len(rows), random_state=seed or 0)
+    parts = _parts(splitter, rows, classes, groups) if num_groups > 1 else []
+    parts = sorted((p for p in parts if all(map(len, p))), key=lambda part: abs(len(part[1]) - size))
+    if not parts:
         raise ValueError("there are too few groups to give each split one of its own")
-    num_folds = max(2, min(num_groups, round(len(rows) / size)))
-    splitter: Any = GroupShuffleSplit(1, test_size=size / len(rows), random_state=seed)
-    if classes is not None and np.bincount(classes[rows]).max() >= num_folds:
-        splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
-    rest, drawn = _parts(splitter, rows, classes, groups)[0]
-    if not len(drawn) or not len(rest):
-        raise ValueError("there are too few groups to give each split one of its own")
-    return rest, drawn
+    # Which groups are together in a part depends on their sizes alone, unless two are alike.
+    num_near = sum(abs(len(part[1]) - size) <= size / 4 for part in parts)
+    return parts[np.random.default_rng(seed or 0).integers(max(1, num_near))]
 
 
 def fold_groups(
@@ -54,8 +60,7 @@ def fold_groups(
 
     splitter: Any = GroupKFold if classes is None else StratifiedGroupKFold
     try:
-        cut = splitter(num_folds, shuffle=seed is not None, random_state=seed)
-        return _parts(cut, rows, classes, groups)[fold]
+        return _parts(splitter(num_folds, shuffle=seed is not None, random_state=seed), rows, classes, groups)[fold]
     except ValueError as error:
         raise ValueError(f"{num_folds} folds cannot be made: {str(error)[:200]}") from error
 

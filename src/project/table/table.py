@@ -1,6 +1,8 @@
 """A table of your own: a CSV or a Parquet file."""
 
+import csv
 import os
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -16,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from project.config import IN_MEMORY, parsed
+from project.config import IN_MEMORY
 from project.data.base import RawTable, Split, TableData, encode_target
 from project.data.loader import BatchLoader, EpochOrder
 from project.data.splits import Rows, fold_rows, split_rows
@@ -24,7 +26,7 @@ from project.encoder import Encoder
 from project.errors import nearest
 from project.schema import Schema, learn_target
 from project.table import roles
-from project.table.cells import CellReader, is_simple, is_text
+from project.table.cells import QUANTITY, CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
 from project.table.files import Frame, append_rows, as_table, index_columns, is_parquet, read_file
 from project.table.findings import Finding, giveaways, print_findings, unknown_names
@@ -127,10 +129,8 @@ class Table(TableData):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if sum(map(bool, (split_column, group, time))) > 1:
-            raise ValueError("split_column, group and time each decide the split: name one of them")
-        if split_column and (val_path is not None or test_path is not None):
-            raise ValueError("split_column, and val_path or test_path, each decide the split: name one of them")
+        if sum(map(bool, (split_column, group, time))) > 1 or (split_column and not val_path is test_path is None):
+            raise ValueError("split_column (or val_path, test_path), group and time each decide the split: name one")
         if min_count < 1:
             raise ValueError(f"min_count must be 1 or more, not {min_count}")
         self.frames: dict[Path, Frame] = {}
@@ -148,10 +148,9 @@ class Table(TableData):
         self.paths = {split: path for split, path in others.items() if path is not None}
         self.delimiter = delimiter
         self.encoding = encoding
-        missing = parsed("--data.missing", missing)
-        texts = missing.split(",") if isinstance(missing, str) else [""] if missing == [] else missing or ()
-        self.reader = CellReader(tuple(map(str, texts)), decimal_point or ".")
-        self.on_disk = on_disk
+        self.reader = CellReader(tuple(_texts(missing) or ([] if missing is None else [""])), decimal_point or ".")
+        paths = [path for path in (self.path, *self.paths.values()) if path not in self.frames]
+        self.on_disk = any(map(is_large, paths)) if on_disk is None else on_disk
         self.findings: list[Finding] = []
         """What was made of each column; set by `setup`."""
         self.notes: list[str] = []
@@ -186,8 +185,6 @@ class Table(TableData):
             ValueError: See `TableData.setup`; or if a file has changed while it was read.
             OSError: If a file cannot be read, or there is no room for it on the disk.
         """
-        if self.on_disk is None:
-            self.on_disk = any(is_large(path) for path in (self.path, *self.paths.values()) if path not in self.frames)
         if self.on_disk and not self.splits and not self.frames and type(self) is Table:
             known = vars(self).pop("schema", None)
             splits, rows, schema, findings, self.notes = kept(self._key(), self._encoded)
@@ -290,7 +287,7 @@ class Table(TableData):
         if path in self.frames:
             table = as_table(self.frames[path])
         else:
-            table = read_file(path, self.delimiter, self.encoding, bool(self.on_disk))
+            table = read_file(path, self.delimiter, self.encoding, self.on_disk)
         index = index_columns(table.schema)
         table = table.select([name for name in table.column_names if name not in index])
         notes = [f"the index '{name}' is no column: reset_index() makes it one" for name in index if name[:2] != "__"]
@@ -310,19 +307,16 @@ class Table(TableData):
         notes.append(f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}")
         starts = range(0, len(table), CHUNK)
         parts = (table.slice(start, CHUNK).filter(present.slice(start, CHUNK)) for start in starts)
-        return gather(table.schema, parts, bool(self.on_disk)), rows + 1, notes
+        return gather(table.schema, parts, self.on_disk), rows + 1, notes
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:
         """The columns that a setting names: a list, one name, or several with commas."""
-        names = self.forced[setting] or []
-        if names[:1] == "[" and names not in columns:
-            names = parsed(f"--data.{setting}", names)
-        if isinstance(names, str):
-            names = [names] if names in columns else [name.strip() for name in names.split(",")]
+        value = self.forced[setting]
+        names = [value] if isinstance(value, str) and value in columns else _texts(value)
         for name in names:
             if name not in columns:
                 raise ValueError(f"data.{setting}: {self.path} has no column '{name}'; {nearest(name, columns)}")
-        return list(names)
+        return names
 
     def draw_splits(self, table: FileTable) -> dict[str, Rows]:  # type: ignore[override]  # what `read` gave
         """Row numbers of each split.
@@ -339,7 +333,7 @@ class Table(TableData):
             if drawn and count < least:
                 rows = "a single row" if count == 1 else f"{count} rows"
                 few = f"{rows}, too few for each of {least} splits: add rows, or take these out"
-                if table.label_type not in ("string", "bool"):
+                if QUANTITY.fullmatch(label):
                     few += " (--data.task number takes them as a quantity)"
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
         # Which rows are test rows does not depend on which class is the positive one.
@@ -354,9 +348,7 @@ class Table(TableData):
         rows = rows[~np.isin(rows, np.concatenate([*fixed.values()]))] if fixed else rows
         classes = None if table.classes is None else table.y
         seed = self.seed if self.shuffle and table.order is None else None
-        draw = None
-        if table.groups is not None and seed is not None:
-            draw = partial(draw_groups, seed=seed, classes=classes, groups=table.groups)
+        draw = None if table.groups is None else partial(draw_groups, seed=seed, classes=classes, groups=table.groups)
         if self.num_folds is not None:
             if fixed or table.order is not None:
                 raise ValueError("folds are drawn from all rows: leave out time, split_column, val_path and test_path")
@@ -428,6 +420,15 @@ class Table(TableData):
 def worker_threads(number: int | None = None) -> ThreadPoolExecutor:
     """Threads that share out the work on chunks or columns; each by itself, without PyTorch's own threads."""
     return ThreadPoolExecutor(number or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+
+
+def _texts(value: Any) -> list[str]:
+    """What a setting names: the items of a list, or of a text with commas between them, perhaps in brackets."""
+    if isinstance(value, str):
+        inside = value[1:-1] if value[:1] + value[-1:] == "[]" else value
+        parts = [part.strip() for part in next(csv.reader([inside], skipinitialspace=True))]
+        return [re.sub("^'(.*)'$", r"\1", part) for part in parts if part]
+    return [str(item) for item in (value if isinstance(value, Sequence) else [] if value is None else [value])]
 
 
 def _column(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:
