@@ -343,6 +343,9 @@ def settle(cls: type, said: Said, where: str) -> Config:
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None
         if isinstance(settings[name], Path):  # in a file it is meant from that file's folder
             settings[name] = (layer.folder / settings[name]).absolute()
+        choices = getattr(cls, "choices", {}).get(name)  # names, of which a model has some
+        if choices and settings[name] is not None and settings[name] not in choices:
+            raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")
     section = SECTIONS.get(where, NESTED)
     for name, required in names.items():
         if required and name not in {*settings, *section.deduced}:

@@ -115,7 +115,7 @@ REFUSED = [
     ("activation", "swish", "Hardswish"),
     ("activation", "Linear", "Linear"),
     # What does not act on each unit alone, not when the first batch comes, in the words of a matrix product.
-    *(("activation", name, f"activation: there is no '{name}'") for name in NO_ACTIVATIONS),
+    *(("activation", name, f"no activation named '{name}'") for name in NO_ACTIVATIONS),
 ]
 
 

@@ -67,8 +67,7 @@ def find_runs(run: str | Path) -> list[Path]:
         ValueError: If its report does not say which they are.
     """
     run = Path(run)
-    of_its_own = not run.is_dir() or (run / "checkpoints").is_dir()
-    report = None if of_its_own else read_report(run)
+    report = None if not run.is_dir() or (run / "checkpoints").is_dir() else read_report(run)
     with content_of(run / "report.json"):
         return [run / fold["run"] for fold in (report or {}).get("folds", [])] or [run]
 

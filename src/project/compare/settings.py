@@ -149,8 +149,7 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
             raise UsageError(f"trainer.{name} must not be set: the report is made of the curves and checkpoints")
     if trainer["max_time"] or ((trainer["max_epochs"] or -1) < 1 and trainer["max_steps"] < 1):
         raise UsageError("a comparison needs trainer.max_epochs or trainer.max_steps, 1 or more, and no max_time")
-    cls = find_class(config["optimizer"]["class_path"], (), Optimizer)
-    default = arguments(cls)[0].get_defaults().get("lr")
+    default = arguments(find_class(config["optimizer"]["class_path"], (), Optimizer))[0].get_defaults().get("lr")
     usual = config["optimizer"]["init_args"].get("lr")
     if usual is not None and not usual > 0:
         raise UsageError(f"{source.source}: {label}: a rate must be above 0, not {usual:g}")

@@ -203,8 +203,7 @@ class TableData(LightningDataModule):
         x, y = self._on_device("train")
         # `overfit_batches` must see the same batches in every epoch.
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
-        seed = self.order_seed if self.shuffle and not overfit else None
-        return BatchLoader(x, y, self.num_batch_rows, seed)
+        return BatchLoader(x, y, self.num_batch_rows, self.order_seed if self.shuffle and not overfit else None)
 
     def val_dataloader(self) -> BatchLoader | list[Any]:
         """Large batches of validation rows in order; an empty list if there are none."""

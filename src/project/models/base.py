@@ -125,8 +125,7 @@ class TableModel(LightningModule):
 
     def predict_step(self, batch: tuple[Tensor, Tensor] | Tensor, batch_idx: int) -> Tensor:
         """Predicts a batch of encoded rows, with targets beside them or without; see `predictions`."""
-        x = batch if isinstance(batch, Tensor) else batch[0]
-        return predictions(self(x).cpu().double(), self.schema.target)
+        return predictions(self(batch if isinstance(batch, Tensor) else batch[0]).cpu().double(), self.schema.target)
 
     def setup(self, stage: str) -> None:
         """Forgets what an evaluation that was cut short left behind."""

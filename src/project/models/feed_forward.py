@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from project.errors import nearest
 from project.models.base import TableModel
-from project.models.initialize import initialize
+from project.models.initialize import FUNCTIONS, initialize
 from project.models.input_layer import make_input_layer
 from project.schema import Schema
 
@@ -38,6 +38,8 @@ class FeedForward(TableModel):
         ValueError: If an argument is out of range or no such activation or function exists.
     """
 
+    choices: ClassVar = {"activation": ACTIVATIONS, "init": FUNCTIONS}
+
     def __init__(
         self,
         schema: Schema | dict[str, Any],
@@ -54,7 +56,7 @@ class FeedForward(TableModel):
         if min(hidden_sizes, default=1) < 1:
             raise ValueError(f"hidden_sizes must all be 1 or more, not {list(hidden_sizes)}")
         if activation not in ACTIVATIONS:
-            raise ValueError(f"model.activation: there is no '{activation}'; {nearest(activation, ACTIVATIONS)}")
+            raise ValueError(f"there is no activation named '{activation}'; {nearest(activation, ACTIVATIONS)}")
         if dropout == "auto":
             dropout = 0.2 if self.schema.target.classes else 0.0
         if input_dropout == "auto":

@@ -39,7 +39,7 @@ def initialize(module: nn.Module, name: str | None, settings: Mapping[str, Any] 
             raise ValueError("init_settings are for the function that init names, and it names none")
         return
     if name not in FUNCTIONS:
-        raise ValueError(f"model.init: there is no '{name}'; {nearest(name, FUNCTIONS)}")
+        raise ValueError(f"there are no initial weights named '{name}'; {nearest(name, FUNCTIONS)}")
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.EmbeddingBag):
             FUNCTIONS[name](layer.weight, **(settings or {}))

@@ -1,12 +1,12 @@
 """Linear models: logistic and linear regression."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from project.models.base import TableModel
-from project.models.initialize import initialize
+from project.models.initialize import FUNCTIONS, initialize
 from project.models.input_layer import make_input_layer
 from project.schema import Schema
 
@@ -22,6 +22,8 @@ class _Linear(TableModel):
         init_settings: Further arguments of that function.
         options: See `TableModel`.
     """
+
+    choices: ClassVar = {"init": FUNCTIONS}
 
     def __init__(
         self,

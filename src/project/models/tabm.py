@@ -154,8 +154,7 @@ class Numbers(nn.Module):
         vectors = z * self.linear + self.bias
         if self.bins is None:
             return vectors
-        through = ((z - self.starts) / self.widths).clamp(0, 1)
-        return torch.baddbmm(vectors, through, self.bins)
+        return torch.baddbmm(vectors, ((z - self.starts) / self.widths).clamp(0, 1), self.bins)
 
 
 def _clip(z: Tensor) -> Tensor:

@@ -305,8 +305,7 @@ class Table(TableData):
         texts = pc.unique(column.filter(pc.invert(present)).cast(pa.string())).drop_null().to_pylist()
         cells = f" (cells {', '.join(repr(text) for text in sorted(texts) if text)})" if any(texts) else ""
         notes.append(f"{len(table) - len(rows):,} of {len(table):,} rows have no target and are left out{cells}")
-        starts = range(0, len(table), CHUNK)
-        parts = (table.slice(start, CHUNK).filter(present.slice(start, CHUNK)) for start in starts)
+        parts = (table.slice(start, CHUNK).filter(present.slice(start, CHUNK)) for start in range(0, len(table), CHUNK))
         return gather(table.schema, parts, self.on_disk), rows + 1, notes
 
     def _names(self, setting: str, columns: list[str]) -> list[str]:

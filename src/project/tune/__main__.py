@@ -65,8 +65,8 @@ def main(args: Sequence[str]) -> int:
     if options.storage:
         begin(tuning)  # so that nothing is written if it cannot be used
     tuning.folder = folder = folder or create_folder({**config, "experiment": "tune"})
-    (folder / "tune.yaml").write_text(yaml.safe_dump({"tune": settings, **config}, sort_keys=False), encoding="utf-8")
     with alone(folder):
+        (folder / "tune.yaml").write_text(yaml.safe_dump({"tune": settings, **config}, sort_keys=False))  # in ASCII
         print(f"Tuning {model} on {data}; ranges: {', '.join(names)}")
         print(f"If it is stopped, go on with: {next_command('project.tune --resume', folder)}")
         tune(tuning, options.jobs)
