@@ -15,9 +15,11 @@ from optuna.storages.journal import JournalFileBackend
 from processes import start, wait_for
 from small_tuning import SMALL, trials
 
-from project.config import read_layer
+from project.config import Layer, combine, read_layer
+from project.errors import UsageError
 from project.run_folder import alone
 from project.tune.__main__ import main
+from project.tune.tuning import Tuning, begin
 
 SEARCH = {
     "model": {"init_args": {"dropout": {"low": 0.0, "high": 0.5}}},
@@ -141,6 +143,18 @@ def test_a_study_for_other_settings_is_refused(flag, value, shared, refused):
     assert set((logs / "tune").iterdir()) == {first, second}
 
 
+def test_a_study_is_for_one_file_wherever_it_stands(tmp_path: Path) -> None:
+    def opened(path: Path) -> optuna.Study:
+        table = {"class_path": "Table", "init_args": {"path": str(path), "target": "y"}}
+        config = combine([Layer({"data": table, "name": "mine"}, "")])
+        return begin(Tuning(config, tmp_path, f"sqlite:///{tmp_path / 'mine.db'}", {}, 1, 1, 1, None))
+
+    opened(tmp_path / "here" / "t.csv")
+    opened(tmp_path / "there" / "t.csv")
+    with pytest.raises(UsageError, match=r"made for another data\.path"):
+        opened(tmp_path / "here" / "other.csv")
+
+
 def test_another_program_s_study_is_refused(tune: Fit, tmp_path: Path, capsys: Capture) -> None:
     storage = f"sqlite:///{tmp_path / 'mine.db'}"
     study = optuna.create_study(study_name="mine", storage=storage)
@@ -186,6 +200,11 @@ def test_flags_that_cannot_be(args: list[str], message: str, tmp_path: Path, ref
     logs = [] if "--resume" in args else ["--trainer.default_root_dir", tmp_path]
     refused(main, [*args, *logs], message)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_holds_no_settings_of_a_tuning(tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "t.yaml").write_text("tune: 5")
+    refused(main, ["--config", tmp_path / "t.yaml"], "t.yaml: tune must hold names")
 
 
 @pytest.mark.parametrize("named", ["model: {class_path: stranger.Net}", "tune: {search: {model: {class_path: {}}}}"])

@@ -23,7 +23,7 @@ from project.many.one_of_many import run_one
 from project.tune.report import report, write_trials
 from project.tune.search import configure, fill, suggest
 
-PLACE = ("name", "experiment", "trainer.default_root_dir", "data.path")
+PLACE = ("name", "experiment", "trainer.default_root_dir")
 """Settings that say where things stand, not what a trial does."""
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 """The states of trials that count; one that was interrupted is drawn anew."""
@@ -125,7 +125,8 @@ def begin(tuning: Tuning) -> optuna.Study:
     """
     study = open_study(tuning)
     settings = flatten({**tuning.config, "tune": {"seeds": tuning.seeds, "search": tuning.search}})
-    settings = {name: value for name, value in settings.items() if name not in PLACE}
+    # A file may stand elsewhere on another machine.
+    settings = {n: Path(v).name if n == "data.path" else v for n, v in settings.items() if n not in PLACE}
     made_for = study.user_attrs.get("settings", {} if study.get_trials() else settings)
     for name in differing(settings, made_for):
         raise UsageError(f"the study '{study.study_name}' was made for another {name}: another --name makes a new one")
