@@ -3,7 +3,7 @@
 import csv
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -427,7 +427,7 @@ def _texts(value: Any) -> list[str]:
         inside = value[1:-1] if value[:1] + value[-1:] == "[]" else value
         parts = [part.strip() for part in next(csv.reader([inside], skipinitialspace=True))]
         return [re.sub("^'(.*)'$", r"\1", part) for part in parts if part]
-    return [str(item) for item in (value if isinstance(value, Sequence) else [] if value is None else [value])]
+    return [str(item) for item in (value if isinstance(value, Iterable) else [] if value is None else [value])]
 
 
 def _column(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:
