@@ -471,7 +471,7 @@ def make_trainer(
     score = dict(getattr(model, "val_metrics", {})).get(name)
     highest = name.startswith("-") or getattr(score, "higher_is_better", False)
     watched: dict[str, Any] = {"monitor": name.removeprefix("-"), "mode": "max" if highest else "min"}
-    end = None if name.endswith("/val") else True  # there before a validation is only that of the epoch before
+    end = None if name.endswith("/val") else True  # an epoch's own loss is there only when it ends
     for given in [callback["init_args"] for callback in plain["callbacks"] or []]:
         if given.get("monitor") == OF_THE_RUN:
             # Without validation rows there is no loss/val; and a wrong name `BestCheckpoint` refuses, if there is one.

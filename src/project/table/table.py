@@ -129,8 +129,6 @@ class Table(TableData):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if sum(map(bool, (split_column, group, time))) > 1 or (split_column and not val_path is test_path is None):
-            raise ValueError("split_column (or val_path, test_path), group and time each decide the split: name one")
         if min_count < 1:
             raise ValueError(f"min_count must be 1 or more, not {min_count}")
         self.frames: dict[Path, Frame] = {}
@@ -146,6 +144,8 @@ class Table(TableData):
         self.time = time
         others = {"val": self._place("val_path", val_path), "test": self._place("test_path", test_path)}
         self.paths = {split: path for split, path in others.items() if path is not None}
+        if sum(map(bool, (split_column, group, time))) > 1 or (split_column and self.paths):
+            raise ValueError("split_column (or val_path, test_path), group and time each decide the split: name one")
         self.delimiter = delimiter
         self.encoding = encoding
         self.reader = CellReader(tuple(_texts(missing) or ([] if missing is None else [""])), decimal_point or ".")
