@@ -22,8 +22,7 @@ from project.fit import main
 NET = ["--model.hidden_sizes", "[16,16]", "--model.dropout", "0", "--model.input_dropout", "0"]
 SHORT = [*NET, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "7"]
 DOUBLE = ["--trainer.precision", "64-true"]
-CONFIGS = Path(__file__).parents[2] / "configs"
-PRESET, WINE = CONFIGS / "presets" / "ddp.yaml", CONFIGS / "data" / "wine.csv"
+PRESET = Path(__file__).parents[2] / "configs" / "presets" / "ddp.yaml"
 COMMAND = [sys.executable, "-m", "project.fit"]
 
 
@@ -103,17 +102,12 @@ def test_so_do_three(options: str, fit: Fit, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_torchrun_starts_the_same_run(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its processes and those of a later run have one copy of the table."""
-    (scratch := tmp_path / "scratch").mkdir()
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    table = ["--data", "Table", "--data.path", str(WINE), "--data.target", "class", *SHORT, *DOUBLE]
-    args = [*table, "--data.on_disk", "true", "--trainer.devices", "2"]
+def test_torchrun_starts_the_same_run(fit: Fit, tmp_path: Path) -> None:
+    args = ["--data", "Wine", *SHORT, *DOUBLE]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "project.fit"]
-    first, second = run(tmp_path / "1", *args, command=torchrun), run(tmp_path / "2", *args)
-    assert_same(first, second, 0.0)
-    assert_same(first, fit(*table), 1e-12)
-    assert len(list(scratch.rglob("wine-*.pt"))) == 1
+    first = run(tmp_path / "1", *args, "--trainer.devices", "2", command=torchrun)
+    assert_same(first, run(tmp_path / "2", *args, "--trainer.devices", "2"), 0.0)
+    assert_same(first, fit(*args), 1e-12)
     one = start(tmp_path / "3", "--data", "Wine", *SHORT, command=torchrun)
     assert one.returncode != 0
     assert one.stderr.count("error: trainer: 2 processes were started, and devices make 1: set trainer.devices\n") == 1

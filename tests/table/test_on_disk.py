@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from fixture_types import Fit
+from processes import start
 from read_table import read_table
 from results import assert_same_weights
 
@@ -135,6 +136,21 @@ def test_encoded_rows_are_kept_until_something_changes(path: Path, scratch: Path
     kept.unlink()  # or tables that are in use would lose their rows
     kept.write_bytes(half)
     assert encoded(num_folds=3)[1].stat().st_size > len(half)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["csv"], indirect=True)
+def test_processes_at_once_have_one_copy(path: Path, scratch: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    args = ["--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1"]
+    args += ["--data.on_disk", "true"]
+    runs = [start("project.fit", *args, "--trainer.default_root_dir", str(tmp_path / n)) for n in "12"]
+    for process in runs:
+        _, errors = process.communicate(timeout=100)
+        assert (process.returncode, errors) == (0, "")
+    one, other = (next((tmp_path / n).glob("*/*")) for n in "12")
+    assert_same_weights(one, other)
+    assert len(list(scratch.rglob("*.pt"))) == 1
 
 
 def test_a_table_that_changes_while_it_is_read_is_refused(

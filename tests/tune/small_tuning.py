@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from in_process import run
+from lightning import LightningDataModule
 from torch import Tensor
 
 from project.models import FeedForward
@@ -31,6 +32,13 @@ class Heads(FeedForward):
     def forward(self, x: Tensor) -> Tensor:
         assert 8 % self.heads == 0, "heads must divide 8"
         return super().forward(x)
+
+
+class File(LightningDataModule):
+    """What a study looks at of data from a file, or from elsewhere."""
+
+    def __init__(self, path: str | int) -> None:
+        super().__init__()
 
 
 def tune(logs: Path, *args: str, search: dict[str, Any], **settings: Any) -> Path:

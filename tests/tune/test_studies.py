@@ -144,15 +144,17 @@ def test_a_study_for_other_settings_is_refused(flag, value, shared, refused):
 
 
 def test_a_study_is_for_one_file_wherever_it_stands(tmp_path: Path) -> None:
-    def opened(path: Path) -> optuna.Study:
-        table = {"class_path": "Table", "init_args": {"path": str(path), "target": "y"}}
-        config = combine([Layer({"data": table, "name": "mine"}, "")])
+    def opened(path: Path | int) -> optuna.Study:
+        data = {"class_path": "small_tuning.File", "init_args": {"path": path if isinstance(path, int) else str(path)}}
+        config = combine([Layer({"data": data, "name": "mine"}, "")])
         return begin(Tuning(config, tmp_path, f"sqlite:///{tmp_path / 'mine.db'}", {}, 1, 1, 1, None))
 
     opened(tmp_path / "here" / "t.csv")
     opened(tmp_path / "there" / "t.csv")
     with pytest.raises(UsageError, match=r"made for another data\.path"):
         opened(tmp_path / "here" / "other.csv")
+    with pytest.raises(UsageError, match=r"made for another data\.path"):
+        opened(1)  # a path that is none, of somebody's own class
 
 
 def test_another_program_s_study_is_refused(tune: Fit, tmp_path: Path, capsys: Capture) -> None:

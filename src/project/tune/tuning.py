@@ -126,7 +126,7 @@ def begin(tuning: Tuning) -> optuna.Study:
     study = open_study(tuning)
     settings = flatten({**tuning.config, "tune": {"seeds": tuning.seeds, "search": tuning.search}})
     # A file may stand elsewhere on another machine.
-    settings = {n: Path(v).name if n == "data.path" else v for n, v in settings.items() if n not in PLACE}
+    settings = {n: Path(str(v)).name if n == "data.path" else v for n, v in settings.items() if n not in PLACE}
     made_for = study.user_attrs.get("settings", {} if study.get_trials() else settings)
     for name in differing(settings, made_for):
         raise UsageError(f"the study '{study.study_name}' was made for another {name}: another --name makes a new one")
