@@ -143,6 +143,8 @@ def test_the_loss_of_an_epoch_chooses_the_weights_of_that_epoch(often: list[str]
 def test_what_a_callback_ended_is_not_called_patience(fit: Fit) -> None:
     stops = "[{class_path: EarlyStopping, init_args: {stopping_threshold: 1.0, patience: 5}}]"
     assert read_report(fit("--trainer.callbacks", stops))["ended"] == "a callback stopped it"
+    limits = ["--trainer.max_epochs", "-1", "--trainer.callbacks", "null", "--trainer.max_time", "00:00:00:01"]
+    assert read_report(fit(*limits))["ended"] == "max_time was over"
 
 
 def test_gradients_are_clipped_in_mixed_precision(fit: Fit) -> None:

@@ -1,5 +1,6 @@
 """A stopped run goes on to the same bits and one unbroken curve."""
 
+import io
 import random
 import re
 import shutil
@@ -15,6 +16,7 @@ from lightning.fabric.utilities.seed import _set_rng_states
 from processes import start, wait_for
 from results import all_curves, assert_same_weights, read_report
 
+from project.cli import next_command
 from project.engine.checkpoints import AtomicCheckpointIO, random_state
 from project.fit import main
 
@@ -98,6 +100,20 @@ def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Fit) -
     run = stop(tmp_path / "stopped", *SMALL, *callback(-1))
     assert resume(run) == 0
     assert_same_run(fit(*SMALL, *callback(0)), run)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_makes_room_for_the_sentence_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    run = stop(tmp_path, *SMALL, *callback(4))
+    *drawn, last = terminal.getvalue().split("\r")
+    assert "step" in drawn[1]
+    assert drawn[-1].isspace()
+    assert last == f"stopped by SIGTERM; go on with: {next_command('project.fit --resume', run)}\n"
 
 
 LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2", "--trainer.max_epochs", "15")

@@ -246,7 +246,8 @@ def print_start(run: Prepared) -> None:
 def print_end(run: Prepared, report: dict[str, Any]) -> None:
     """Prints how the training went, the scores, and the commands that come next."""
     best = "; the best weights are those of epoch {best_epoch}, with the {chosen_by}".format_map(report)
-    length = f"{report['epochs']} epochs ({report['steps']:,} steps) in {report['seconds']:.1f} s"
+    seconds = f"{report['seconds']:.1f} s{'' if run.checkpoint is None else ' since it was resumed'}"
+    length = f"{report['epochs']} epochs ({report['steps']:,} steps) in {seconds}"
     print(f"Trained for {length}, until {report['ended']}{best if report['best_epoch'] else ''}")
     if report["metrics"]:
         compared = COMPARED[getattr(run.model, "class_weights", None) is not None]

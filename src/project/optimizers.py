@@ -54,9 +54,7 @@ def describe(spec: Spec, base: type) -> dict[str, Any]:
     elif isinstance(spec, partial):
         cls, settings = spec.func, spec.keywords
     if not isinstance(cls, str | type):
-        raise ValueError(
-            f"the model makes its {base.__name__} itself, from a class such as partial(SGD, lr=0.1), not {spec!r}"
-        )
+        raise ValueError(f"a model makes its {base.__name__} from a class, as partial(SGD, lr=0.1) is, not {spec!r}")
     modules = OPTIMIZER_MODULES if base is Optimizer else SCHEDULER_MODULES
     path = class_path(find_class(cls, modules, base) if isinstance(cls, str) else cls)
     if path in UNUSABLE:

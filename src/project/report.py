@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
@@ -115,9 +115,11 @@ def how_it_went(trainer: Trainer) -> dict[str, Any]:
     for name, count in (("max_steps", trainer.global_step), ("max_epochs", trainer.current_epoch)):
         if getattr(trainer, name) == count:
             ended = f"{name} {count} was reached"
-    for callback in trainer.early_stopping_callbacks:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by its connectors
         if isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
             ended = f"{callback.monitor} was no better in {callback.wait_count} validations"
+        elif isinstance(callback, Timer) and (callback.time_remaining() or 1) <= 0:
+            ended = "max_time was over"
     lowest = best if chosen == "lowest loss/val" else None
     progress = {"epochs": trainer.current_epoch, "steps": trainer.global_step, "ended": ended}
     return progress | {"chosen_by": chosen, "best_score": best, "val_loss": lowest}

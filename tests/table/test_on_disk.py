@@ -168,6 +168,19 @@ def test_a_table_that_changes_while_it_is_read_is_refused(
         read_table(path, on_disk=True)
 
 
+@pytest.mark.parametrize(("limit", "large"), [("4000", True), ("9000000000", False), ("max", False), (None, False)])
+def test_a_container_may_have_less_memory_than_its_machine(
+    limit: str | None, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path := tmp_path / "rows.csv").write_text("a,y\n" * 100)
+    file = tmp_path / "memory.max"
+    if limit is not None:
+        file.write_text(f"{limit}\n")
+    monkeypatch.setattr("project.table.on_disk.LIMITS", [file])
+    assert Table(path, "y").on_disk == large
+    assert not Table(path, "y", on_disk=False).on_disk
+
+
 def test_blocks_of_rows_stay_near_each_other() -> None:
     """Each buffer holds the rows of whole blocks, in an order of their own, and each row comes once an epoch."""
     rows = torch.arange(3 * BUFFER + 5 * BLOCK + 7)

@@ -17,9 +17,7 @@ from project.runs.curves import Curve
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 """The palette of Okabe and Ito, which colour-blind people can tell apart too, without its yellow."""
-LINES: list[dict[str, Any]] = [
-    {"color": colour, "linestyle": dashes} for dashes in ("-", "--", ":") for colour in COLOURS
-]
+LINES: list[dict[str, Any]] = [{"color": c, "linestyle": dashes} for dashes in ("-", "--", ":") for c in COLOURS]
 Band = dict[str, NDArray[Any]]
 """The ``median`` of all seeds, the lowest (``low``) and highest (``high``) of them, at the ``steps`` that all have.
 

@@ -145,6 +145,5 @@ def write_predictions(
             known = [classes[y], classes[int(np.argmax(predicted))], *predicted] if classes else [y, predicted]
             rows.append([row, fold.repeat, fold.number, *known])
     rows.sort(key=lambda row: (row[1], row[0]))
-    write_csv(
-        path, ["row", "repeat", "fold", "target", "prediction", *(f"probability_{c}" for c in classes or ())], rows
-    )
+    names = ["row", "repeat", "fold", "target", "prediction", *(f"probability_{name}" for name in classes or ())]
+    write_csv(path, names, rows)

@@ -147,9 +147,7 @@ class TableData(LightningDataModule):
             learned, table = self.learn(table, self.rows["train"])
             known = getattr(self, "schema", learned)
             if not learned.is_like(known):
-                raise ValueError(
-                    "the data have changed since the run was trained: its test rows are no longer the same"
-                )
+                raise ValueError("the data have changed since the run was trained: its test rows are not the same")
             self.schema = known
             y, target = table.y, self.schema.target
             x = self.encode(table, self.schema)

@@ -94,9 +94,8 @@ def fold_rows(
 
     if classes is not None and (few := np.unique(classes[rows], return_counts=True)[1].min()) < num_folds:
         raise ValueError(f"a class has {few} rows, too few for {num_folds} folds")
-    splitter: Any = (KFold if classes is None else StratifiedKFold)(
-        num_folds, shuffle=seed is not None, random_state=seed
-    )
+    kind: Any = KFold if classes is None else StratifiedKFold
+    splitter = kind(num_folds, shuffle=seed is not None, random_state=seed)
     try:
         rest, inside = list(splitter.split(rows, None if classes is None else classes[rows]))[fold]
     except ValueError as error:

@@ -164,9 +164,7 @@ def strategy(trainer: Trainer, chosen: object) -> Ranks:
         raise UsageError(f"trainer.strategy on several devices is ddp, not {chosen}")
     spec, command = getattr(sys.modules["__main__"], "__spec__", None), f"{__name__.partition('.')[0]}.fit"
     if spec is None or spec.name != command:
-        raise UsageError(
-            f"several devices are for python -m {command}, which each of their processes runs: set devices to 1"
-        )
+        raise UsageError(f"several devices are for python -m {command}, which all processes run: set devices to 1")
     os.environ[FIRST] = str(os.getpid())
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # or Lightning shares all processors out
     # Metrics are reduced on the CPU, on which NCCL does not work.

@@ -51,6 +51,10 @@ class RunBar(ProgressBar):
         if self._bar is not None:
             self._bar.close()
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Takes the bar away, before a sentence stands there."""
+        self.teardown(trainer, pl_module, "fit")
+
 
 class RunLogger(TensorBoardLogger):
     """TensorBoard's logger, with a single event file that stays open and without a ``hparams.yaml``."""

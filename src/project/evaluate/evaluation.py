@@ -93,7 +93,8 @@ def evaluate(
     own.schema = model.schema  # what the run learned, not what the data would teach today
     notes: list[str] = []
     try:
-        own.setup()
+        if baselines or data is None or threshold == BEST_F1:
+            own.setup()
     except (ValueError, OSError) as error:
         if threshold == BEST_F1:
             raise ValueError(f"--threshold {BEST_F1} needs the run's validation rows: {error}") from error

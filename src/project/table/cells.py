@@ -237,9 +237,7 @@ class CellReader:
         if is_date(column.type):
             own = getattr(column.type, "tz", None)
             if bool(own) != bool(zone):
-                raise ValueError(
-                    f"column '{name}': its time zone is {own or 'missing'}, and was {zone or 'missing'} in training"
-                )
+                raise ValueError(f"column '{name}' has the time zone {own or 'none'}, and in training {zone or 'none'}")
             seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
             possible = pc.and_(pc.greater_equal(seconds, YEAR_1), pc.less(seconds, YEAR_10000))
             times = pc.if_else(possible, column.cast(pa.timestamp("us"), safe=False), None)

@@ -30,6 +30,9 @@ TIMES = {".gz": 60, ".parquet": 60, ".pq": 60}
 Measured were 5 and 10 times for CSV, 57 for a compressed one, and 110 for Parquet with names and small numbers.
 """
 
+LIMITS = [Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory/memory.limit_in_bytes")]
+"""Where Linux says how much memory a container may have, in its second and its first way."""
+
 BLOCK = 2**12
 """Rows that stay together where they are shuffled in blocks."""
 BUFFER = 2**20
@@ -37,8 +40,10 @@ BUFFER = 2**20
 
 
 def memory() -> int:
-    """Bytes of this machine's memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Bytes of memory that this process may have: the machine's, or what a container is given of it."""
+    limits = [file.read_text().strip() for file in LIMITS if file.is_file()]
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([machine, *(int(limit) for limit in limits if limit.isdigit())])  # not "max"
 
 
 def is_large(path: Path) -> bool:
