@@ -377,6 +377,7 @@ def test_the_mean_of_folds_is_tested(target: str, tmp_path: Path, refused: Refus
     rows = pd.read_csv(path)
     single = [Predictor.from_run(folder / f"fold-{fold}") for fold in (1, 2, 3)]
     outputs = np.mean([predictor.outputs(pa.table(rows)) for predictor in single], axis=0)
+    capfd.readouterr()
     report = report_of(folder, "--data", path, name="later")
     assert "Note" not in capfd.readouterr().out
     if target == "class":

@@ -159,7 +159,11 @@ TIMESTAMP = pa.array([0], pa.timestamp("us"))
         ("2024-01-31 14:00Z", ["2024-01-31 14:00"], r"'2024-01-31 14:00' is no date in the form %Y-%m-%d %z"),
         ("2024-01-31 14:00", ["2024-01-31 14:00Z"], r"'2024-01-31 14:00Z' is no date in the form %Y-%m-%d"),
         ("2024-01-31 14:00Z", TIMESTAMP, r"has the time zone none, and in training \+00:00"),
-        ("2024-01-31", TIMESTAMP.cast(pa.timestamp("us", "Asia/Tokyo")), "has the time zone Asia/Tokyo, and in training none"),
+        (
+            "2024-01-31",
+            TIMESTAMP.cast(pa.timestamp("us", "Asia/Tokyo")),
+            "the time zone Asia/Tokyo, and in training none",
+        ),
         ("31.01.2024 14:00", ["01/31/2024 14:00"], r"row 0: '01/31/2024 14:00' is no date in the form %d.%m.%Y"),
         ("01/31/2024 02:00 PM", ["01/31/2024 02:00"], "is no date in the form %m/%d/%Y %I:%M %p"),
     ],
