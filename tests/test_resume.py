@@ -194,6 +194,20 @@ def test_a_best_checkpoint_that_is_cut_or_gone_is_told_before_the_run_goes_on(st
     refused(main, ["--resume", stopped], "best.ckpt")
 
 
+OF_A_RUN = ["callbacks", "epoch_sums", "global_step", "loops", "lr_schedulers", "optimizer_states", "random_state"]
+
+
+def test_a_checkpoint_that_lacks_what_a_run_goes_on_from_is_named(stopped: Path, refused: Refused) -> None:
+    last = stopped / "checkpoints" / "last.ckpt"
+    whole = torch.load(last, weights_only=True)
+    for name in [*OF_A_RUN, "losses", "metrics", "pytorch-lightning_version"]:
+        torch.save({key: value for key, value in whole.items() if key != name}, last)
+        refused(main, ["--resume", stopped], str(last), status=1)
+        torch.save(whole | {name: "text"}, last)
+        if name != "pytorch-lightning_version":
+            refused(main, ["--resume", stopped], str(last), status=1)
+
+
 def test_a_run_under_way_is_not_resumed_a_second_time(stopped: Path, refused: Refused) -> None:
     with FileLock(stopped / ".lock"):
         refused(main, ["--resume", stopped], f"error: another process is at work in {stopped}")

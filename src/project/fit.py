@@ -33,6 +33,7 @@ from project.classes import find_class
 from project.cli import Request, as_command, next_command, read_flags, shown
 from project.config import Config, combine, differing, make_data, make_model, make_trainer, read_layer
 from project.data import TableData
+from project.engine.checkpoints import STATES
 from project.engine.progress import RunLogger
 from project.engine.threads import set_threads
 from project.errors import Stopped, UsageError, printable
@@ -105,6 +106,8 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
         checkpoint = run_folder.find_checkpoint(resume, "last.ckpt")
         saved = _load(checkpoint, config)
         with content_of(checkpoint):
+            if wrong := [name for name, kind in STATES.items() if not isinstance(saved.get(name), kind)]:
+                raise ValueError(f"there is no {wrong[0]}, or of another type")
             kept = [Path(state.get("best_model_path", "")).name for state in saved["callbacks"].values()]
             step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
             if isinstance(data, TableData) and "model_class" in saved:

@@ -103,7 +103,7 @@ def load_checkpoint(path: str | Path, plain: bool = True) -> dict[str, Any]:
     """
     try:
         checkpoint = read_whole(path, plain)
-        if not {"state_dict", "epoch", "global_step", "loops"} <= checkpoint.keys():
+        if not {"state_dict", "epoch", "global_step", "loops", "pytorch-lightning_version"} <= checkpoint.keys():
             raise ValueError("another program wrote it")
     except Exception as error:  # torch.load fails in many ways on a foreign file
         if isinstance(error, OSError) and error.filename:  # it cannot be opened

@@ -45,7 +45,5 @@ def refuse_strangers(content: Any, file: object, key: object = "") -> None:
         known = module in sys.modules and root not in sys.stdlib_module_names
         known = known or (key == "trainer" and not (all(map(str.isidentifier, content.split("."))) and find_spec(root)))
         if not known and root not in (__package__, "torch", "lightning"):
-            raise UsageError(
-                f"{file} names {content}, a class from elsewhere: if you trust it, say --import {module}, "
-                f"or import {module} in Python"
-            )
+            words = f"if you trust it, say --import {module}, or import {module} in Python"
+            raise UsageError(f"{file} names {content}, a class from elsewhere: {words}")

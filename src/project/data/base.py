@@ -98,10 +98,8 @@ class TableData(LightningDataModule):
     ) -> None:
         super().__init__()
         if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
-            raise ValueError(
-                f"val_fraction ({val_fraction}) and test_fraction ({test_fraction}) must be 0 or more "
-                "and together below 1"
-            )
+            both = f"val_fraction ({val_fraction}) and test_fraction ({test_fraction})"
+            raise ValueError(f"{both} must be 0 or more and together below 1")
         if batch_size not in ("auto", "full") and not (isinstance(batch_size, int) and batch_size >= 1):
             raise ValueError(f"batch_size must be 1 or more, 'auto' or 'full', not {batch_size!r}")
         if not 0 <= seed < 2**32:

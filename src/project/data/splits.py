@@ -66,10 +66,8 @@ def draw_rows(rows: Rows, size: int, seed: int, classes: NDArray[Any] | None) ->
     try:
         rest, drawn = train_test_split(rows, test_size=size, random_state=seed, stratify=stratify)
     except ValueError as error:
-        raise ValueError(
-            f"{size} rows cannot give each class its share: {str(error)[:200]}; change val_fraction or test_fraction, "
-            "or set it to 0"
-        ) from error
+        words = "change val_fraction or test_fraction, or set it to 0"
+        raise ValueError(f"{size} rows cannot give each class its share: {str(error)[:200]}; {words}") from error
     return rest, drawn
 
 

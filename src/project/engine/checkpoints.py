@@ -98,6 +98,9 @@ class BestCheckpoint(ModelCheckpoint):
         super()._save_topk_checkpoint(trainer, monitor_candidates)
 
 
+STATES: dict[str, type] = {"optimizer_states": list, "lr_schedulers": list, "between_epochs": bool, "folder": str}
+STATES |= dict.fromkeys(("loops", "callbacks", "losses", "random_state", "metrics", "epoch_sums"), dict)
+"""What a checkpoint holds from which a run goes on, and of what type."""
 ASKED = 10
 """Steps after which several processes ask each other whether to stop."""
 

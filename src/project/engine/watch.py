@@ -126,7 +126,5 @@ def _diverged(trainer: Trainer, pl_module: LightningModule, loss: float, step: i
         hints.append("--data.scale true")
     if not trainer.gradient_clip_val:
         hints.append("--trainer.gradient_clip_val 1")
-    return Diverged(
-        f"the loss diverged to {loss:g} at step {step} with {type(optimizer).__name__} at a learning rate of "
-        f"{_rate(trainer):g}; try {', '.join(hints)}"
-    )
+    how = f"with {type(optimizer).__name__} at a learning rate of {_rate(trainer):g}"
+    return Diverged(f"the loss diverged to {loss:g} at step {step} {how}; try {', '.join(hints)}")

@@ -59,10 +59,8 @@ class TableModel(LightningModule):
             words = {"binary": "two classes", "multiclass": "several classes", "number": "a number"}
             wanted = " or ".join(words[kind] for kind in self.target_kinds)
             other = "LinearRegression" if target.kind == "number" else "LogisticRegression"
-            raise ValueError(
-                f"{type(self).__name__} predicts {wanted}, and the target '{target.name}' is {words[target.kind]}; "
-                f"use {other} or FeedForward"
-            )
+            told = f"the target '{target.name}' is {words[target.kind]}"
+            raise ValueError(f"{type(self).__name__} predicts {wanted}, and {told}; use {other} or FeedForward")
         self.register_buffer("class_weights", make_class_weights(class_weights, target), persistent=False)
         self.val_metrics = make_metrics(target, "/val")
         self.test_metrics = make_metrics(target, "/test")

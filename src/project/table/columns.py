@@ -146,12 +146,8 @@ class ColumnLearner:
         named = IDENTIFIER.search(name) is not None
         if (dense or (named and whole and finding.distinct > 20)) and not asked and not warning:
             finding = finding._replace(warning=(MAY_NUMBER if dense else NAMED_SO).format(name))
-        return Learned(
-            finding,
-            learn_number(name, training, self.scale, boolean, ordered),
-            values,
-            identifies=whole and not dates and (counts or named),
-        )
+        column = learn_number(name, training, self.scale, boolean, ordered)
+        return Learned(finding, column, values, identifies=whole and not dates and (counts or named))
 
     def _date(self, name: str, cells: pa.ChunkedArray, forms: list[tuple[str, str]]) -> Learned:
         days = self.reader.days(name, cells, *forms[0])
@@ -179,12 +175,9 @@ class ColumnLearner:
         digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d", value) for value in counts)
         warning = DIGITS if digits and len(counts) > 20 and not warning and name not in self.categorical else warning
         values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
-        return Learned(
-            Finding(name, "category", missing, len(counts), warning),
-            Category(name, values, rare=len(values) < len(counts), missing=missing > 0),
-            codes(names, values),
-            identifies=not looks and not digits,
-        )
+        finding = Finding(name, "category", missing, len(counts), warning)
+        column = Category(name, values, rare=len(values) < len(counts), missing=missing > 0)
+        return Learned(finding, column, codes(names, values), identifies=not looks and not digits)
 
 
 def _are_days(ordered: Floats) -> bool:

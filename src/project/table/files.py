@@ -328,10 +328,8 @@ def _wrong_width(path: Path, delimiter: str | None, encoding: str, message: str)
             for row in rows:
                 width = width or len(row)
                 if row and len(row) != width:
-                    return ValueError(
-                        f"{path}, line {line}: {len(row)} cells where the header has {width} "
-                        f"(the delimiter is {delimiter!r}; a cell that holds it needs quotation marks)"
-                    )
+                    words = f"the delimiter is {delimiter!r}; a cell that holds it needs quotation marks"
+                    return ValueError(f"{path}, line {line}: {len(row)} cells where the header has {width} ({words})")
                 line = rows.line_num + 1
         except csv.Error:
             return ValueError(f"{path}, line {line}: {OPEN_QUOTE}")

@@ -266,9 +266,7 @@ class Table(TableData):
         self.named["drop"] = [name for name in table.column_names if name in unseen]
         x = table.drop_columns([self.target, *self.named["drop"]])
         cells, names, counted = Cells(x, reader), x.column_names, None if isinstance(numbers, range) else numbers
-        return FileTable(
-            cells, y, names, self.target, classes, counted, groups, order, fixed, kind=kind, label_type=label_type
-        )
+        return FileTable(cells, y, names, self.target, classes, counted, groups, order, fixed, kind, label_type)
 
     def read_test(self, path: Path | Frame, schema: Schema) -> tuple[Split, list[str]]:
         """Another file with the target, encoded with a schema; and what else to know about it.
