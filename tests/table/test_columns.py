@@ -355,6 +355,21 @@ def test_many_names_that_all_begin_with_a_digit_are_told_of(form: str, tmp_path:
     assert find(table) == Finding("x", "category", 0, 21, digits)
 
 
+@pytest.mark.parametrize("more", [[], ["2024-01-31"], ["10 €"]])
+def test_of_many_names_the_first_ones_tell_what_they_are(more: list[str], tmp_path: Path, monkeypatch: Any) -> None:
+    """All of them are counted, nevertheless, and have a slot if they are frequent."""
+    names = [f"name {i}" for i in range(4)]
+    cells = [*names, *names, *more, "single", ""]
+    cells += ["name 0"] * (NUM_ROWS - len(cells))
+    whole = read(tmp_path, cells)
+    monkeypatch.setattr(CellReader, "FIRST", 2)
+    few = read(tmp_path, cells)
+    assert few.schema == whole.schema
+    assert few.findings == whole.findings
+    assert whole.schema.categories[0] == Category("x", tuple(sorted(names)), rare=True, missing=True)
+    assert find(whole) == Finding("x", "category", 1, 5 + len(more))
+
+
 def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
     """The training rows, the first ones, would do with the month before the day."""
     table = read(tmp_path, [*(f"{i:02}/01/2024" for i in range(1, 12)), "31/12/2024"], test_fraction=0.25)

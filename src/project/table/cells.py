@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -82,6 +83,8 @@ class CellReader:
         typed: The columns of which the table says that they are text, as all but CSV can.
     """
 
+    FIRST: ClassVar[int] = 100_000
+    """Of more cells or names than this the first ones are looked at one by one."""
     missing: tuple[str, ...] = ()
     decimal_point: str = "."
     locate: Callable[[int], str] = field(default="row {}".format, repr=False)
@@ -177,6 +180,7 @@ class CellReader:
                 text = pc.if_else(pc.match_substring(text, "."), None, text)  # where it is something else
                 text = pc.replace_substring(text, self.decimal_point, ".")
             with suppress(pa.ArrowInvalid):
+                text[:1000].cast(pa.float64())  # Arrow would go on after the first one that is no number
                 return text.cast(pa.float64())
         return pc.if_else(pc.match_substring_regex(text, NUMBER), text, None).cast(pa.float64())
 
@@ -209,7 +213,7 @@ class CellReader:
             ValueError: If there is such a cell.
         """
         others = present.filter(pc.is_null(self.parse_numbers(present)))
-        quantities = [QUANTITY.fullmatch(cell) for cell in others.to_pylist()]
+        quantities = [QUANTITY.fullmatch(cell) for cell in others[: self.FIRST].to_pylist()]
         one_unit = len({quantity[1] for quantity in quantities if quantity}) == 1 and len(present) > 5
         few, half = (times * len(others) <= len(present) for times in (10, 2))
         if few or (all(quantities) and (half or one_unit)):

@@ -138,9 +138,9 @@ class ColumnLearner:
         dates = whole and not asked and _are_days(present)
         warning = "looks like dates: write them as 2024-01-31" if dates else ""
         if whole and not asked and text is not None:  # of many cells the first will do
-            zeros = pc.any(pc.match_substring_regex(text[:100_000], r"^\s*0\d+\s*$")).as_py()
+            zeros = pc.any(pc.match_substring_regex(text[: self.reader.FIRST], r"^\s*0\d+\s*$")).as_py()
             warning = f"leading zeros: --data.categorical '{name}' takes them as names" if zeros else warning
-        warning = POINTS if text is not None and self.reader.between_thousands(text[:100_000]) else warning
+        warning = POINTS if text is not None and self.reader.between_thousands(text[: self.reader.FIRST]) else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
         named = IDENTIFIER.search(name) is not None
@@ -161,22 +161,24 @@ class ColumnLearner:
 
     def _category(self, name: str, names: pa.DictionaryArray, told: str = "") -> Learned:
         found, times = names.take(pa.array(self.rows)).value_counts().flatten()
-        counts = dict(zip(found.to_pylist(), times.to_pylist(), strict=True))
-        missing = counts.pop(None, 0)
-        many = len(counts) > max(10, 0.5 * (len(self.rows) - missing))
+        present = found.is_valid()
+        missing = pc.sum(times.filter(pc.invert(present))).as_py() or 0
+        found, times = found.filter(present).dictionary_decode(), times.filter(present)
+        counts = dict(zip(found[: self.reader.FIRST].to_pylist(), times[: self.reader.FIRST].to_pylist(), strict=True))
+        many = len(found) > max(10, 0.5 * (len(self.rows) - missing))
         warning, looks = told or (ALL_DIFFER if many else ""), bool(told)
         for what, form in LOOKS_LIKE.items() if counts and not told and name not in self.categorical else ():
             others = [value for value in counts if not form.fullmatch(value)]
             number = sum(counts[value] for value in others)
-            if looks := 4 * number < len(self.rows) - missing or len(others) == 1 < len(counts) - 1:
+            if looks := 4 * number < sum(counts.values()) or len(others) == 1 < len(counts) - 1:
                 warning = f"looks like {what}{but_for(others[:1])}: write them in another way"
                 break
         # What begins with a digit in every row may be a number or a time that is not read: it is not left out.
         digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d", value) for value in counts)
-        warning = DIGITS if digits and len(counts) > 20 and not warning and name not in self.categorical else warning
-        values = tuple(sorted(value for value, count in counts.items() if count >= self.min_count))
-        finding = Finding(name, "category", missing, len(counts), warning)
-        column = Category(name, values, rare=len(values) < len(counts), missing=missing > 0)
+        warning = DIGITS if digits and len(found) > 20 and not warning and name not in self.categorical else warning
+        values = tuple(sorted(found.filter(pc.greater_equal(times, self.min_count)).to_pylist()))
+        finding = Finding(name, "category", missing, len(found), warning)
+        column = Category(name, values, rare=len(values) < len(found), missing=missing > 0)
         return Learned(finding, column, codes(names, values), identifies=not looks and not digits)
 
 
