@@ -53,28 +53,31 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     Raises:
         ValueError: If there is only one value, or the values are not what the task wants.
     """
-    names = pc.unique(reader.text(column))
-    values = None
-    if is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count):
-        values = reader.numbers(name, column)
-    elif task == "auto" and is_text(column.type):
+    names = column if is_number(column.type) else pc.unique(reader.text(column))
+    are_numbers = is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count)
+    values = reader.numbers(name, column) if are_numbers or task == "number" else None
+    if values is None and task == "auto" and is_text(column.type):
         reader.refuse_quantities(name, column, names, "--data.task multiclass takes it as classes")
-    distinct = pc.unique(canonical(names)).to_pylist()
-    if is_text(column.type) and len(names) == len(distinct):  # else 1.0 and 1 are one class
-        distinct = names.to_pylist()
-    distinct.sort()
-    if len(distinct) == 1:
-        raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}' (NA and None mean a missing one)")
-    integers = values is not None and bool((values == np.floor(values)).all())
     codes_of_text = is_text(column.type) and reader.are_codes(name, names)
-    whole = integers and (codes_of_text or len(distinct) <= MAX_WHOLE_CLASSES)
-    if task == "number" or (task == "auto" and values is not None and not whole and len(distinct) > 2):
-        words = f"{len(distinct)} whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
+    count = 0 if values is None else len(np.unique(values))
+    if count <= MAX_WHOLE_CLASSES or task == "multiclass" or codes_of_text:  # else it takes long to spell them all
+        names = pc.unique(reader.text(pc.unique(names)))
+        distinct = pc.unique(canonical(names)).to_pylist()
+        if is_text(column.type) and len(names) == len(distinct):  # else 1.0 and 1 are one class
+            distinct = names.to_pylist()
+        distinct.sort()
+        if (count := len(distinct)) == 1:
+            words = f"holds one value only, '{distinct[0]}' (NA and None mean a missing one)"
+            raise ValueError(f"the target '{name}' {words}")
+    integers = values is not None and bool((values == np.floor(values)).all())
+    whole = integers and (codes_of_text or count <= MAX_WHOLE_CLASSES)
+    if values is not None and (task == "number" or (task == "auto" and not whole and count > 2)):
+        words = f"{count} whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
         words = words if integers and task == "auto" else ""
         points = is_text(column.type) and reader.between_thousands(names)
-        return Labels(reader.numbers(name, column), warning=POINTS if points else words)
-    if task == "binary" and len(distinct) != 2:
-        raise ValueError(f"the target '{name}' has {len(distinct)} different values, and data.task says two classes")
+        return Labels(values, warning=POINTS if points else words)
+    if task == "binary" and count != 2:
+        raise ValueError(f"the target '{name}' has {count} different values, and data.task says two classes")
     warning = ""
     if task == "auto" and whole and len(distinct) > 2:
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
