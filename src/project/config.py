@@ -329,7 +329,8 @@ def settle(cls: type, said: Said, where: str) -> Config:
             raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
         if name not in names:
             known = names if where else [*names, *SECTIONS, "trainer"]
-            raise UsageError(f"{layer.source}: '{path}' is not accepted; {nearest(name, known)}")
+            table = "for a table add --data Table" if path in ("data.path", "data.target") and features("Table") else ""
+            raise UsageError(f"{layer.source}: '{path}' is not accepted; {table or nearest(name, known)}")
         hint = {action.dest: getattr(action, "_typehint", None) for action in parser._actions}[name]
         # Text stands as it is, such as the name of a column, which may be [red]; max_time may be a mapping, too.
         text = hint is str or (get_args(hint)[:1] == (str,) and name != "max_time")
@@ -485,9 +486,8 @@ def make_trainer(
     if settings["enable_checkpointing"] is not False:
         checkpoints = folder / "checkpoints"
         everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))
-        everyone.append(
-            BestCheckpoint(checkpoints, "best", **watched, save_on_train_epoch_end=end, enable_version_counter=False)
-        )
+        watched |= {"save_on_train_epoch_end": end, "enable_version_counter": False}
+        everyone.append(BestCheckpoint(checkpoints, "best", **watched))
     if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in everyone):
         everyone.append(RunBar())
     if settings["logger"] in (None, True):

@@ -63,7 +63,7 @@ def find_checkpoint(run: str | Path, *names: str) -> Path:
     for path in (run, *(run / "checkpoints" / name for name in names)):
         if path.is_file():
             return path
-    what = f"has no checkpoints/{names[0]}: start it anew" if run.is_dir() else "is no run's folder and no checkpoint"
+    what = f"has no checkpoints/{names[0]}: name a whole run" if run.is_dir() else "is no run's folder or checkpoint"
     raise UsageError(f"{run} {what}")
 
 

@@ -210,6 +210,24 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 }
 
 
+SPELT = {
+    "number": [".5", "0.5", "+0.50", "2", "2.", "2.000", "-0.0", "1e-07", "0.0000001", "3"],
+    "time": ["7:30", "07:30", "07:30:00", "7:30:00.000", "14:00", "14:00:00", "9:15", "09:15", "23:59", "7:31"],
+    "day": ["2024-01-31", "2024-01-31 00:00:00", "2024-01-31 00:00", *["2024-02-01"] * 4, "", "NA", "2024-03-01"],
+    "told": ["true", "True", "TRUE", "false", "False", "maybe", "maybe", "", "NA", "never"],
+}
+
+
+def test_onnx_takes_a_name_as_the_file_spells_it(fit: Fit, tmp_path: Path) -> None:
+    """The last row has names that training has not seen; every other one comes six times."""
+    rows = {name: [cell for cell in cells[:-1] for _ in range(6)] for name, cells in SPELT.items()}
+    rows["y"] = ["no" if i % 18 < 6 else "yes" for i in range(54)]
+    names = ",".join(SPELT)
+    run = fit(*fit_args(tmp_path, rows), "--data.categorical", names, "--data.test_fraction", "0")
+    given = {name: np.array(cells, dtype=object) for name, cells in SPELT.items()}
+    np.testing.assert_allclose(load_onnx(export(run))(given), predicted(run, SPELT), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("columns", "rows", "inputs"), OTHERS.values(), ids=OTHERS)
 def test_onnx_gives_what_the_checkpoint_gives_of_other_columns(
     columns: dict[str, Any], rows: dict[str, Any], inputs: dict[str, Any], fit: Fit, tmp_path: Path

@@ -303,6 +303,15 @@ def test_a_file_is_read_in_the_encoding_of_the_training_file(tmp_path: Path) -> 
     assert predict(run, tmp_path / "out.csv", tmp_path / "2.csv", "--encoding", "utf-8")["note"] == ["café"]
 
 
+def test_an_empty_line_of_a_single_column_is_a_row(tmp_path: Path) -> None:
+    run = train(tmp_path, {"x": [1.5, -2.0] * 30, "y": ["yes", "no"] * 30}, "y")
+    (tmp_path / "new.csv").write_text('x\n1.5\n\n-2\n""\n1.5\n')
+    rows = predict(run, tmp_path / "new.csv", tmp_path / "out.csv")
+    assert len(rows["prediction"]) == 5
+    assert rows["prediction"][1] == rows["prediction"][3]
+    assert [rows["prediction"][i] for i in (0, 2, 4)] == ["yes", "no", "yes"]
+
+
 def test_empty_cells_and_unseen_names_are_counted(runs: Runs, tmp_path: Path, capsys: Capture) -> None:
     new = make_features(10, seed=5)
     new |= {"amount": [None, 1.0] * 5, "member": [True] * 10, "joined": [None] * 3 + [date(2024, 1, 31)] * 7}

@@ -227,6 +227,12 @@ def test_settings_that_do_not_fit_the_table(
     refuse(write(tmp_path / "t.csv", csv()), tuple(flags), words, status)
 
 
+def test_settings_of_a_table_for_other_data(refused: Refused, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", csv())
+    for name in ("path", "target"):
+        refused(main, [f"--data.{name}", path], f"'data.{name}' is not accepted; for a table add --data Table\n")
+
+
 def test_there_is_no_such_table(refuse: Refuse, tmp_path: Path) -> None:
     write(tmp_path / "people.csv", csv())
     refuse(tmp_path / "poeple.csv", (), ["no file", "poeple.csv", "did you mean people.csv?"])

@@ -44,6 +44,7 @@ QUOTED = {  # as they are written, and as they are read
 }
 CONTENTS: dict[str, tuple[str | bytes, dict[str, list[str]], dict[str, str]]] = {
     **{f"found {mark!r}": (lines(mark), TABLE, {}) for mark in ",;\t|:"},
+    "a tab in two characters": (lines("\t"), TABLE, {"delimiter": "\\t"}),
     **{f"given {mark!r}": (lines(mark), TABLE, {"delimiter": mark}) for mark in ",;\t|:"},
     "utf-8 with BOM": (b"\xef\xbb\xbf" + lines().encode(), TABLE, {}),
     "utf-16": (lines().encode("utf-16"), TABLE, {}),
@@ -196,6 +197,12 @@ def test_files_of_a_folder_are_alike_or_refused(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"x": pa.array([3], pa.int8()), "y": ["b"]}), tmp_path / "3.PARQUET")
     assert read_file(tmp_path).to_pydict() == {"x": [1, 2, 2.5, 3], "y": [None, None, "a", "b"]}
     parquet.write_table(pa.table({"x": [4], "z": [5]}), tmp_path / "4.parquet")
+    with pytest.raises(ValueError, match=r"only one of .*1\.parquet and .*4\.parquet has a column 'y'"):
+        read_file(tmp_path)
+    encoded = pa.table({"x": [4], "y": pa.array(["a"]).dictionary_encode()})
+    parquet.write_table(encoded, tmp_path / "4.parquet")  # as pandas writes categories
+    assert read_file(tmp_path).to_pydict() == {"x": [1, 2, 2.5, 3, 4], "y": [None, None, "a", "b", "a"]}
+    encoded.to_pandas().set_index("y").to_parquet(tmp_path / "4.parquet")
     with pytest.raises(ValueError, match=r"only one of .*1\.parquet and .*4\.parquet has a column 'y'"):
         read_file(tmp_path)
     parquet.write_table(pa.table({"x": [True], "y": ["a"]}), tmp_path / "4.parquet")

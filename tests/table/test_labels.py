@@ -42,7 +42,7 @@ BINARY = {
     "numbers, as pandas writes whole ones": (["1.0", "0.0"], [0.0, 1.0]),
     "codes": (["02", "01"], ["01", "02"]),
     "signs": (["+", "-"], ["+", "-"]),
-    "signed codes": (["+1", "-1"], ["+1", "-1"]),
+    "signed numbers": (["+1", "-1"], ["-1", "+1"]),
     "dates": (["2024-02-01", "2024-01-01"], ["2024-01-01", "2024-02-01"]),
 }
 
@@ -176,7 +176,7 @@ NAMED: dict[str, tuple[Any, tuple[str, ...], tuple[int, ...], list[str]]] = {
     "a mark of a missing cell": (["a", "?", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells '?')"]),
     "a name that no row has": (FILTERED, ("no", "yes"), (40, 40), [f"{NO_TARGET} (cells 'NA')"]),
     "capital letters": (["yes", "Yes", "no"], ("Yes", "no", "yes"), (40, 40, 40), [CAPITALS]),
-    "a number in two ways": (["1000", "1e3", "7"], ("1000", "1e3", "7"), (40, 40, 40), [TWO_WAYS]),
+    "a number in two ways": (["1000", "1e3", "7"], ("7", "1000", "1e3"), (40, 40, 40), [TWO_WAYS]),
     "few whole numbers, sorted by size": (["10", "9", "100"], ("9", "10", "100"), (40, 40, 40), [CLASSES]),
     "many whole numbers": (COUNTED, (), (), [A_QUANTITY]),
     "numbers with units": (["5 %", "10 %", "20 %"], ("10 %", "20 %", "5 %"), (40, 40, 40), [LIKE_NUMBERS]),

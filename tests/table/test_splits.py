@@ -1,5 +1,6 @@
 """Which rows are for training, validation and test: drawn, or by a column, a group, time or files."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,15 @@ def test_files_can_be_the_splits(names: tuple[str, str], tmp_path: Path) -> None
     for split, num in (("val", 6), ("test", 10)):  # the same rows are encoded the same
         assert (table.splits[split].x == table.splits["train"].x[:num]).all()
         assert (table.splits[split].y == table.splits["train"].y[:num]).all()
+
+
+def test_a_test_file_that_is_trained_on_is_told(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.csv", COLUMNS)
+    (tmp_path / "same.csv").symlink_to(path)
+    told = f"{tmp_path / 'same.csv'} is what the run is trained on: the scores count its training rows, too"
+    assert read_table(path, test_path=tmp_path / "same.csv").notes == [told]
+    shutil.copy(path, tmp_path / "other.csv")
+    assert read_table(path, test_path=tmp_path / "other.csv").notes == []
 
 
 def test_a_test_file_leaves_validation_rows_to_be_drawn(tmp_path: Path) -> None:

@@ -71,9 +71,8 @@ def write_bands(bands: Mapping[str, Band], folder: Path) -> None:
                     for step, seconds, value in zip(band["steps"], band["seconds"], values, strict=True):
                         writer.add_scalar(line, value, step, start + seconds)
             if name == "high":  # the page shows the layout of the run that comes first by its name at the top
-                charts = {
-                    tag: ["Margin", [tag, f"band/{tag}/low", f"band/{tag}/high"]] for tag in CHARTS if tag in bands
-                }
+                drawn = [tag for tag in CHARTS if tag in bands]
+                charts = {tag: ["Margin", [tag, f"band/{tag}/low", f"band/{tag}/high"]] for tag in drawn}
                 writer.add_custom_scalars({"median and range of the seeds": charts})
 
 

@@ -9,7 +9,7 @@ An ONNX file has one input for each column, by the column's name, all of shape (
   dates       float64, days since 1970-01-01 (the time as their fraction, in the zone that the metadata name), NaN
               where one is missing
   categories  strings without spaces around them, empty where one is missing; any string will do, one that training
-              has not seen is treated as in training
+              has not seen is treated as in training (numbers, times and true may be spelt in any usual way: 2.0 for 2)
 Its output is `probabilities` (batch, classes), two columns for two classes, or `prediction` (batch,) in the target's
 own unit, both float64. Its metadata has the columns, the values of categories, the target, the classes and the
 versions, as JSON. It runs under onnxruntime, which needs neither this package nor PyTorch.

@@ -138,9 +138,8 @@ def _check_columns(schema: pa.Schema) -> None:
         try:
             arrow_csv.write_csv(pa.schema([field]).empty_table(), pa.BufferOutputStream())
         except pa.ArrowException:
-            raise ValueError(
-                f"a CSV file cannot hold the column '{field.name}', which is {field.type}: name the output .parquet"
-            ) from None
+            words = f"the column '{field.name}', which is {field.type}: name the output .parquet"
+            raise ValueError(f"a CSV file cannot hold {words}") from None
 
 
 @contextmanager

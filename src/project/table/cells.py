@@ -46,6 +46,8 @@ SPELLINGS = {
     rf"^({_DAY}) 00:00$": r"\1",
 }
 """Other spellings of a number or a time, and what is written in their place, one after the other."""
+ENDS = ("", ".", ".0", ".00", ".000", "0", "00", "000", ":00", ":00.000", ":00.000000", " 00:00", " 00:00:00")
+"""What may stand behind a number, a time or a date without meaning anything."""
 SPELT = r"^[-+]?(\d.*([.:e]|E-)|\.\d)|^(\+\d+|-0)$|^(?i:true|false)$"
 """Names that may have another spelling; the others need no more than this look."""
 EXPONENT = r"^[-+]?\d(\.\d+)?(e[-+]|E-)\d+$"
@@ -311,10 +313,12 @@ def canonical(names: pa.Array) -> pa.Array:
 
 def spellings(name: str) -> list[str]:
     """A name and the commonest of its other spellings, for those that have no `canonical`."""
-    ends = (".0", ".00", "0", ":00", ":00.000000", " 00:00:00")
-    others = [name.upper(), name.capitalize(), "+" + name, *(name + end for end in ends)]
+    short = re.sub(r"^(-?)0(?=[.:]?\d)", r"\1", name)  # .5 and 7:30
+    starts = (name, short, f"+{name}", f"-{name}") if re.match(r"[-+.\d]", name) else ()
+    number = [str(float(name))] if re.match(NUMBER, name) else []  # 1e-07
+    others = [name.upper(), name.capitalize(), name.replace(" ", "T"), *number, *(s + e for s in starts for e in ENDS)]
     (value, *values) = canonical(pa.array([name, *others])).to_pylist()
-    return [name, *(other for other, same in zip(others, values, strict=True) if same == value)]
+    return list(dict.fromkeys([name, *(other for other, same in zip(others, values, strict=True) if same == value)]))
 
 
 def parse_dates(text: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArray, str]:

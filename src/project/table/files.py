@@ -188,10 +188,14 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         data = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
     schemas = [fragment.physical_schema for fragment in data.get_fragments()]
     index = {name for schema in schemas for name in index_columns(schema)}
-    for file, other in zip(files, schemas, strict=True):
-        if apart := (set(schemas[0].names) ^ set(other.names)) - index:
+    columns = [set(schema.names).difference(index_columns(schema)) for schema in schemas]
+    for file, other in zip(files, columns, strict=True):
+        if apart := columns[0] ^ other:
             raise ValueError(f"only one of {files[0]} and {file} has a column '{min(apart)}': give both the same ones")
-    merged = pa.unify_schemas([data.schema, *schemas], promote_options="permissive")
+    schemas = [data.schema, *schemas]
+    if len(files) > 1:  # names may be encoded in one file, as pandas' categories are, and plain in another
+        schemas = [pa.schema([f.with_type(pa.string()) if is_text(f.type) else f for f in s]) for s in schemas]
+    merged = pa.unify_schemas(schemas, promote_options="permissive")
     schema = pa.schema([f.with_type(_plain(f.type)) for f in merged if f.name not in index], data.schema.metadata)
     # By default Arrow reads a large part of the file ahead.
     scan = dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
@@ -203,12 +207,14 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     header, delimiter, quote, encoding = _dialect(path, delimiter, encoding)
     names = [name.strip() for name in header]
+    parse = arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True)
+    parse.ignore_empty_lines = len(header) > 1  # else it is an empty cell
 
     def batches() -> Iterator[pa.RecordBatch]:
         reader = arrow_csv.open_csv(
             pa.input_stream(str(path)),
             arrow_csv.ReadOptions(block_size=BLOCK, encoding=encoding),
-            arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True),
+            parse,
             arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
         )
         yield from (batch.rename_columns(names) for batch in reader)
@@ -240,7 +246,7 @@ def _dialect(path: Path, delimiter: str | None, encoding: str) -> tuple[list[str
     if delimiter is None:
         _refuse_title(text, quote, path)
         delimiter = _find_delimiter(text, quote)
-    elif len(delimiter) != 1 or not delimiter.isascii():
+    elif len(delimiter := delimiter.replace("\\t", "\t")) != 1 or not delimiter.isascii():
         raise ValueError(f"a delimiter is one ASCII character, not {delimiter!r}")
     header = next(row for row in csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=quote) if row)
     return header, delimiter, quote, encoding

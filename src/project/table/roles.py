@@ -90,6 +90,8 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         warning = f"the classes look like numbers{but_for(others)}: write them in another way to predict a quantity"
     label_type = "string" if name in reader.typed else _label_type(names.to_pylist(), column.type)
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
+    if values is not None and label_type == "string" and not codes_of_text:  # such as +1
+        classes = tuple(sorted(distinct, key=lambda label: float(label.replace(reader.decimal_point, "."))))
     y = codes(reader.names(name, column), classes).astype(np.int32)
     kind: Literal["binary", "multiclass"] = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
     return Labels(y, classes, kind, label_type, warning)

@@ -240,6 +240,8 @@ class Table(TableData):
             table = append_rows(table, path, other, self.named["drop"])
             numbers = np.append(numbers, others)
             self.notes += [f"{path}: {note}" for note in notes]
+            if path.exists() and self.path.exists() and path.samefile(self.path):
+                self.notes.append(f"{path} is what the run is trained on: the scores count its training rows, too")
 
         def locate(row: int) -> str:
             files = [self.paths[split] for split, rows in fixed.items() if row in rows]

@@ -109,9 +109,8 @@ def open_study(tuning: Tuning, index: int = 0) -> optuna.Study:
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_min_trials=5)
     storage = tuning.storage or optuna.storages.JournalStorage(JournalFileBackend(str(tuning.folder / "study.log")))
     try:
-        return optuna.create_study(
-            storage=storage, sampler=sampler, pruner=pruner, study_name=tuning.config["name"], load_if_exists=True
-        )
+        named: dict[str, Any] = {"study_name": tuning.config["name"], "load_if_exists": True}
+        return optuna.create_study(storage=storage, sampler=sampler, pruner=pruner, **named)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
         raise OSError(f"the storage cannot be reached: {getattr(error, 'orig', error)}") from error
 
