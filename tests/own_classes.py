@@ -1,6 +1,6 @@
 """A data module and models that know nothing of this package, as a user may bring them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,26 @@ class Line(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), self.rate)
+
+
+class Climber(Line):
+    """A line that logs its validation loss, which rises if the rate is below 0."""
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self.log("loss/val", self._loss(batch))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), abs(self.rate), maximize=self.rate < 0)
+
+
+class NoRate(torch.optim.Optimizer):
+    """Does nothing, and has no learning rate."""
+
+    def __init__(self, params: list[nn.Parameter]) -> None:
+        super().__init__(params, {})
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        return closure() if closure else None
 
 
 class TableLine(Line):

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from fixture_types import Capture, Fit, Refused
 from results import read_curve, read_report
 
 import project.data
+from project import train
 from project.classes import class_names, class_path, find_class
 from project.data import Iris, TableData
 from project.fit import main
@@ -71,6 +73,25 @@ def test_a_run_of_own_classes_is_trained_tested_and_kept(fit: Fit, capsys: Captu
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert losses == sorted(losses, reverse=True)
     assert len(losses) == 3
+
+
+@pytest.mark.parametrize(("rate", "best"), [(-0.01, 1), (0.01, 3)])
+def test_its_validation_loss_chooses_the_best_weights(rate: float, best: int, fit: Fit) -> None:
+    args = ["--data", "own_classes.LineData", "--model", "own_classes.Climber", "--model.rate", str(rate), *SHORT]
+    folder = fit(*args)
+    report = read_report(folder)
+    losses = [loss for _, loss in read_curve(folder, "loss/val")]
+    assert (report["best_epoch"], report["chosen_by"]) == (best, "lowest loss/val")
+    assert report["val_loss"] == pytest.approx(min(losses)) == pytest.approx(losses[best - 1])
+    assert torch.load(folder / "checkpoints" / "best.ckpt", weights_only=False)["epoch"] == best - 1
+    assert read_report(fit(*args, "--monitor", "loss/val"))["metrics"] == report["metrics"]
+
+
+def test_a_schedule_needs_a_learning_rate(tmp_path: Path) -> None:
+    settings = {"optimizer": "own_classes.NoRate", "trainer": {"max_epochs": 1, "default_root_dir": str(tmp_path)}}
+    with pytest.raises(ValueError, match=r"^ReduceLROnPlateau does not take an optimizer without 'lr'$"):
+        train(data="Iris", **settings, quiet=True)
+    assert train(data="Iris", **settings, scheduler=None, quiet=True).report["epochs"] == 1
 
 
 def test_its_configuration_repeats_it(fit: Fit) -> None:

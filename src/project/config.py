@@ -450,8 +450,8 @@ def make_trainer(
 ) -> Trainer:
     """Makes a trainer that logs and saves into a run's folder.
 
-    The best checkpoint is chosen by the run's ``monitor``; without one by the lowest ``loss/val`` where a `TableModel`
-    validates, else it is the last one.
+    The best checkpoint is chosen by the run's ``monitor``; without one by the lowest ``loss/val``, or, where nothing is
+    logged as that, it is the last one.
 
     Args:
         config: The run's configuration; its own callbacks, plugins and loggers are respected.
@@ -479,15 +479,12 @@ def make_trainer(
             given.update(watched, strict=config["monitor"] is not None and plain["enable_checkpointing"] is False)
             given["check_on_train_epoch_end"] = end
     settings = _objects(Trainer, plain)
-    validates = isinstance(model, TableModel) and isinstance(data, TableData) and len(data.splits["val"].x) > 0
-    if not config["monitor"] and not (validates and settings["limit_val_batches"] != 0):
-        watched = {"monitor": None, "mode": "min"}
     everyone = [LossWatch(), *([Lean()] if config["lean"] else []), *callbacks, *(settings["callbacks"] or [])]
     if settings["enable_checkpointing"] is not False:
         checkpoints = folder / "checkpoints"
         everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))
-        watched |= {"save_on_train_epoch_end": end, "enable_version_counter": False}
-        everyone.append(BestCheckpoint(checkpoints, "best", **watched))
+        asked = config["monitor"] is not None
+        everyone.append(BestCheckpoint(checkpoints, asked, **watched, save_on_train_epoch_end=end))
     if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in everyone):
         everyone.append(RunBar())
     if settings["logger"] in (None, True):

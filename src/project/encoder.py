@@ -20,10 +20,8 @@ class Encoder(nn.Module):
         facts = [(number.center, number.scale, number.fill) for number in schema.numbers]
         parts = torch.tensor(facts, dtype=torch.float64).reshape(-1, 3).T
         self.center, self.scale, self.fill = (nn.Buffer(part.clone(), persistent=False) for part in parts)
-        kinds = [type(column) for column in schema.columns]
-        self.numbers, self.dates, self.categories = (
-            [i for i, kind in enumerate(kinds) if kind is wanted] for wanted in (Number, Date, Category)
-        )
+        places = [[i for i, c in enumerate(schema.columns) if type(c) is kind] for kind in (Number, Date, Category)]
+        self.numbers, self.dates, self.categories = places
         lengths = [len(column.parts) for column in schema.columns if isinstance(column, Date)]
         self.parts = [6 * i + part for i, length in enumerate(lengths) for part in range(length)]
         self.indicators = [i for i, number in enumerate(schema.numbers) if number.indicator]

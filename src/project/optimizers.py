@@ -54,7 +54,7 @@ def describe(spec: Spec, base: type) -> dict[str, Any]:
     elif isinstance(spec, partial):
         cls, settings = spec.func, spec.keywords
     if not isinstance(cls, str | type):
-        raise ValueError(f"a model makes its {base.__name__} from a class, as partial(SGD, lr=0.1) is, not {spec!r}")
+        raise ValueError(f"a model makes its {base.__name__} from a class such as partial(SGD, lr=0.1), not {spec!r}")
     modules = OPTIMIZER_MODULES if base is Optimizer else SCHEDULER_MODULES
     path = class_path(find_class(cls, modules, base) if isinstance(cls, str) else cls)
     if path in UNUSABLE:
@@ -130,5 +130,6 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
 def _make(cls: Any, first: Any, settings: Mapping[str, Any]) -> Any:
     try:
         return cls(first, **settings)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{cls.__name__} does not take these settings: {error}") from error
+    except (TypeError, ValueError, KeyError) as error:
+        missing = f"an optimizer without {error}" if isinstance(error, KeyError) else f"these settings: {error}"
+        raise ValueError(f"{cls.__name__} does not take {missing}") from error

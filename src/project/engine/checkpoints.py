@@ -83,7 +83,16 @@ class BestCheckpoint(ModelCheckpoint):
 
     A class of its own, for Lightning tells the saved states of callbacks apart by it: a configuration may have a
     ``ModelCheckpoint`` with the same ``monitor``.
+
+    Args:
+        folder: Where ``best.ckpt`` is written.
+        asked: Whether ``monitor`` was asked for. One that was not may be logged by nothing: then the last weights stay.
+        options: Further arguments of ``ModelCheckpoint``.
     """
+
+    def __init__(self, folder: Path, asked: bool, **options: Any) -> None:
+        super().__init__(folder, "best", enable_version_counter=False, **options)
+        self.asked = asked
 
     def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
         """Saves, if the weights are better than those before; refuses a value that nothing logs.
@@ -93,9 +102,12 @@ class BestCheckpoint(ModelCheckpoint):
         """
         logged = trainer.callback_metrics
         known = trainer.fit_loop.epoch_loop.val_loop._has_run or not trainer.enable_validation
-        if known and self.monitor is not None and self.monitor not in logged:
+        if self.monitor in logged or not known:
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
+        elif self.asked:
             raise UsageError(f"monitor: nothing is logged as '{self.monitor}'; {nearest(self.monitor, logged)}")
-        super()._save_topk_checkpoint(trainer, monitor_candidates)
+        else:
+            self._save_none_monitor_checkpoint(trainer, monitor_candidates)
 
 
 STATES: dict[str, type] = {"optimizer_states": list, "lr_schedulers": list, "between_epochs": bool, "folder": str}

@@ -67,8 +67,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
             distinct = names.to_pylist()
         distinct.sort()
         if (count := len(distinct)) == 1:
-            words = f"holds one value only, '{distinct[0]}' (NA and None mean a missing one)"
-            raise ValueError(f"the target '{name}' {words}")
+            raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}' (NA and None are missing)")
     integers = values is not None and bool((values == np.floor(values)).all())
     whole = integers and (codes_of_text or count <= MAX_WHOLE_CLASSES)
     if values is not None and (task == "number" or (task == "auto" and not whole and count > 2)):
