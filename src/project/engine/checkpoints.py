@@ -153,7 +153,7 @@ class Resumable(Callback):
                 _set_rng_states(self._resumes["random_state"])
             # What Lightning sets at the start of an epoch, or computes in a validation, and does not save.
             trainer.accumulate_grad_batches = self._resumes.get("accumulated", trainer.accumulate_grad_batches)
-            trainer._logger_connector._callback_metrics.update(self._resumes.get("metrics", {}))
+            trainer._logger_connector._callback_metrics.update(self._resumes["metrics"])
             self._sums = self._resumes["epoch_sums"]
             if self._resumes["between_epochs"]:
                 # With `max_steps` Lightning 2.6 always takes a resumed run to be within an epoch.
@@ -243,7 +243,7 @@ class Resumable(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Takes what is to be restored when training starts; a run may have been moved since it was stopped."""
         here = str(self.path.parent)
-        checkpoint["callbacks"] = _moved(checkpoint["callbacks"], checkpoint.get("folder", here), here)
+        checkpoint["callbacks"] = _moved(checkpoint["callbacks"], checkpoint["folder"], here)
         self._resumes = checkpoint
 
     def _add_sums(self, trainer: Trainer) -> None:

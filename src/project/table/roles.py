@@ -59,7 +59,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     if values is None and task == "auto" and is_text(column.type):
         reader.refuse_quantities(name, column, names, "--data.task multiclass takes it as classes")
     codes_of_text = is_text(column.type) and reader.are_codes(name, names)
-    count = 0 if values is None else len(np.unique(values))
+    count = num_values = 0 if values is None else len(np.unique(values))
     if count <= MAX_WHOLE_CLASSES or task == "multiclass" or codes_of_text:  # else it takes long to spell them all
         names = pc.unique(reader.text(pc.unique(names)))
         distinct = pc.unique(canonical(names)).to_pylist()
@@ -82,7 +82,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
     if len({label.casefold() for label in distinct}) < len(distinct):
         warning = "some classes differ by capital letters alone"
-    if values is not None and len(np.unique(values)) < len(distinct):
+    if values is not None and num_values < len(distinct):
         warning = "some classes are the same number, written in two ways"
     others = [label for label in distinct if not MEANT_AS_NUMBER.fullmatch(label)]
     if task == "auto" and values is None and len(others) < 2 < len(distinct):
