@@ -167,9 +167,10 @@ class CellReader:
         for missing in () if truth else self.missing:  # true is no 1
             number = self.parse_numbers(pa.array([missing.replace(".", self.decimal_point)])).cast(kind)
             values = np.where(values == _floats(number), np.nan, values)
-        large = pa.array((values > FLOAT32_MAX) | (values < -FLOAT32_MAX))
-        why = "{} is not finite, or too large for 32-bit numbers: in training, --data.missing can name it"
-        self.refuse(name, pa.array(values), large, why)
+        large = (values > FLOAT32_MAX) | (values < -FLOAT32_MAX)
+        if large.any():
+            why = "{} is not finite, or too large for 32-bit numbers: in training, --data.missing can name it"
+            self.refuse(name, pa.array(values), pa.array(large), why)
         if boolean:
             self.refuse(name, column, pa.array(abs(values * (values - 1)) > 0), "{} is not true or false")
         return values

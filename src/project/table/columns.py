@@ -193,6 +193,6 @@ def _are_days(ordered: Floats) -> bool:
 
 def _finding(name: str, kind: str, ordered: Floats, warning: str = "") -> Finding:
     """What was made of a column of numbers, from its training rows in order, with NaN at the end."""
-    num_present = int(np.searchsorted(ordered, np.nan))
-    distinct = np.count_nonzero(np.diff(ordered[:num_present])) + (num_present > 0)
-    return Finding(name, kind, len(ordered) - num_present, int(distinct), warning)
+    present = ordered[: np.searchsorted(ordered, np.nan)]
+    distinct = np.count_nonzero(present[1:] != present[:-1]) + (len(present) > 0)
+    return Finding(name, kind, len(ordered) - len(present), int(distinct), warning)

@@ -395,7 +395,7 @@ class Table(TableData):
 
         def encode_chunk(start: int) -> None:
             rows = slice(start, start + CHUNK)
-            encoded[rows] = encoder(torch.from_numpy(np.stack([column[rows] for column in columns], axis=1)))
+            encoded[rows] = encoder(torch.from_numpy(np.stack([column[rows] for column in columns])).T)
 
         with worker_threads() as pool:
             list(pool.map(encode_chunk, range(0, len(encoded), CHUNK)))
