@@ -594,3 +594,18 @@ def test_a_missing_value_is_one_in_any_spelling(
     expected = read(tmp_path, empty, **settings)
     assert (table.schema.columns, table.findings) == (expected.schema.columns, expected.findings)
     assert torch.equal(features(table), features(expected))
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_categories_of_numbers_are_names(in_memory: bool, tmp_path: Path) -> None:
+    """As pandas says of them, in a frame and in its file, unless a setting says otherwise."""
+    frame = pd.DataFrame(OTHER | {"x": pd.Categorical([1, 2, 10] * 4), "z": pd.Categorical([1.5, 2.0, 3.0] * 4)})
+    rows: Any = frame
+    if not in_memory:
+        rows = tmp_path / "t.parquet"
+        frame.to_parquet(rows)
+    table = read_table(rows, **WHOLE)
+    assert {c.name: c.values for c in table.schema.categories} == {"x": ("1", "10", "2"), "z": ("1.5", "2", "3")}
+    assert read_table(rows, numeric="x", drop="z", **WHOLE).schema.categories == []
+    encoded, _ = table.read_test(frame.astype({"x": int}), table.schema)
+    assert torch.equal(encoded.x, table.splits["train"].x)

@@ -208,3 +208,6 @@ def test_files_of_a_folder_are_alike_or_refused(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"x": [True], "y": ["a"]}), tmp_path / "4.parquet")
     with pytest.raises(ValueError, match=r"Field x has incompatible types: .* vs bool"):
         read_file(tmp_path)
+    (tmp_path / "5.csv").write_text("x,y\n1,a\n")
+    with pytest.raises(ValueError, match=r"5\.csv is not read among Parquet files"):
+        read_file(tmp_path)

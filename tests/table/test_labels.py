@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -221,3 +222,14 @@ def test_a_missing_target_is_one_in_any_spelling(
 
 def test_a_class_may_be_called_none(tmp_path: Path) -> None:
     assert target(read(tmp_path, ["None", "Apnea", "Insomnia"], missing=[])).classes == ("Apnea", "Insomnia", "None")
+
+
+def test_ordered_categories_of_pandas_keep_their_order(tmp_path: Path) -> None:
+    """The last one is the positive class, as the frame's owner has said."""
+    kind = pd.CategoricalDtype(["unseen", "low", "high"], ordered=True)
+    frame = pd.DataFrame({"x": [0.5, 1.5] * 60, "y": pd.Series(["high", "low", "high"] * 40, dtype=kind)})
+    frame.to_parquet(tmp_path / "t.parquet")
+    for rows in (frame, tmp_path / "t.parquet"):
+        table = read_table(rows, **WHOLE)
+        assert target(table).classes == ("low", "high")
+        assert table.splits["train"].y[:3].tolist() == [1, 0, 1]

@@ -17,7 +17,7 @@ from pyarrow import dataset
 
 from project.config import IN_MEMORY
 from project.errors import nearest
-from project.table.cells import is_text
+from project.table.cells import is_number, is_text
 from project.table.on_disk import gather
 
 SAMPLE = 2**20
@@ -116,6 +116,13 @@ def index_columns(schema: pa.Schema) -> list[str]:
     return [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
 
 
+def category_columns(schema: pa.Schema) -> list[str]:
+    """The names of columns that are categories of pandas, but numbers in Arrow."""
+    columns = (schema.pandas_metadata or {}).get("columns", [])
+    names = [column["name"] for column in columns if column.get("pandas_type") == "categorical"]
+    return [field.name for field in schema if field.name in names and is_number(field.type)]
+
+
 def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collection[str]) -> pa.Table:
     """A table with the rows of another file below its own.
 
@@ -179,6 +186,8 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         files = [f for f in sorted(path.rglob("*")) if f.suffix.lower() in PARQUET and f.name[0] not in "._"]
         if not files:
             raise ValueError(f"the folder {path} holds no .parquet file")
+        if others := sorted(path.rglob("*.csv*")):
+            raise ValueError(f"{others[0]} is not read among Parquet files: take it out of the folder")
     paths = [str(file.absolute()) for file in files]  # else s3:x.parquet would be a place on the net
     settings = {"format": "parquet", "partition_base_dir": str(folder.absolute())}
     data = dataset.dataset(paths, partitioning="hive", **settings)

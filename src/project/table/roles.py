@@ -91,6 +91,9 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     classes = tuple(sorted(distinct, key=lambda label: label_values((label,), label_type)[0]))
     if values is not None and label_type == "string" and not codes_of_text:  # such as +1
         classes = tuple(sorted(distinct, key=lambda label: float(label.replace(reader.decimal_point, "."))))
+    if getattr(column.type, "ordered", False):  # as pandas' categories may be
+        order = reader.text(column.unify_dictionaries().chunk(0).dictionary).to_pylist()
+        classes = tuple(sorted(classes, key=lambda label: order.index(label) if label in order else len(order)))
     y = codes(reader.names(name, column), classes).astype(np.int32)
     kind: Literal["binary", "multiclass"] = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
     return Labels(y, classes, kind, label_type, warning)

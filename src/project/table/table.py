@@ -28,7 +28,7 @@ from project.schema import Schema, learn_target
 from project.table import roles
 from project.table.cells import QUANTITY, CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
-from project.table.files import Frame, append_rows, as_table, index_columns, is_parquet, read_file
+from project.table.files import Frame, append_rows, as_table, category_columns, index_columns, is_parquet, read_file
 from project.table.findings import Finding, giveaways, print_findings, unknown_names
 from project.table.on_disk import BlockOrder, column_on_disk, files_of, gather, is_large, kept, memory, on_disk
 from project.table.splits import draw_groups, fold_groups
@@ -227,6 +227,8 @@ class Table(TableData):
             pa.set_memory_pool(pa.system_memory_pool())  # which gives back at once what is free
         table, numbers, self.notes = self._read_file(self.path)
         self.named = {setting: self._names(setting, table.column_names) for setting in self.forced}
+        told = {self.target, *self.named["numeric"], *self.named["categorical"]}
+        self.named["categorical"] += [name for name in category_columns(table.schema) if name not in told]
         if any(self.target in names for names in self.named.values()):
             raise ValueError(f"'{self.target}' is the target: data.task says what it is, no other setting")
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
