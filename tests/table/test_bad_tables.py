@@ -111,6 +111,7 @@ PARQUET = {
     "nested target": (TYPED.set_column(2, "y", pa.array([[y] for y in Y])), ["target 'y'", "list"]),
     "infinite": (with_column([*range(59), np.inf]), ["'new'", "row 60", "inf"]),
     "too large": (with_column([0.5, -1e39, *range(58)]), ["'new'", "row 2", "-1e+39", "32-bit"]),
+    "dates as a target": (TYPED.set_column(2, "y", pa.array(range(60), pa.date32())), ["target 'y'", "holds dates"]),
     "no target at all": (TYPED.set_column(2, "y", pa.nulls(60)), ["target 'y'", "empty"]),
     "no rows": (TYPED[:0], ["header and no rows"]),
 }
@@ -124,7 +125,11 @@ def test_a_nested_column_decides_no_split(setting: str, refuse: Refuse, tmp_path
 @pytest.mark.parametrize(
     ("cells", "setting", "words"),
     [
-        (["Q1-2020", "Q2-2020"] * 30, "time", "row 1: 'Q1-2020' is not a number"),
+        (
+            ["Q1-2020", "Q2-2020"] * 30,
+            "time",
+            "row 1: 'Q1-2020' is not a number; it takes numbers, or dates such as 2024",
+        ),
         (["", "2020_01_31"] * 30, "time", "row 2: '2020_01_31' is not a number"),
         (["1", "2020-01-31"] * 30, "time", "row 2: '2020-01-31' is not a number"),
         (at(30, "", DAY), "time", "row 30: an empty cell"),

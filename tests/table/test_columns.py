@@ -310,12 +310,12 @@ MEANT = {
         *("${}", "({}.5)", "~{}", "<{}.5", "{}.5-", "{} %", "CHF {}00.50", "R$ {}1", "Rp {}.000", "₪{}", "zł {}"),
         *("₩{},000", "{}’234", "{:02},05,567"),
         *("1\N{NO-BREAK SPACE}{:03}", "1\N{NARROW NO-BREAK SPACE}{:03}", "\N{MINUS SIGN}{}", "\N{EN DASH}{}"),
-        *("\N{EM DASH}{}", "\N{FULLWIDTH HYPHEN-MINUS}{}", "AED {}"),
+        *("\N{EM DASH}{}", "\N{FULLWIDTH HYPHEN-MINUS}{}", "AED {}", "about {}", "{}.50 CR"),
     ),
     "dates": (
         *("{:02}/03/2024 14:00", "{:02}.03.2024 14:00", "{:02}-Mar-2024", "2024-03-{:02} 14:00:00 UTC", "{:02}MAR2024"),
         *("March {}th, 2024", "{}. Oktober 2024", "{} févr. 2024", "202403{:02}", "202403{:02}T130500"),
-        "202403{:02}130500",
+        *("202403{:02}130500", "202403{:02}_130500", "2024{:02}", "Apr-{:02}", "Apr 20{:02}"),
     ),
 }
 
@@ -340,7 +340,7 @@ def test_what_was_meant_as_a_number_or_a_date_is_never_left_out_silently(what: s
     "form",
     [
         *("10.0.{}.1", "1.{}.3", "555 010 4{:02}1", "1{:02} 00", "{}0s", "{}th"),  # addresses, versions, phones, ...
-        *("{})", "iPhone {} 64GB", "Week {} 2020", "{}-100"),
+        *("{})", "iPhone {} 64GB", "Week {} 2020", "{}-100", "Mark {:02}", "720{} 1/2"),
     ],
 )
 def test_names_with_digits_are_neither_refused_nor_warned_of(form: str, tmp_path: Path) -> None:
@@ -410,10 +410,14 @@ def test_whole_numbers_that_may_be_identifiers_are_warned_of(tmp_path: Path) -> 
         "store_nr": rng.integers(0, 9, 100),
         "Reg. No.": rng.permutation(100_000)[:100],
         "asked": 7000 + rng.permutation(300)[:100],
+        "price index": rng.permutation(100_000)[:100],
+        "EMPNO": rng.permutation(100_000)[:100],
+        "index.1": rng.permutation(100_000)[:100],
     }
     table = make_table(tmp_path / "t.csv", {**columns, "y": y}, numeric="asked")
     warned = {finding.name: finding.warning for finding in table.findings if finding.warning}
-    assert list(warned) == ["badge", "customer_id"]
+    assert list(warned) == ["badge", "customer_id", "price index"]
+    assert [found.name for found in table.findings if found.kind == "identifier"] == ["Reg. No.", "EMPNO", "index.1"]
     assert all(f"--data.drop '{name}'" in warning for name, warning in warned.items())
 
 
@@ -609,3 +613,27 @@ def test_categories_of_numbers_are_names(in_memory: bool, tmp_path: Path) -> Non
     assert read_table(rows, numeric="x", drop="z", **WHOLE).schema.categories == []
     encoded, _ = table.read_test(frame.astype({"x": int}), table.schema)
     assert torch.equal(encoded.x, table.splits["train"].x)
+
+
+def test_a_moment_is_one_name_in_every_unit_zone_and_file(tmp_path: Path) -> None:
+    cells = ["2024-01-31 06:00", "2024-02-01", "2024-03-01 06:07:08.5"] * 4
+    moments = pd.Series(pd.to_datetime(cells, format="ISO8601", utc=True))
+    table = read_table(pd.DataFrame(OTHER | {"x": moments}), categorical="x", **WHOLE)
+    (column,) = table.schema.categories
+    assert column.values == ("2024-01-31 06:00Z", "2024-02-01 00:00Z", "2024-03-01 06:07:08.5Z")
+    forms = [moments.dt.as_unit("us"), moments.dt.tz_convert("+00:00"), moments.astype(str)]
+    for form in [*forms, moments.map(lambda moment: moment.isoformat()), moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")]:
+        encoded, notes = table.read_test(pd.DataFrame(OTHER | {"x": form}), table.schema)
+        assert torch.equal(encoded.x, table.splits["train"].x)
+        assert not notes
+    local = moments.dt.tz_convert("Europe/Berlin")
+    pd.DataFrame(OTHER | {"x": local}).to_csv(tmp_path / "local.csv", index=False)
+    table = read_table(pd.DataFrame(OTHER | {"x": local}), categorical="x", **WHOLE)
+    assert torch.equal(table.read_test(tmp_path / "local.csv", table.schema)[0].x, table.splits["train"].x)
+
+
+def test_letters_with_accents_are_one_character_or_two(tmp_path: Path) -> None:
+    """As one system writes them, and another."""
+    column = read(tmp_path, ["M\u00fcller", "Mu\u0308ller", "Meier"], categorical="x").schema.columns[0]
+    assert isinstance(column, Category)
+    assert column.values == ("Meier", "M\u00fcller")

@@ -28,15 +28,21 @@ DATE_FORMATS = [day + noon + zone for day in (*DAYS, *OTHER_DAYS) for noon in ("
 The time may be left out, unless it has a zone."""
 WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?"
 _MONTH = r"(?i:jan|f[eé][bv]|m[aä]r|a[pv]r|ma[iy]|ju[inl]|ao[uû]|aug|sep|o[ck]t|nov|d[eé][cz])[^\W\d]*\.?"
-_IN_DIGITS = r"\d{4}[-/. ]\d\d?[-/. ]|\d\d?[-/. ]\d\d?[-/. ](?=\d\d)"
+_IN_DIGITS = r"\d{4}(?P<a>[-/.] ?| )\d\d?(?P=a)|\d\d?(?P<b>[-/.] ?| )\d\d?(?P=b)(?=\d\d)"
 _IN_WORDS = rf"\d{{1,4}}(?:st|nd|rd|th|\.)?[-/ ]?{_MONTH}[-/ ]?|{_MONTH} \d\d?(?:st|nd|rd|th)?,? "
-DATE = re.compile(rf"{WEEKDAY}(?:{_IN_DIGITS}|{_IN_WORDS})\d{{1,4}}(?!\.?\d).*|(?:19|20)\d{{6}}[T ]\d{{4,6}}Z?")
+_IN_OTHER = r"(?:19|20)\d{6}[T _]\d{4,6}Z?|(?i:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)\.?[-/ ]'?(\d\d){1,2}"
+DATE = re.compile(rf"{WEEKDAY}(?:{_IN_DIGITS}|{_IN_WORDS})\d{{1,4}}(?!\.?\d).*|{_IN_OTHER}")
 """Text that is a date, or was meant to be one."""
 NUMBER = r"^[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:inf(inity)?|nan))$"
 BOOLEANS = pa.array(["false", "true"])
 _DAY = r"\d{4}-\d\d-\d\d"
 _CLOCK = rf"(?:{_DAY}[T ])?\d\d:\d\d"
+_MOMENT = rf"{_DAY}[T ]\d\d:\d\d"
 SPELLINGS = {
+    rf"^({_MOMENT}[:.\d]*) ?(?:Z|UTC|[-+]00:?00)$": r"\1Z",
+    rf"^({_MOMENT}[:.\d]*) ?([-+]\d\d):(\d\d)$": r"\1\2\3",
+    rf"^({_MOMENT}:\d\d)(?:\.0*|(\.\d*[1-9])0*)(Z|[-+]\d{{4}})$": r"\1\2\3",
+    rf"^({_MOMENT}):00(Z|[-+]\d{{4}})$": r"\1\2",
     r"^([-+]?)\.(\d)": r"\10.\2",
     r"^(\d:\d\d(?::\d\d(?:\.\d+)?)?)$": r"0\1",
     rf"^([-+]?(?:0|[1-9]\d*)|{_CLOCK}:\d\d)(?:\.0*|(\.\d*[1-9])0*)$": r"\1\2",
@@ -60,7 +66,7 @@ _MONEY = rf"(?:[A-Z]{{0,3}}[$£¥৳฿￥\u20a0-\u20cf]|{_CODES}|(?:Rs|kr|Rp|RM
 _NUMERAL = rf"{_SIGN}{_MONEY}?{_SIGN}(?:\d{{1,3}}(?:[.,'’_\s]\d{{3}})+|\d{{1,2}}(?:,\d\d)+,\d{{3}}|\d+)(?:[.,]\d*)?"
 QUANTITY = re.compile(rf"(?:\({_NUMERAL}\)|{_NUMERAL})\s?((?!s$|th$)[^\d\s.,'+\-:()/][^\d\s.,'+\-:()]{{0,7}})?")
 """A number, perhaps with a unit, between thousands or before decimals what is no point, or negative in brackets."""
-MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|[~≈<>≤≥]?{_NUMERAL}-?\s?(?:[%kKMB]|{_MONEY})?")
+MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|(?:[~≈<>≤≥]|about )?{_NUMERAL}-?\s?(?:[%kKMB]|[CD]R|{_MONEY})?")
 """The same as a laboratory may write it, with no other unit."""
 LOOKS_LIKE = {"dates": DATE, "numbers": MEANT_AS_NUMBER}
 """Text that is neither, for it is not written so, but was meant to be."""
@@ -301,6 +307,7 @@ def canonical(names: pa.Array) -> pa.Array:
     """
     if isinstance(names, pa.ChunkedArray):
         return pa.chunked_array([canonical(chunk) for chunk in names.chunks], pa.string())
+    names = pc.utf8_normalize(names, "NFC")  # else a letter with an accent may be one character, or two
     spelt = pc.fill_null(pc.match_substring_regex(names, SPELT), False)
     values = names.filter(spelt)
     values = pc.if_else(pc.is_in(pc.utf8_lower(values), value_set=BOOLEANS), pc.utf8_lower(values), values)

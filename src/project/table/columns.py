@@ -17,15 +17,22 @@ from project.table.cells import BOOLEANS, LOOKS_LIKE, CellReader, Floats, codes,
 from project.table.findings import POINTS, Finding, but_for, doubts_of_dates
 
 ALL_DIFFER = "almost every row has a name of its own"
-_KEY = r"code|ref|id[\d_]?|uid|pid|mrn|idx|index|key|uuid|guid|nr|nbr|no|num|number|seq|serial|sku|ssn|passport"
-_KEY += "|ean|isbn|imei|barcode|phone|telephone|mobile|zip|zipcode|postcode|plz|sno|identifier"
+_KEY = r"code|ref|id[\d_]?|[cfgopt]id|uid|mrn|idx|key|uuid|guid|nr|nbr|no\.|seq|serial|sku|ssn|passport|pk|rn|geoid"
+_KEY += r"|fips|ean|isbn(13)?|upc|gtin|vin|imei|barcode|phone|telephone|mobile|zip|zipcode|postcode|plz|sno|identifier"
+_COUNT = "index|no|num|number"
 _OWNER = "account|acct|case|client|customer|employee|invoice|member|order|passenger|patient|person|session|student|user"
+_OWNER += "|record|respondent|subject"
+_OTHERS = "booking|claim|cust|document|emp|event|hh|house|kunden|lfd|object|page|parcel|phone|policy|post|postal|sample"
+_OTHERS += r"|serial|study|ticket|transaction|tweet|txn|unique|visit|(^|[\W_])(id|rec|roll|row)"
 IDENTIFIER = re.compile(
-    rf"(?i:(^|[\W_])({_KEY}|{_OWNER})\.?$|({_OWNER}|(^|[\W_])(id|rec|record|roll|row))({_KEY})$|^unnamed"
-    r"|(personalnr|nummer|matr[ií]cula|participant|policy|ticket|transaction|txn|#|№|nº)$)"
+    rf"(?i:(^|[\W_])({_KEY})(\.\d+)?\.?$|^({_OWNER}|{_COUNT})(\.\d+)?\.?$|({_OWNER}|{_OTHERS})[\W_]?({_KEY}|{_COUNT})$"
+    r"|^unnamed|^level_\d$|^row[._]?names$|n[uú]mero$|num[eé]ro$|c[oó]digo$|номер$|[#№號]$|n[º°]$"
+    r"|(personalnr|nummer|matr[ií]cul[ae]|participant|policy|ticket|transaction|txn)$)"
     r"|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number|Code|Ref)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
+MAY_COUNT = re.compile(rf"(?i:[\W_]({_OWNER}|{_COUNT})\.?$)")
+"""Names of columns that may do so, or hold a quantity: a price index, sales per customer."""
 NAMED_SO = "named like an identifier, which is no quantity: --data.drop '{0}', or --data.categorical '{0}'"
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop '{}'"
 DIGITS = "every name begins with a digit: is it a number or a time, written in another way?"
@@ -142,7 +149,8 @@ class ColumnLearner:
             warning = f"leading zeros: --data.categorical '{name}' takes them as names" if zeros else warning
         warning = POINTS if text is not None and self.reader.between_thousands(text[: self.reader.FIRST]) else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
-        dense = whole and finding.distinct == len(training) > 20 and np.ptp(training) < 10 * len(training)
+        dense = whole and finding.distinct == len(training) > 20
+        dense = dense and (np.ptp(training) < 10 * len(training) or MAY_COUNT.search(name) is not None)
         named = IDENTIFIER.search(name) is not None
         if (dense or (named and whole and finding.distinct > 20)) and not asked and not warning:
             finding = finding._replace(warning=(MAY_NUMBER if dense else NAMED_SO).format(name))
@@ -175,7 +183,8 @@ class ColumnLearner:
                 break
         # What begins with a digit in every row may be a number or a time that is not read: it is not left out.
         digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d", value) for value in counts)
-        warning = DIGITS if digits and len(found) > 20 and not warning and name not in self.categorical else warning
+        if digits and len(found) > 20 and warning in ("", ALL_DIFFER) and name not in self.categorical:
+            warning = DIGITS
         values = tuple(sorted(found.filter(pc.greater_equal(times, self.min_count)).to_pylist()))
         finding = Finding(name, "category", missing, len(found), warning)
         column = Category(name, values, rare=len(values) < len(found), missing=missing > 0)
@@ -186,6 +195,8 @@ def _are_days(ordered: Floats) -> bool:
     """Whether whole numbers say days: 20240131, perhaps with the time."""
     while ordered[0] > 1900_00_00_00:
         ordered = ordered // 100
+    if ordered[0] > 1900_00 and ordered[-1] < 2200_00:  # 202401, without a day
+        ordered = 100 * ordered + 1
     month, day = ordered // 100 % 100, ordered % 100
     years = ordered[0] > 1900_00_00 and ordered[-1] < 2200_00_00
     return bool(years and month.min() >= 1 and month.max() <= 12 and day.min() >= 1 and day.max() <= 31)

@@ -100,7 +100,7 @@ def as_table(rows: Any) -> pa.Table:
             raise ValueError(f"two columns have the same name: {table.column_names}")
         return table.cast(pa.schema([f.with_type(_plain(f.type)) for f in table.schema], table.schema.metadata))
     except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"rows must come as a table or a dictionary of columns: {error}") from error
+        raise ValueError(f"rows must come as a table or a dictionary, in columns of one type each: {error}") from error
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
