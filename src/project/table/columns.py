@@ -150,7 +150,7 @@ class ColumnLearner:
         warning = POINTS if text is not None and self.reader.between_thousands(text[: self.reader.FIRST]) else warning
         finding = _finding(name, "boolean" if boolean else "number", ordered, warning)
         dense = whole and finding.distinct == len(training) > 20
-        dense = dense and (np.ptp(training) < 10 * len(training) or MAY_COUNT.search(name) is not None)
+        dense = dense and bool(np.ptp(training) < 10 * len(training) or MAY_COUNT.search(name))
         named = IDENTIFIER.search(name) is not None
         if (dense or (named and whole and finding.distinct > 20)) and not asked and not warning:
             finding = finding._replace(warning=(MAY_NUMBER if dense else NAMED_SO).format(name))
