@@ -40,14 +40,13 @@ from difflib import get_close_matches
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from project.classes import class_names, class_path, features, find_class
-from project.config import COMMAND_LINE, SECTIONS, Layer, RunSettings, arguments, combine, read_layer
+from project.classes import class_names, class_path, features
+from project.config import COMMAND_LINE, SECTIONS, Layer, RunSettings, arguments, lay, read_layer
 from project.errors import Diverged, UsageError, nearest, printable
 from project.optimizers import UNUSABLE
 
@@ -78,7 +77,8 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
         UsageError: If a flag is not known or its value is missing.
         SystemExit: If it asks for help, which is printed.
     """
-    request, content, rest = Request(), dict[str, Any](), list(args)
+    request, rest = Request(), list(args)
+    names, settings = list[Layer](), list[Layer]()
     described: tuple[str, str] | None = None
     while rest:
         flag, has_value, value = rest.pop(0).partition("=")
@@ -104,11 +104,12 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
         elif flag == "--resume":
             request.resume = Path(value).resolve()
         elif section in (*SECTIONS, "trainer") or flag[2:] in arguments(RunSettings)[1]:
-            content[flag[2:].replace(".init_args.", ".")] = value
+            said = {key.removeprefix("init_args."): value} if key else value
+            content = {section: {"init_args": said} if key and section in SECTIONS else said}
+            (settings if key else names).append(Layer(content, COMMAND_LINE))
         else:
             raise UsageError(f"{flag} is not accepted; {_meant(flag, others)}")
-    if content:
-        request.layers.append(Layer(content, COMMAND_LINE))
+    request.layers += names + settings  # a class replaces the settings of the one before
     if described is not None:
         print(help_text(*described, request.layers), end="")
         raise SystemExit(0)
@@ -219,15 +220,9 @@ def help_text(name: str, described: str, layers: Sequence[Layer]) -> str:
     classes = _classes(name)
     lines = [f"  {short:28}{(inspect.getdoc(cls) or '').partition(chr(10))[0]}\n" for short, cls in classes.items()]
     text = f"--{name} NAME, where NAME is an import path or one of these:\n{''.join(lines)}"
-    chosen = {"class_path": described} if described else combine(layers)[name]
-    if chosen is None:
-        return text
-    section = SECTIONS[name]
-    try:
-        cls = find_class(chosen["class_path"], section.modules, section.base)
-    except ValueError as error:
-        raise UsageError(f"--{name}.help: {error}") from None
-    return f"{cls.__name__}: {_flags(cls, f'{name}.', section.deduced)}\n{text}"
+    named = [Layer({name: described}, f"--{name}.help")] if described else []
+    cls = lay([*layers, *named])[name].cls
+    return text if cls is None else f"{cls.__name__}: {_flags(cls, f'{name}.', SECTIONS[name].deduced)}\n{text}"
 
 
 def _classes(name: str) -> dict[str, type]:

@@ -196,8 +196,17 @@ def _scalar(text: str) -> Any:
     return text if text.startswith(("[", "{", "~")) or "#" in text else get_loader("yaml")(text)
 
 
-Said = dict[str, tuple[Any, Layer]]
-"""Settings by their names on the command line, with what was said last, and where; a class goes by its section's."""
+@dataclass(frozen=True)
+class Part:
+    """A class of the configuration, and what was said of its settings.
+
+    Attributes:
+        cls: The class; None where none is named.
+        said: Settings by name, each with what was said last, and where.
+    """
+
+    cls: type | None = None
+    said: dict[str, tuple[Any, Layer]] = field(default_factory=dict)
 
 
 def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
@@ -213,31 +222,44 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
     Raises:
         UsageError: If a name is not known, a value is not of the right type, or one is missing.
     """
-    files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
-    complete = all(any(section in file for file in files) for section in ("data", "model"))
-    under = [] if complete else [base or read_layer(ROOT / "configs" / "fit.yaml")]
-    said: Said = {"optimizer": (Adam, Layer({}, ""))}
-    for layer in [*under, *layers]:
-        # Classes go first, for each replaces the settings of the one before.
-        for name, value in sorted(layer.content.items(), key=lambda item: item[0] not in SECTIONS):
-            section, _, key = str(name).partition(".")  # flags stand there as they were given
-            if section in SECTIONS:
-                _lay_class(said, section, {"init_args": {key: value}} if key else value, layer)
-            elif section == "trainer":
-                said |= each({key: value} if key else value or {}, section, layer)
-            else:
-                said |= each({name: value}, "", layer)
-    config = settle(RunSettings, said, "") | {"trainer": settle(Trainer, said, "trainer")}
-    model = said["model"][0]
+    parts = lay(layers, base)
+    config = settle(parts[""], "") | {"trainer": settle(parts["trainer"], "trainer")}
+    model: Any = parts["model"].cls
     for name in SECTIONS:
         given = name in ("data", "model") or _takes(model, name)
-        config[name] = _chosen(said, name) if given else None
-        sources = [one.source for one in layers if any(str(key).partition(".")[0] == name for key in one.content)]
-        if sources and said[name][0] and not given:
+        config[name] = _chosen(parts[name], name) if given else None
+        sources = [layer.source for layer in layers if name in layer.content]
+        if sources and parts[name].cls and not given:
             raise UsageError(f"{sources[0]}: {model.__name__} takes no {name}: leave {name} out")
     if config["optimizer"] is None and _takes(model, "optimizer"):
         raise UsageError(f"optimizer must name a class, for {model.__name__} needs one")
     return config
+
+
+def lay(layers: Sequence[Layer], base: Layer | None = None) -> dict[str, Part]:
+    """Lays configurations one over the other, as `combine` does, and checks the names of the classes only.
+
+    Returns:
+        The parts: the sections, ``trainer``, and by an empty name `RunSettings`.
+    """
+    files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
+    complete = all(any(section in file for file in files) for section in ("data", "model"))
+    under = [] if complete else [base or read_layer(ROOT / "configs" / "fit.yaml")]
+    parts = {
+        **dict.fromkeys(SECTIONS, Part()),
+        "optimizer": Part(Adam),
+        "trainer": Part(Trainer),
+        "": Part(RunSettings),
+    }
+    for layer in [*under, *layers]:
+        for name, value in layer.content.items():
+            if name in SECTIONS:
+                parts[name] = _lay_class(parts[name], name, value, layer)
+            elif name == "trainer":
+                parts[name] = lay_settings(parts[name], name, value or {}, layer)
+            else:
+                parts[""] = lay_settings(parts[""], "", {str(name): value}, layer)
+    return parts
 
 
 def _takes(model: type, name: str) -> bool:
@@ -247,43 +269,35 @@ def _takes(model: type, name: str) -> bool:
     return name in parameters or passes_on
 
 
-def each(settings: Any, where: str, layer: Layer) -> Said:
-    """What a layer says of each setting of a class.
+def lay_settings(part: Part, where: str, settings: Any, layer: Layer) -> Part:
+    """Lays settings over what was said before.
 
     Raises:
-        UsageError: If it is no mapping.
+        UsageError: If they are no mapping.
     """
     if not isinstance(settings, dict):
         raise UsageError(f"{layer.source}: {where} must hold names, as --{where}.KEY VALUE, not {settings!r}")
-    return {f"{where}.{name}": (value, layer) for name, value in settings.items()}
+    return Part(part.cls, part.said | {name: (value, layer) for name, value in settings.items()})
 
 
-def _within(said: Said, where: str) -> Said:
-    """What was said of the settings of a class, by their own names."""
-    return {key.removeprefix(f"{where}."): one for key, one in said.items() if key.startswith(f"{where}.")}
-
-
-def _lay_class(said: Said, where: str, value: Any, layer: Layer) -> None:
+def _lay_class(part: Part, where: str, value: Any, layer: Layer) -> Part:
     """Lays a class, given by its name, its file, or as ``class_path`` and ``init_args``, over what was said before."""
     value = parsed(f"--{where}", value)
     spec = value if isinstance(value, dict) else {"class_path": value}
     for name in spec.keys() - {"class_path", "init_args"}:
         words = "there are class_path and init_args, for the settings (a file for a whole run goes with --config)"
         raise UsageError(f"{layer.source}: '{where}.{name}' is not accepted; {words}")
-    before, _ = said.setdefault(where, (None, layer))
     if str(spec.get("class_path")).endswith((".yaml", ".yml")):
         file = read_layer(layer.folder / spec["class_path"])
-        _lay_class(said, where, file.content, file)
+        part = _lay_class(part, where, file.content, file)
     elif "class_path" in spec:
         cls = _named(spec["class_path"], where, layer)
-        if not (where == "model" and layer.source == COMMAND_LINE and cls is before):
-            for name in _within(said, where):
-                del said[f"{where}.{name}"]
-            said[where] = cls, layer
-    settings = each(spec.get("init_args") or {}, where, layer)
-    if said[where][0] is None and (settings or where in ("data", "model")):
+        if not (where == "model" and layer.source == COMMAND_LINE and cls is part.cls):
+            part = Part(cls)
+    settings = spec.get("init_args") or {}
+    if part.cls is None and (settings or where in ("data", "model")):
         raise UsageError(f"{layer.source}: {where} has settings but no class; name one with --{where} NAME")
-    said |= settings
+    return lay_settings(part, where, settings, layer)
 
 
 def _named(name: Any, where: str, layer: Layer) -> type | None:
@@ -304,26 +318,25 @@ def _named(name: Any, where: str, layer: Layer) -> type | None:
     return cls
 
 
-def _chosen(said: Said, where: str) -> Config | None:
+def _chosen(part: Part, where: str) -> Config | None:
     """A class with all of its arguments, as ``class_path`` and ``init_args``; None where there is none."""
-    cls, _ = said.get(where, (None, None))
-    return cls and {"class_path": class_path(cls), "init_args": settle(cls, said, where)}
+    return None if part.cls is None else {"class_path": class_path(part.cls), "init_args": settle(part, where)}
 
 
-def settle(cls: type, said: Said, where: str) -> Config:
+def settle(part: Part, where: str) -> Config:
     """All arguments of a constructor, in plain values: what was said, checked and in its type, and the defaults.
 
     Args:
-        cls: The class.
-        said: What was said of it, and of others.
+        part: The class, and what was said of its settings.
         where: The name of these settings on the command line.
 
     Raises:
         UsageError: If a name is not known, a value is not of the right type, or one that has no default is missing.
     """
+    cls: Any = part.cls
     parser, names = arguments(cls)
     settings = {}
-    for name, (value, layer) in _within(said, where).items():
+    for name, (value, layer) in part.said.items():
         path = f"{where}.{name}".lstrip(".")
         if path == "class_path":
             raise UsageError(f"{layer.source} is a file for --data, --model, --optimizer or --scheduler")
@@ -375,9 +388,7 @@ def _nested(value: Any, path: str, layer: Layer) -> Any:
     by_name = named and re.fullmatch(r"trainer\.(callbacks|logger)\[\d+\]", path)
     if not by_name and not (isinstance(value, dict) and "class_path" in value):
         return value
-    said: Said = {}
-    _lay_class(said, path, value, layer)
-    return _chosen(said, path)
+    return _chosen(_lay_class(Part(), path, value, layer), path)
 
 
 _LIST = "a list such as [1, 2]"

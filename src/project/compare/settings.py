@@ -11,7 +11,7 @@ import yaml
 from torch.optim import Optimizer
 
 from project.classes import find_class
-from project.config import COMMAND_LINE, ROOT, Config, Layer, Said, arguments, combine, each, read_layer, settle
+from project.config import COMMAND_LINE, ROOT, Config, Layer, Part, arguments, combine, lay_settings, read_layer, settle
 from project.errors import UsageError, nearest
 
 PLAN = "compare.yaml"
@@ -103,16 +103,16 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
         UsageError: If a setting cannot be, or two optimizers have the same label.
     """
     base = read_layer(ROOT / "configs" / "compare.yaml")
-    said: Said = {}
+    part = Part(Settings)
     optimizers, source = [], base
     for layer in (base, *layers, Layer({"compare": flags}, COMMAND_LINE)):
         own = layer.content.pop("compare", None) or {}
         if isinstance(own, dict) and "optimizers" in own:  # each is checked as a section of a run's configuration
             own = dict(own)
             optimizers, source = own.pop("optimizers"), layer
-        said |= each(own, "compare", layer)
+        part = lay_settings(part, "compare", own, layer)
     for layer in layers:
-        named = {str(name).partition(".")[0] for name in layer.content} if layer.source == COMMAND_LINE else set()
+        named = layer.content if layer.source == COMMAND_LINE else {}
         if "optimizer" in named:
             raise UsageError("a comparison takes several optimizers: name them with --optimizers NAME,NAME")
         if "experiment" in named:
@@ -124,7 +124,7 @@ def read_settings(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[Setti
     if twice := [entry.label for entry in entries if labels.count(entry.label.casefold()) > 1]:
         label_them = "a file can give labels, as configs/compare.yaml does"
         raise UsageError(f"{source.source}: two optimizers are called '{twice[0]}'; {label_them}")
-    return Settings(**settle(Settings, said, "compare") | {"optimizers": optimizers}), entries
+    return Settings(**settle(part, "compare") | {"optimizers": optimizers}), entries
 
 
 def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> Entry:

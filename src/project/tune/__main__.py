@@ -23,7 +23,7 @@ from joblib import cpu_count
 
 from project.cli import as_command, next_command, shown
 from project.commands.arguments import CommandParser
-from project.config import COMMAND_LINE, ROOT, Config, Layer, combine, each, read_layer
+from project.config import COMMAND_LINE, ROOT, Config, Layer, Part, combine, lay_settings, read_layer
 from project.errors import UsageError, nearest
 from project.run_folder import alone, create_folder
 
@@ -87,7 +87,7 @@ def _read(layers: Sequence[Layer], flags: dict[str, Any]) -> tuple[dict[str, Any
     flags = {name: value for name, value in flags.items() if value is not None}
     for layer in (*layers, Layer({"tune": flags}, COMMAND_LINE)):
         own = layer.content.pop("tune", None) or {}
-        for name in {setting.removeprefix("tune.") for setting in each(own, "tune", layer)} - {*SETTINGS}:
+        for name in lay_settings(Part(), "tune", own, layer).said.keys() - {*SETTINGS}:
             raise UsageError(f"{layer.source}: 'tune.{name}' is not accepted; {nearest(name, SETTINGS)}")
         settings |= own
     for name in SETTINGS[:4]:
