@@ -352,7 +352,7 @@ REFUSED = [
     (["--optimizer", "LBFGS", "--model.dropout", "0", "--model.input_dropout", "0"], 1, ["LBFGS", "batch_size full"]),
     (["--optimizer", "LBFGS", "--data.batch_size", "full"], 1, ["LBFGS", "--model.dropout 0"]),
     (["--checkpoint_every", "0"], 1, ["checkpoint_every", "0"]),
-    (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], 1, ["CyclicLR", "max_lr"]),
+    (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], 2, ["CyclicLR", "--scheduler.max_lr"]),
     (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], 2, ["val_fraction", "test_fraction"]),
     (["--data", "Diabetes", "--model", "LogisticRegression"], 2, ["LogisticRegression", "classes", "a number"]),
     (["--model.init", "xavier"], 2, ["xavier", "xavier_"]),

@@ -34,7 +34,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import wraps
@@ -222,7 +222,7 @@ def help_text(name: str, described: str, layers: Sequence[Layer]) -> str:
     text = f"--{name} NAME, where NAME is an import path or one of these:\n{''.join(lines)}"
     named = [Layer({name: described}, f"--{name}.help")] if described else []
     cls = lay([*layers, *named])[name].cls
-    return text if cls is None else f"{cls.__name__}: {_flags(cls, f'{name}.', SECTIONS[name].deduced)}\n{text}"
+    return text if cls is None else f"{cls.__name__}: {_flags(cls, f'{name}.')}\n{text}"
 
 
 def _classes(name: str) -> dict[str, type]:
@@ -232,15 +232,14 @@ def _classes(name: str) -> dict[str, type]:
     return {short: cls for short, cls in classes if class_path(cls) not in UNUSABLE}
 
 
-def _flags(cls: type, prefix: str, deduced: Iterable[str] = ()) -> str:
+def _flags(cls: type, prefix: str) -> str:
     """A class's summary and its constructor's arguments as flags."""
     parser, names = arguments(cls)
     shown = argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False)
     group = shown.add_argument_group((inspect.getdoc(cls) or cls.__name__).partition("\n\n")[0].rstrip("."))
     for action in parser._actions:
         if action.dest in names:
-            required = names[action.dest] and action.dest not in deduced
-            default = "required" if required else f"default: {parser.get_defaults()[action.dest]}"
+            default = "required" if names[action.dest] else f"default: {parser.get_defaults()[action.dest]}"
             text = re.sub(r" \(default: [^)]*\)|\s*Default: \S+$", "", str(action.help or "")).replace("%", "%%")
             group.add_argument(f"--{prefix}{action.dest}", metavar="VALUE", help=f"{text} [{default}]")
     return shown.format_help()

@@ -21,7 +21,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.callbacks import EarlyStopping, ProgressBar
 from lightning.pytorch.loggers import Logger
 from torch.optim import Adam, Muon, Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from project.classes import class_path, features, find_class
 from project.data import TableData
@@ -146,28 +146,30 @@ class Section:
         base: What the class must be a subclass of.
         modules: Where short names are looked up first.
         given: Constructor arguments that are not settings: the program supplies them where a class takes them.
-        deduced: Required constructor arguments that `build_scheduler` supplies for some classes.
     """
 
     base: type
     modules: tuple[str, ...]
     given: frozenset[str] = frozenset()
-    deduced: frozenset[str] = frozenset()
 
 
 SECTIONS = {
     "data": Section(LightningDataModule, ("project.data",)),
     "model": Section(LightningModule, ("project.models",), frozenset({"schema", "optimizer", "scheduler"})),
     "optimizer": Section(Optimizer, OPTIMIZER_MODULES, frozenset({"params", "hidden"})),
-    "scheduler": Section(
-        LRScheduler, SCHEDULER_MODULES, frozenset({"optimizer", "last_epoch"}), frozenset({"max_lr", "T_max"})
-    ),
+    "scheduler": Section(LRScheduler, SCHEDULER_MODULES, frozenset({"optimizer", "last_epoch"})),
 }
 NESTED = Section(object, ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.profilers"))
 """A class within a setting, such as one of the trainer's callbacks."""
 
 
-OWN_DEFAULTS = ((Trainer, "devices", 1), (Logger, "save_dir", OF_THE_RUN), (EarlyStopping, "monitor", OF_THE_RUN))
+OWN_DEFAULTS = (
+    (Trainer, "devices", 1),
+    (Logger, "save_dir", OF_THE_RUN),
+    (EarlyStopping, "monitor", OF_THE_RUN),
+    (OneCycleLR, "max_lr", None),  # these two `build_scheduler` supplies
+    (CosineAnnealingLR, "T_max", None),
+)
 """Arguments that have another default here, in a class and its subclasses."""
 
 
@@ -360,14 +362,13 @@ def settle(part: Part, where: str) -> Config:
         choices = getattr(cls, "choices", {}).get(name)  # names, of which a model has some
         if choices and settings[name] is not None and settings[name] not in choices:
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")
-    section = SECTIONS.get(where, NESTED)
     for name, required in names.items():
-        if required and name not in {*settings, *section.deduced}:
-            raise UsageError(f"{where}: {cls.__name__} needs {name if section is NESTED else f'--{where}.{name}'}")
+        if required and name not in settings:
+            raise UsageError(f"{where}: {cls.__name__} needs {f'--{where}.{name}' if where in SECTIONS else name}")
     # Through JSON, so that tuples, paths and enumerations become lists and strings.
     plain = parser.parse_object(settings).as_dict()  # a path among the defaults is meant from the current folder
-    values = json.loads(json.dumps(plain, default=lambda v: str(v.absolute() if isinstance(v, Path) else v)))
-    return {name: values[name] for name, required in names.items() if not required or values[name] is not None}
+    values: Config = json.loads(json.dumps(plain, default=lambda v: str(v.absolute() if isinstance(v, Path) else v)))
+    return values
 
 
 def parsed(flag: str, value: Any) -> Any:
