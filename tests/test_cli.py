@@ -18,7 +18,7 @@ BAD_FLAGS = [
     (["--data", "Irs"], ["Irs", "Iris"]),
     (["--data.batch_size", "ful"], ["data.batch_size", "'ful'", "'full'"]),
     (["--data", "no_such_package.Data"], ["no_such_package"]),
-    (["--model", "null"], ["model", "must name a class"]),
+    (["--model", "null"], ["model", "no LightningModule named 'null'", "FeedForward"]),
     (["--model.schema", "{}"], ["model.schema"]),
     (["--scheduler", "StepLR"], ["StepLR", "--scheduler.step_size"]),
     (["--scheduler", "null", "--scheduler.gamma", "0.5"], ["--scheduler NAME"]),

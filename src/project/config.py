@@ -53,11 +53,10 @@ Config = dict[str, Any]
 
 @dataclass
 class Layer:
-    """One file or the command line: its content, and its name for messages."""
+    """One file or the command line: its content, and its name, for messages and for the paths that it holds."""
 
     content: dict[str, Any]
     source: str
-    folder: Path = field(default_factory=Path)
 
 
 def read_layer(path: str | Path, trusted: bool = True) -> Layer:
@@ -86,7 +85,7 @@ def read_layer(path: str | Path, trusted: bool = True) -> Layer:
         raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
     if not trusted:
         refuse_strangers(content, path)
-    return Layer(content, str(path), path.parent)
+    return Layer(content, str(path))
 
 
 def flatten(value: Any, name: str = "") -> dict[str, Any]:
@@ -290,7 +289,7 @@ def _lay_class(part: Part, where: str, value: Any, layer: Layer) -> Part:
         words = "there are class_path and init_args, for the settings (a file for a whole run goes with --config)"
         raise UsageError(f"{layer.source}: '{where}.{name}' is not accepted; {words}")
     if str(spec.get("class_path")).endswith((".yaml", ".yml")):
-        file = read_layer(layer.folder / spec["class_path"])
+        file = read_layer(Path(layer.source).parent / spec["class_path"])
         part = _lay_class(part, where, file.content, file)
     elif "class_path" in spec:
         cls = _named(spec["class_path"], where, layer)
@@ -305,9 +304,7 @@ def _lay_class(part: Part, where: str, value: Any, layer: Layer) -> Part:
 def _named(name: Any, where: str, layer: Layer) -> type | None:
     """The class of a name; None where there need be none."""
     section = SECTIONS.get(where, NESTED)
-    if name in (None, "null"):
-        if where not in ("optimizer", "scheduler"):
-            raise UsageError(f"{layer.source}: {where} must name a class")
+    if name in (None, "null") and where in ("optimizer", "scheduler"):
         return None
     try:
         cls = find_class(str(name), section.modules, section.base)
@@ -358,7 +355,7 @@ def settle(part: Part, where: str) -> Config:
             expected = _expected(str(error)) or f"see --{path.partition('.')[0]}.help"
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {expected}") from None
         if isinstance(settings[name], Path):  # in a file it is meant from that file's folder
-            settings[name] = (layer.folder / settings[name]).absolute()
+            settings[name] = (Path(layer.source).parent / settings[name]).absolute()
         choices = getattr(cls, "choices", {}).get(name)  # names, of which a model has some
         if choices and settings[name] is not None and settings[name] not in choices:
             raise UsageError(f"{layer.source}: {path} cannot be {value!r}; {nearest(value, choices)}")
