@@ -76,19 +76,15 @@ def find_class(name: str, modules: Iterable[str], base: type) -> type:
     if name in names:
         return names[name]
     module_name, _, attribute = name.rpartition(".")
-    if not module_name or not all(part.isidentifier() for part in name.split(".")):
-        raise ValueError(f"there is no {base.__name__} named '{name}'; {nearest(name, names)}")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ValueError(f"'{name}' cannot be imported: {error}") from error
-    found = getattr(module, attribute, None)
-    if not inspect.isclass(found):
-        others = class_names([module_name], base)
-        raise ValueError(f"there is no {base.__name__} '{attribute}' in {module_name}; {nearest(attribute, others)}")
-    if not issubclass(found, base):
-        raise ValueError(f"'{name}' is no {base.__name__}")
-    return found
+    if module_name and all(part.isidentifier() for part in name.split(".")):
+        try:
+            found = getattr(importlib.import_module(module_name), attribute, None)
+        except ImportError as error:
+            raise ValueError(f"'{name}' cannot be imported: {error}") from error
+        if inspect.isclass(found) and issubclass(found, base):
+            return found
+        names = class_names([module_name], base)
+    raise ValueError(f"there is no {base.__name__} named '{name}'; {nearest(attribute, names)}")
 
 
 def class_path(cls: type) -> str:

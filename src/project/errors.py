@@ -37,4 +37,4 @@ def nearest(name: object, names: Iterable[str]) -> str:
         meant = next(n for n in names if n.lower() == found[0])
         return f"did you mean {meant if meant == meant.strip() else repr(meant)}?"
     more = f" and {len(names) - 50} more" if len(names) > 50 else ""
-    return f"there are {', '.join(names[:50])}{more}" if names else "there is nothing to set"
+    return f"there are {', '.join(names[:50])}{more}" if names else "there are none"
