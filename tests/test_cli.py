@@ -83,7 +83,7 @@ BAD_FILES = [
     ("{data: Wine, model: {}}", ["model has settings but no class", "--model NAME"]),
     ("[1, 2]", ["names with values"]),
     ("1: 2", ["'1'"]),
-    ("a: [", ["no valid YAML"]),
+    ("a: [", ["cannot be read", "line 1"]),
 ]
 
 

@@ -77,10 +77,8 @@ def read_layer(path: str | Path, trusted: bool = True) -> Layer:
         names = [p.name for p in path.parent.glob("[!.]*.y*ml")] if path.parent.is_dir() else []
         hint = f"; in {path.parent} {nearest(path.name, names)}" if names else f"; you are in {Path.cwd()}"
         raise UsageError(f"there is no file {path}{hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
     if not trusted:
@@ -110,6 +108,7 @@ def inside(name: str, key: str) -> str:
     return name if key in ("class_path", "init_args") else f"{name}.{key}".lstrip(".")
 
 
+@dataclass
 class RunSettings:
     """The run's seed and name.
 
@@ -126,15 +125,12 @@ class RunSettings:
             highest, and so of a value of your own that has a dash before its name: ``-profit/val``.
     """
 
-    def __init__(
-        self,
-        seed: int = 0,
-        name: str | None = None,
-        experiment: str | None = None,
-        checkpoint_every: int | None = None,
-        lean: bool = True,
-        monitor: str | None = None,
-    ) -> None: ...
+    seed: int = 0
+    name: str | None = None
+    experiment: str | None = None
+    checkpoint_every: int | None = None
+    lean: bool = True
+    monitor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -378,15 +374,14 @@ def parsed(flag: str, value: Any) -> Any:
 
 def _nested(value: Any, path: str, layer: Layer) -> Any:
     """A setting's value, where the classes in it, such as callbacks, have all of their arguments."""
-    named = isinstance(value, str) and value.lower() not in ("true", "false", "null")
-    if path in ("trainer.callbacks", "trainer.logger") and (named or isinstance(value, dict)):
-        value = [value]
+    if path in ("trainer.callbacks", "trainer.logger") and str(value).lower() not in ("none", "null", "true", "false"):
+        items = value if isinstance(value, list) else [value]
+        value = [{"class_path": item} if isinstance(item, str) else item for item in items]
     if isinstance(value, list):
         return [_nested(item, f"{path}[{i}]", layer) for i, item in enumerate(value)]
-    by_name = named and re.fullmatch(r"trainer\.(callbacks|logger)\[\d+\]", path)
-    if not by_name and not (isinstance(value, dict) and "class_path" in value):
-        return value
-    return _chosen(_lay_class(Part(), path, value, layer), path)
+    if isinstance(value, dict) and "class_path" in value:
+        return _chosen(_lay_class(Part(), path, value, layer), path)
+    return value
 
 
 _LIST = "a list such as [1, 2]"
