@@ -469,25 +469,24 @@ def make_trainer(
         UsageError: If the trainer does not take its settings.
     """
     plain = deepcopy(config["trainer"])
-    for logger in plain["logger"] if isinstance(plain["logger"], list) else []:
-        if logger["init_args"].get("save_dir") == OF_THE_RUN:
-            logger["init_args"]["save_dir"] = str(folder)
-    name = config["monitor"] or "loss/val"
+    asked, name = config["monitor"] is not None, config["monitor"] or "loss/val"
     score = dict(getattr(model, "val_metrics", {})).get(name)
     highest = name.startswith("-") or getattr(score, "higher_is_better", False)
     watched: dict[str, Any] = {"monitor": name.removeprefix("-"), "mode": "max" if highest else "min"}
     end = None if name.endswith("/val") else True  # an epoch's own loss is there only when it ends
-    for given in [callback["init_args"] for callback in plain["callbacks"] or []]:
+    # Without validation rows there is no loss/val; and a wrong name `BestCheckpoint` refuses, if there is one.
+    strict = asked and plain["enable_checkpointing"] is False
+    loggers = plain["logger"] if isinstance(plain["logger"], list) else []
+    for given in [spec["init_args"] for spec in [*loggers, *(plain["callbacks"] or [])]]:
+        if given.get("save_dir") == OF_THE_RUN:
+            given["save_dir"] = str(folder)
         if given.get("monitor") == OF_THE_RUN:
-            # Without validation rows there is no loss/val; and a wrong name `BestCheckpoint` refuses, if there is one.
-            given.update(watched, strict=config["monitor"] is not None and plain["enable_checkpointing"] is False)
-            given["check_on_train_epoch_end"] = end
+            given.update(watched, strict=strict, check_on_train_epoch_end=end)
     settings = _objects(Trainer, plain)
     everyone = [LossWatch(), *([Lean()] if config["lean"] else []), *callbacks, *(settings["callbacks"] or [])]
     if settings["enable_checkpointing"] is not False:
         checkpoints = folder / "checkpoints"
         everyone.append(Resumable(checkpoints, config, config["checkpoint_every"]))
-        asked = config["monitor"] is not None
         everyone.append(BestCheckpoint(checkpoints, asked, **watched, save_on_train_epoch_end=end))
     if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in everyone):
         everyone.append(RunBar())
@@ -514,7 +513,7 @@ def make_trainer(
 
 def _objects(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
     """Constructor arguments in their types, with the objects among them made."""
-    parser, names = arguments(cls)
+    parser = arguments(cls)[0]
     # A copy, because the parser turns dictionaries within into its own namespaces.
-    made = vars(parser.instantiate(parser.parse_object(deepcopy(settings))))
-    return {name: made[name] for name in names}
+    made: dict[str, Any] = vars(parser.instantiate(parser.parse_object(deepcopy(settings))))
+    return made
