@@ -75,28 +75,24 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
 
     Raises:
         UsageError: If a flag is not known or its value is missing.
-        SystemExit: If it asks for help, which is printed.
+        SystemExit: If it asks for help, which is printed, with what stands before it.
     """
     request, rest = Request(), list(args)
     names, settings = list[Layer](), list[Layer]()
-    described: tuple[str, str] | None = None
     while rest:
         flag, has_value, value = rest.pop(0).partition("=")
-        if flag in ("-h", "--help"):
-            described = "", ""
-            break
-        if flag == "--print_config" and not has_value:
-            request.print_config = True
-            continue
-        if not flag.startswith("--"):
-            raise UsageError(f"'{flag}' is no flag; flags begin with --")
         if not has_value and rest and not rest[0].startswith("--"):
             value = rest.pop(0)
-        section, _, key = flag[2:].partition(".")
-        if key == "help" and section in (*SECTIONS, "trainer"):
-            described = section, value
-        elif not value:
-            raise UsageError(f"{flag} needs a value")
+        section, _, key = flag.removeprefix("--").partition(".")
+        if flag in ("-h", "--help") or (key == "help" and section in (*SECTIONS, "trainer")):
+            print(help_text(section if key else "", value, [*request.layers, *names, *settings]), end="")
+            raise SystemExit(0)
+        if not flag.startswith("--"):
+            raise UsageError(f"'{flag}' is no flag; flags begin with --")
+        if bool(value) is (flag == "--print_config"):
+            raise UsageError(f"{flag} {'takes no' if value else 'needs a'} value")
+        if flag == "--print_config":
+            request.print_config = True
         elif flag == "--config":
             request.layers.append(read_layer(value))
         elif flag == "--import":
@@ -110,9 +106,6 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
         else:
             raise UsageError(f"{flag} is not accepted; {_meant(flag, others)}")
     request.layers += names + settings  # a class replaces the settings of the one before
-    if described is not None:
-        print(help_text(*described, request.layers), end="")
-        raise SystemExit(0)
     return request
 
 
