@@ -20,6 +20,8 @@ Without arguments it does what configs/fit.yaml says.
   --resume RUN          go on with a run that was stopped, in its own folder, as if it never had been
   --import MODULE       with --resume: a module with classes of your own that the run uses
   --print_config        show the whole configuration that results, and stop
+
+Example: python -m project.fit --data Wine --optimizer SGD --optimizer.lr 0.1
 """
 
 import argparse
@@ -206,8 +208,7 @@ def help_text(name: str, described: str, layers: Sequence[Layer]) -> str:
     if not name:
         usage = str(__doc__).partition("\n\n")[2]
         names = [f"  {section + ':':11} {', '.join(_classes(section))}" for section in SECTIONS]
-        example = "Example: python -m project.fit --data Wine --optimizer SGD --optimizer.lr 0.1\n"
-        return "\n".join([usage, _flags(RunSettings, ""), "Short names:", *names, "", example])
+        return "\n".join([usage, _flags(RunSettings, ""), "Short names:", *names, ""])
     if name == "trainer":
         return _flags(Trainer, "trainer.")
     classes = _classes(name)
