@@ -134,7 +134,7 @@ REFUSED = [
     ([*OWN, "--scheduler", "StepLR", "--scheduler.step_size", "1"], ["command line", "Line takes no scheduler"]),
     ([*OWN, "--model.rat", "0.1"], ["'model.rat'", "did you mean rate?"]),
     (["--model", "own_classes.TableLine", "--model.schema", "{}"], ["model.schema"]),
-    (["--optimizer", "null"], ["optimizer must name a class", "FeedForward"]),
+    (["--optimizer", "null"], ["command line: optimizer must name a class"]),
     ([*OWN, "--trainer.devices", "2", "--trainer.accelerator", "cpu"], ["devices"]),
     (["--trainer.logger", "CSVLoger"], ["trainer.logger", "CSVLoger", "CSVLogger"]),
     (["--batch_size", "3"], ["--data.batch_size"]),

@@ -223,13 +223,13 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
     config = settle(parts[""], "") | {"trainer": settle(parts["trainer"], "trainer")}
     model: Any = parts["model"].cls
     for name in SECTIONS:
+        part, sources = parts[name], [layer.source for layer in layers if name in layer.content]
         given = name in ("data", "model") or _takes(model, name)
-        config[name] = _chosen(parts[name], name) if given else None
-        sources = [layer.source for layer in layers if name in layer.content]
-        if sources and parts[name].cls and not given:
+        if given and part.cls is None and (part.said or name != "scheduler"):
+            raise UsageError(f"{sources[-1]}: {name} must name a class, as --{name} NAME does")
+        if sources and part.cls and not given:
             raise UsageError(f"{sources[0]}: {model.__name__} takes no {name}: leave {name} out")
-    if config["optimizer"] is None and _takes(model, "optimizer"):
-        raise UsageError(f"optimizer must name a class, for {model.__name__} needs one")
+        config[name] = _chosen(part, name) if given else None
     return config
 
 
@@ -291,16 +291,13 @@ def _lay_class(part: Part, where: str, value: Any, layer: Layer) -> Part:
         cls = _named(spec["class_path"], where, layer)
         if not (where == "model" and layer.source == COMMAND_LINE and cls is part.cls):
             part = Part(cls)
-    settings = spec.get("init_args") or {}
-    if part.cls is None and (settings or where in ("data", "model")):
-        raise UsageError(f"{layer.source}: {where} has settings but no class; name one with --{where} NAME")
-    return lay_settings(part, where, settings, layer)
+    return lay_settings(part, where, spec.get("init_args") or {}, layer)
 
 
 def _named(name: Any, where: str, layer: Layer) -> type | None:
     """The class of a name; None where there need be none."""
     section = SECTIONS.get(where, NESTED)
-    if name in (None, "null") and where in ("optimizer", "scheduler"):
+    if name in (None, "null") and where in SECTIONS:
         return None
     try:
         cls = find_class(str(name), section.modules, section.base)
