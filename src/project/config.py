@@ -242,12 +242,8 @@ def lay(layers: Sequence[Layer], base: Layer | None = None) -> dict[str, Part]:
     files = [layer.content for layer in layers if layer.source != COMMAND_LINE]
     complete = all(any(section in file for file in files) for section in ("data", "model"))
     under = [] if complete else [base or read_layer(ROOT / "configs" / "fit.yaml")]
-    parts = {
-        **dict.fromkeys(SECTIONS, Part()),
-        "optimizer": Part(Adam),
-        "trainer": Part(Trainer),
-        "": Part(RunSettings),
-    }
+    parts = {name: Part(Adam if name == "optimizer" else None) for name in SECTIONS}
+    parts |= {"": Part(RunSettings), "trainer": Part(Trainer)}
     for layer in [*under, *layers]:
         for name, value in layer.content.items():
             if name in SECTIONS:
