@@ -53,7 +53,7 @@ Config = dict[str, Any]
 
 @dataclass
 class Layer:
-    """One file or the command line: its content, and its name, for messages and for the paths that it holds."""
+    """One file or flag: its content, and its name, for messages and for the paths that it holds."""
 
     content: dict[str, Any]
     source: str
