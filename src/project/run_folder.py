@@ -43,10 +43,8 @@ def create_folder(config: Config) -> Path:
         try:
             folder.mkdir(parents=True)
             return folder
-        except OSError as error:
-            if not folder.exists():
-                raise OSError(f"the run's folder {folder} cannot be made: {error.strerror}") from error
-        number += 1
+        except FileExistsError:
+            number += 1
 
 
 def find_checkpoint(run: str | Path, *names: str) -> Path:
