@@ -125,8 +125,8 @@ def test_an_own_model_takes_a_table(fit: Fit, capsys: Capture) -> None:
 
 
 REFUSED = [
-    (["--model", "torch.nn.Linear"], ["no LightningModule named 'torch.nn.Linear'; there are none"]),
-    (["--data", "project.models.FeedForward"], ["no LightningDataModule named 'project.models.FeedForward'"]),
+    (["--model", "torch.nn.Linear"], ["'torch.nn.Linear' is no LightningModule"]),
+    (["--data", "project.models.FeedForward"], ["is no LightningDataModule"]),
     (["--data", "own_classes.LinData"], ["LinData", "did you mean LineData?"]),
     (["--data", "own_classes.LineData"], ["FeedForward needs a table's schema", "LineData has none"]),
     ([*OWN, "--optimizer", "SGD"], ["command line", "Line takes no optimizer"]),

@@ -86,7 +86,7 @@ BAD_FILES = [
     ("{data: Wine, model: {}}", ["model must name a class", "--model NAME"]),
     ("[1, 2]", ["names with values"]),
     ("1: 2", ["'1'"]),
-    ("a: [", ["cannot be read", "line 1"]),
+    ("a: [", ["no valid YAML"]),
 ]
 
 

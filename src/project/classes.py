@@ -81,8 +81,10 @@ def find_class(name: str, modules: Iterable[str], base: type) -> type:
             found = getattr(importlib.import_module(module_name), attribute, None)
         except ImportError as error:
             raise ValueError(f"'{name}' cannot be imported: {error}") from error
-        if inspect.isclass(found) and issubclass(found, base):
-            return found
+        if inspect.isclass(found):
+            if issubclass(found, base):
+                return found
+            raise ValueError(f"'{name}' is no {base.__name__}")
         names = class_names([module_name], base)
     raise ValueError(f"there is no {base.__name__} named '{name}'; {nearest(attribute, names)}")
 

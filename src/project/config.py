@@ -78,7 +78,8 @@ def read_layer(path: str | Path, trusted: bool = True) -> Layer:
         hint = f"; in {path.parent} {nearest(path.name, names)}" if names else f"; you are in {Path.cwd()}"
         raise UsageError(f"there is no file {path}{hint}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        what = "is no valid YAML" if isinstance(error, yaml.YAMLError) else "cannot be read"
+        raise UsageError(f"{path} {what}: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
     if not trusted:
@@ -227,7 +228,7 @@ def combine(layers: Sequence[Layer], base: Layer | None = None) -> Config:
         given = name in ("data", "model") or _takes(model, name)
         if given and part.cls is None and (part.said or name != "scheduler"):
             raise UsageError(f"{sources[-1]}: {name} must name a class, as --{name} NAME does")
-        if sources and part.cls and not given:
+        if sources and (part.cls or part.said) and not given:
             raise UsageError(f"{sources[0]}: {model.__name__} takes no {name}: leave {name} out")
         config[name] = _chosen(part, name) if given else None
     return config

@@ -29,9 +29,8 @@ The time may be left out, unless it has a zone."""
 WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?"
 _MONTH = r"(?i:jan|f[eé][bv]|m[aä]r|a[pv]r|ma[iy]|ju[inl]|ao[uû]|aug|sep|o[ck]t|nov|d[eé][cz])[^\W\d]*\.?"
 _IN_DIGITS = r"\d{4}(?P<a>[-/.] ?| )\d\d?(?P=a)|\d\d?(?P<b>[-/.] ?| )\d\d?(?P=b)(?=\d\d)"
-_IN_WORDS = rf"\d{{1,4}}(?:st|nd|rd|th|\.)?[-/ ]?{_MONTH}[-/ ]?|{_MONTH} \d\d?(?:st|nd|rd|th)?,? "
-_IN_OTHER = r"(?:19|20)\d{6}[T _]\d{4,6}Z?|(?i:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)\.?[-/ ]'?(\d\d){1,2}"
-DATE = re.compile(rf"{WEEKDAY}(?:{_IN_DIGITS}|{_IN_WORDS})\d{{1,4}}(?!\.?\d).*|{_IN_OTHER}")
+_IN_WORDS = rf"\d{{1,4}}(?:st|nd|rd|th|\.)?[-/ ]?{_MONTH}[-/ ]?|{_MONTH} \d\d?(?:st|nd|rd|th)?,? |{_MONTH}[-/]"
+DATE = re.compile(rf"{WEEKDAY}(?:{_IN_DIGITS}|{_IN_WORDS})\d{{1,4}}(?!\.?\d).*|(?:19|20)\d{{6}}[T _]\d{{4,6}}Z?")
 """Text that is a date, or was meant to be one."""
 NUMBER = r"^[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:inf(inity)?|nan))$"
 BOOLEANS = pa.array(["false", "true"])
@@ -173,8 +172,7 @@ class CellReader:
         for missing in () if truth else self.missing:  # true is no 1
             number = self.parse_numbers(pa.array([missing.replace(".", self.decimal_point)])).cast(kind)
             values = np.where(values == _floats(number), np.nan, values)
-        large = (values > FLOAT32_MAX) | (values < -FLOAT32_MAX)
-        if large.any():
+        if (large := (values > FLOAT32_MAX) | (values < -FLOAT32_MAX)).any():
             why = "{} is not finite, or too large for 32-bit numbers: in training, --data.missing can name it"
             self.refuse(name, pa.array(values), pa.array(large), why)
         if boolean:

@@ -21,13 +21,12 @@ _KEY = r"code|ref|id[\d_]?|[cfgopt]id|uid|mrn|idx|key|uuid|guid|nr|nbr|no\.|seq|
 _KEY += r"|fips|ean|isbn(13)?|upc|gtin|vin|imei|barcode|phone|telephone|mobile|zip|zipcode|postcode|plz|sno|identifier"
 _COUNT = "index|no|num|number"
 _OWNER = "account|acct|case|client|customer|employee|invoice|member|order|passenger|patient|person|session|student|user"
-_OWNER += "|record|respondent|subject"
-_OTHERS = "booking|claim|cust|document|emp|event|hh|house|kunden|lfd|object|page|parcel|phone|policy|post|postal|sample"
-_OTHERS += r"|serial|study|ticket|transaction|tweet|txn|unique|visit|(^|[\W_])(id|rec|roll|row)"
+_OTHERS = "booking|claim|cust|doc|emp|event|hh|house|kunden|lfd|object|page|parcel|phone|policy|post|postal|record"
+_OTHERS += r"|respondent|sample|serial|study|subject|ticket|transaction|tweet|unique|visit|(^|[\W_])(id|rec|roll|row)"
 IDENTIFIER = re.compile(
     rf"(?i:(^|[\W_])({_KEY})(\.\d+)?\.?$|^({_OWNER}|{_COUNT})(\.\d+)?\.?$|({_OWNER}|{_OTHERS})[\W_]?({_KEY}|{_COUNT})$"
     r"|^unnamed|^level_\d$|^row[._]?names$|n[uú]mero$|num[eé]ro$|c[oó]digo$|номер$|[#№號]$|n[º°]$"
-    r"|(personalnr|nummer|matr[ií]cul[ae]|participant|policy|ticket|transaction|txn)$)"
+    r"|(personalnr|nummer|matr[ií]cul[ae]|participant|policy|record|respondent|subject|ticket|transaction|txn)$)"
     r"|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number|Code|Ref)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
@@ -192,11 +191,10 @@ class ColumnLearner:
 
 
 def _are_days(ordered: Floats) -> bool:
-    """Whether whole numbers say days: 20240131, perhaps with the time."""
+    """Whether whole numbers say days or months: 20240131, perhaps with the time, or 202401."""
     while ordered[0] > 1900_00_00_00:
         ordered = ordered // 100
-    if ordered[0] > 1900_00 and ordered[-1] < 2200_00:  # 202401, without a day
-        ordered = 100 * ordered + 1
+    ordered = 100 * ordered + 1 if ordered[-1] < 2200_00 else ordered  # 202401, without a day
     month, day = ordered // 100 % 100, ordered % 100
     years = ordered[0] > 1900_00_00 and ordered[-1] < 2200_00_00
     return bool(years and month.min() >= 1 and month.max() <= 12 and day.min() >= 1 and day.max() <= 31)
