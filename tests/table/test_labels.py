@@ -33,12 +33,9 @@ COUNTED = [str(i) for i in range(21)]
 HALVES = [f"{i}.5" for i in range(99)]
 BINARY = {
     "strings": (["yes", "no"], ["no", "yes"]),
-    "capitals": (["Yes", "NO"], ["NO", "Yes"]),
     "whole numbers": (["1", "0"], [0, 1]),
-    "whole numbers of other length": (["10", "9"], [9, 10]),
     "negative numbers": (["1", "-1"], [-1, 1]),
     "booleans": (["true", "false"], [False, True]),
-    "numbers": (["1.5", "0.5"], [0.5, 1.5]),
     "numbers, as pandas writes whole ones": (["1.0", "0.0"], [0.0, 1.0]),
     "codes": (["02", "01"], ["01", "02"]),
     "signs": (["+", "-"], ["+", "-"]),
@@ -96,11 +93,9 @@ def test_what_is_no_target_is_refused(cells: Any, settings: dict[str, str], word
     ("kind", "values"),
     [
         (pa.int8(), [0, 1]),
-        (pa.uint32(), [7, 3]),
         (pa.float32(), [0.5, 1.5]),
         (pa.bool_(), [True, False]),
         (pa.string(), ["01", "1"]),
-        (pa.large_string(), ["a", "b"]),
         (pa.dictionary(pa.int32(), pa.string()), ["a", "b"]),
     ],
     ids=str,
@@ -118,11 +113,9 @@ def test_labels_of_parquet_keep_their_type(kind: pa.DataType, values: list[Any],
         (COUNTED, "auto", "number"),
         (["0.5", "1", "2"], "auto", "number"),
         (["1", "2", "3"], "number", "number"),
-        (["1", "2"], "number", "number"),
         (["0.5", "1", "2"], "multiclass", "multiclass"),
         (COUNTED, "multiclass", "multiclass"),
         (["a", "b"], "multiclass", "multiclass"),
-        (["a", "b"], "binary", "binary"),
         (["0.5", "1.5"], "binary", "binary"),
     ],
 )
@@ -171,7 +164,6 @@ NOT_SAID = LIKE_NUMBERS.replace("numbers:", "numbers, but for 'n.a.' (missing: -
 FILTERED = pa.DictionaryArray.from_arrays(pa.array([0, 2, 3] * 40), pa.array(["no", "maybe", "yes", "NA"]))
 """As a column of pandas whose rows were filtered, or whose missing values have a name."""
 NAMED: dict[str, tuple[Any, tuple[str, ...], tuple[int, ...], list[str]]] = {
-    "three classes": (["b", "c", "a", "b"], ("a", "b", "c"), (30, 60, 30), []),
     "rows without a target": (["a", "", "b", "NA", "a", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells 'NA')"]),
     "a mark of a missing cell": (["a", "?", "b"], ("a", "b"), (40, 40), [f"{NO_TARGET} (cells '?')"]),
     "a name that no row has": (FILTERED, ("no", "yes"), (40, 40), [f"{NO_TARGET} (cells 'NA')"]),
@@ -198,10 +190,8 @@ def test_classes_and_what_is_told_of_them(
     ("cells", "missing", "settings"),
     [
         (["1.5", "9.0", "2.5", "3.5"], "9", {}),
-        (["1.5", "009", "2.5", "3.5"], "9", {}),
         (["1,5", "9,0", "2,5", "3,5"], "9", {"decimal_point": ",", "categorical": "x"}),
         (["1.5", "NAN", "2.5", "3.5"], None, {}),
-        (["1", "9.0", "2", "3"], "9", {}),
         (["a", "9.0", "b", "c"], "9", {}),
         (["a", "1900-01-01 00:00:00", "b", "c"], "1900-01-01", {}),
     ],
