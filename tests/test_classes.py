@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from fixture_types import Capture, Fit, Refused
 from results import read_curve, read_report
 
@@ -94,14 +93,6 @@ def test_a_schedule_needs_a_learning_rate(tmp_path: Path) -> None:
     assert train(data="Iris", **settings, scheduler=None, quiet=True).report["epochs"] == 1
 
 
-def test_its_configuration_repeats_it(fit: Fit) -> None:
-    first = fit(*OWN, *SHORT)
-    config = yaml.safe_load((first / "config.yaml").read_text())
-    assert (config["optimizer"], config["scheduler"]) == (None, None)
-    again = fit("--config", str(first / "config.yaml"))
-    assert read_report(first)["metrics"] == read_report(again)["metrics"]
-
-
 STOPPED = {
     "table of points": OWN,
     "schema": ("--data", "Iris", "--model", "own_classes.TableLine"),  # an object among its hyper-parameters
@@ -127,19 +118,14 @@ def test_an_own_model_takes_a_table(fit: Fit, capsys: Capture) -> None:
 REFUSED = [
     (["--model", "torch.nn.Linear"], ["'torch.nn.Linear' is no LightningModule"]),
     (["--data", "project.models.FeedForward"], ["is no LightningDataModule"]),
-    (["--data", "own_classes.LinData"], ["LinData", "did you mean LineData?"]),
     (["--data", "own_classes.LineData"], ["FeedForward needs a table's schema", "LineData has none"]),
-    ([*OWN, "--optimizer", "SGD"], ["command line", "Line takes no optimizer"]),
     ([*OWN, "--optimizer.lr", "0.1"], ["command line", "Line takes no optimizer"]),
     ([*OWN, "--scheduler", "StepLR", "--scheduler.step_size", "1"], ["command line", "Line takes no scheduler"]),
     ([*OWN, "--model.rat", "0.1"], ["'model.rat'", "did you mean rate?"]),
-    (["--model", "own_classes.TableLine", "--model.schema", "{}"], ["model.schema"]),
     (["--optimizer", "null"], ["optimizer must name a class", "FeedForward"]),
     ([*OWN, "--trainer.devices", "2", "--trainer.accelerator", "cpu"], ["devices"]),
     (["--trainer.logger", "CSVLoger"], ["trainer.logger", "CSVLoger", "CSVLogger"]),
     (["--batch_size", "3"], ["--data.batch_size"]),
-    (["--hidden_sizes", "3"], ["--model.hidden_sizes"]),
-    (["--lr", "3"], ["--optimizer.lr"]),
     (["--max_epochs", "3"], ["--trainer.max_epochs"]),
 ]
 

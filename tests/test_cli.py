@@ -18,27 +18,12 @@ BAD_FLAGS = [
     (["--data", "Irs"], ["Irs", "Iris"]),
     (["--data.batch_size", "ful"], ["data.batch_size", "'ful'", "'full'"]),
     (["--data", "no_such_package.Data"], ["no_such_package"]),
-    (["--model", "null"], ["model", "must name a class"]),
     (["--model.schema", "{}"], ["model.schema"]),
     (["--scheduler", "StepLR"], ["StepLR", "--scheduler.step_size"]),
     (["--scheduler", "null", "--scheduler.gamma", "0.5"], ["--scheduler NAME"]),
-    (["--scheduler", "LambdaLR"], ["LambdaLR", "function"]),
-    (["--optimizer", "SparseAdam"], ["SparseAdam", "sparse gradients"]),
     (["--trainer.callbacks", "[EarlyStoping]"], ["EarlyStoping", "EarlyStopping"]),
-    (
-        ["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitr: loss/val}}]"],
-        ["trainer.callbacks[0].monitr", "monitor"],
-    ),
-    (
-        ["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitor: loss/val, patience: long}}]"],
-        ["trainer.callbacks[0].patience", "'long'", "int"],
-    ),
     (["--trainer.callbacks", "[oops"], ["--trainer.callbacks"]),
     (["--trainer.callbacks", "[GradientAccumulationScheduler]"], ["trainer.callbacks[0]", "needs scheduling"]),
-    (
-        ["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitor: loss/val}, patience: 3}]"],
-        ["trainer.callbacks[0].patience"],
-    ),
     (["--data", "./mine.csv"], ["./mine.csv"]),
     (["--optimizer.lr", "-1"], ["Adam", "-1"]),
     (["--seed", "-1"], ["seed", "-1"]),
@@ -53,13 +38,10 @@ BAD_FLAGS = [
     (["--optimizer", "configs/experiments/wine_feed_forward.yaml"], ["--config"]),
     (["--name", "-x"], ["-x", "dash"]),
     (["--data.init_args", "3", "--data.batch_size", "3"], ["data.init_args"]),
-    (["--model.activation", "Relu"], ["Relu", "ReLU"]),
-    (["--seed", "one"], ["seed", "'one'", "int"]),
     (["--seed"], ["--seed needs a value"]),
     (["--name", "a/b"], ["a/b", "slash"]),
     (["--config", "configs/fit.yml"], ["configs/fit.yml", "fit.yaml"]),
     (["fit.yaml"], ["fit.yaml", "--"]),
-    (["--optimizer.help", "SDG"], ["SDG", "SGD"]),
     (["--resume", "nowhere"], ["nowhere"]),
 ]
 
@@ -80,7 +62,6 @@ BAD_FILES = [
     ("optimizer: missing.yaml", ["missing.yaml"]),
     ("model: {class_path: LinearRegression, init_args: {init: one_}}", ["model.init", "'one_'", "ones_"]),
     ("{data: {}, model: FeedForward}", ["data has settings but no class", "--data NAME"]),
-    ("{data: Wine, model: {}}", ["model has settings but no class", "--model NAME"]),
     ("[1, 2]", ["names with values"]),
     ("1: 2", ["'1'"]),
     ("a: [", ["no valid YAML"]),
@@ -100,10 +81,8 @@ def resolved(capsys: Capture, *args: str) -> dict:
 
 
 REPLACED = [
-    ("data", "Iris", "batch_size: 7", "Wine"),
     ("optimizer", "AdamW", "weight_decay: 0.3", "SGD"),
     ("model", "FeedForward", "dropout: 0.3", "LogisticRegression"),
-    ("scheduler", "ExponentialLR", "gamma: 0.3", "LinearLR"),
 ]
 
 
@@ -153,9 +132,7 @@ def test_the_printed_configuration_gives_itself(capsys: Capture, tmp_path: Path)
 
 HELP = [
     (["--help"], ["--config", "--resume", "BreastCancer", "FeedForward", "Adam", "OneCycleLR", "--seed"]),
-    (["-h"], ["--config"]),
     (["--data.help"], ["Wine", "--data.val_fraction", "validate on"]),
-    (["--model", "LinearRegression", "--model.help"], ["--model.bias"]),
     (["--model.help"], ["--model.hidden_sizes", "--model.class_weights", "LogisticRegression"]),
     (["--model.help", "LogisticRegression"], ["--model.bias", "--model.init", "Whether to add a constant"]),
     (["--optimizer.help", "SGD"], ["--optimizer.momentum", "momentum factor", "AdamW"]),

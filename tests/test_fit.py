@@ -106,7 +106,6 @@ def test_a_run_says_how_long_it_went_and_why_it_ended(args, ended, epochs, fit, 
 
 MONITORS = [
     ("auroc/val", "highest auroc/val"),
-    ("accuracy/val", "highest accuracy/val"),
     ("log_loss/val", "lowest log_loss/val"),
     ("loss/train", "lowest loss/train"),
     ("-loss/train", "highest loss/train"),
@@ -153,7 +152,6 @@ def test_gradients_are_clipped_in_mixed_precision(fit: Fit) -> None:
 
 SCHEDULES = [
     (["CosineAnnealingLR", "--trainer.max_epochs", "3"], None),
-    (["OneCycleLR", "--trainer.max_epochs", "3"], None),
     (["CosineAnnealingLR", "--scheduler.T_max", "2", "--trainer.max_epochs", "3"], None),
     (
         ["CyclicLR", "--scheduler.base_lr", "0.001", "--scheduler.max_lr", "0.01", "--trainer.max_steps", "60"],
@@ -161,7 +159,6 @@ SCHEDULES = [
     ),
     (["CosineAnnealingLR", "--trainer.max_steps", "60"], "CosineAnnealingLR made 2 of the 300 epochs"),
     (["OneCycleLR", "--scheduler.total_steps", "500", "--trainer.max_steps", "60"], "made 60 of the 500 steps"),
-    (["StepLR", "--scheduler.step_size", "1", "--trainer.max_epochs", "3"], None),
 ]
 
 
@@ -216,14 +213,6 @@ def test_the_seed_changes_weights_and_order_but_not_the_rows(fit: Fit) -> None:
     zero, one = fit(*SHORT), fit(*SHORT, "--seed", "1")
     assert not torch.equal(load_weights(zero)["net.0.1.weight"], load_weights(one)["net.0.1.weight"])
     assert read_report(zero)["baselines"] == read_report(one)["baselines"]
-
-
-def test_a_taken_name_gets_a_suffix_and_nothing_is_overwritten(fit: Fit) -> None:
-    args = (*SHORT, "--name", "mine", "--experiment", "trial")
-    first = fit(*args)
-    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
-    assert (first.parent.name, first.name, fit(*args).name) == ("trial", "mine", "mine-2")
-    assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
 
 
 def test_runs_that_start_together_get_folders_of_their_own(tmp_path: Path) -> None:
@@ -355,10 +344,7 @@ REFUSED = [
     (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], 1, ["CyclicLR", "max_lr"]),
     (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], 2, ["val_fraction", "test_fraction"]),
     (["--data", "Diabetes", "--model", "LogisticRegression"], 2, ["LogisticRegression", "classes", "a number"]),
-    (["--model.init", "xavier"], 2, ["xavier", "xavier_"]),
     (["--monitor", "auc/val"], 2, ["monitor: nothing is logged as 'auc/val'; did you mean auroc/val?"]),
-    (["--monitor", "lost/train"], 2, ["monitor: nothing is logged as 'lost/train'; did you mean loss/train?"]),
-    (["--data.val_fraction", "0", "--monitor", "lost/train"], 2, ["as 'lost/train'; did you mean loss/train?\n"]),
     (
         ["--data.val_fraction", "0", "--monitor", "auroc/val"],
         2,

@@ -72,6 +72,7 @@ SLOW_RUNS = [
 ]
 ADDED = {
     RUNS[2]: "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}",
+    "--trainer.max_epochs -1 --trainer.max_steps 15": "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}",
     "--data.val_fraction 0.11": "{class_path: GradientAccumulationScheduler, init_args: {scheduling: {0: 2, 1: 3}}}",
 }
 

@@ -33,7 +33,6 @@ SHORT = ("--trainer.max_epochs", "2")
 @pytest.mark.parametrize(
     "args",
     [
-        ("--data", "Wine", "--data.seed", "3", "--data.test_fraction", "0.3"),
         ("--data", "Diabetes", "--model", "LinearRegression", "--data.scale", "false", "--optimizer.lr", "0.1"),
         ("--data", "Digits", "--optimizer", "Muon"),
     ],
@@ -296,7 +295,6 @@ def test_without_the_run_s_own_file(fit: Fit, tmp_path: Path, refused: Refused, 
 
 
 BAD = {  # a file, the arguments, and what is said of them
-    "missing column": ("b,bought\n1,no\n", "--data bad.csv", 1, "'a'"),
     "no target": ("a,b\n1,1\n", "--data bad.csv", 1, "bad.csv has no column 'bought'"),
     "label": (
         "a,b,bought\n1,1,no\n2,2,\n3,3,perhaps\n",
@@ -304,15 +302,11 @@ BAD = {  # a file, the arguments, and what is said of them
         1,
         "row 3: the model knows no class 'perhaps'",
     ),
-    "no number": ("a,b,bought\n1,1,no\n2,much,yes\n", "--data bad.csv", 1, "'b', row 2: 'much' is not a number"),
     "no rows": ("a,b,bought\n", "--data bad.csv", 1, "no rows"),
     "empty targets": ("a,b,bought\n1,1,\n", "--data bad.csv", 1, "empty in every row"),
     "overflow": ("a,b,bought\n1,1,no\n3e38,3e38,yes\n", "--data bad.csv", 1, "overflows"),
-    "no file": ("", "--data nowhere.csv", 1, "nowhere.csv"),
     "number": ("", "--threshold -0.5", 2, "between 0 and 1"),
     "word": ("", "--threshold best-f2", 2, "best-f1"),
-    "no value": ("", "--threshold", 2, "--threshold"),
-    "flag": ("", "--date bad.csv", 2, "--date"),
 }
 
 
@@ -346,13 +340,6 @@ def test_names_of_classes_do_not_spoil_the_pictures(classes: list[str]) -> None:
     y = np.arange(len(classes))
     for figure in class_figures(classes, y, y, np.eye(len(classes))).values():
         figure.savefig(BytesIO())
-
-
-def test_what_is_no_run_is_refused(refused: Refused, tmp_path: Path) -> None:
-    for args, word in (([], "RUN"), (["a", "b"], "b"), (["nowhere"], "nowhere"), ([tmp_path], "best.ckpt")):
-        refused(main, args, word)
-    (tmp_path / "foreign.ckpt").write_bytes(b"not a checkpoint")
-    refused(main, [tmp_path / "foreign.ckpt"], "foreign.ckpt is not a checkpoint", status=1)
 
 
 def test_a_run_names_the_command_which_shows_the_same_table_and_is_quiet(
