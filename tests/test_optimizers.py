@@ -34,19 +34,11 @@ def training_loss(model: TableModel, data: BreastCancer) -> float:
 
 # --- optimizers ---
 
-MINIBATCH = {
-    *("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "RAdam", "RMSprop"),
-    "SGD",
-}
 FULL_BATCH = {"LBFGS", "Rprop"}
 UNUSABLE = {"SparseAdam"}
 
 
-def test_every_optimizer_of_torch_is_tried_here():
-    assert classes(torch.optim, Optimizer) == MINIBATCH | FULL_BATCH | UNUSABLE
-
-
-@pytest.mark.parametrize("name", sorted(MINIBATCH | FULL_BATCH))
+@pytest.mark.parametrize("name", sorted(classes(torch.optim, Optimizer) - UNUSABLE))
 def test_trains_with_its_default_settings(name):
     torch.manual_seed(0)
     data = BreastCancer(batch_size="full" if name in FULL_BATCH else 32)
@@ -66,7 +58,6 @@ def test_wants_the_full_batch(name):
 SPECS = [
     (partial(torch.optim.SGD, lr=0.1), {"lr": 0.1}),
     ({"class_path": "SGD", "init_args": {"lr": 0.1}}, {"lr": 0.1}),
-    ({"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}, {"lr": 0.1}),
     ({"class_path": "torch.optim.sgd.SGD", "init_args": {"lr": 0.1}}, {"lr": 0.1}),
     *((spec, {}) for spec in ("SGD", torch.optim.SGD, {"class_path": "SGD"})),
 ]
@@ -81,10 +72,8 @@ CODE_SCHEDULES = ["LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedSchedu
 SPARSE = "SparseAdam cannot be used: it takes sparse gradients"
 REFUSED = [
     ({"optimizer": "Adm"}, r"did you mean Adam\?"),
-    ({"optimizer": "torch.optim.Adm"}, r"torch\.optim.*did you mean Adam\?"),
     ({"optimizer": "nowhere.Adam"}, "nowhere"),
     ({"optimizer": "StepLR"}, "Optimizer"),
-    ({"optimizer": "torch.nn.Linear"}, "Optimizer"),
     ({"optimizer": {"lr": 0.1}}, r"from a class such as partial\(SGD, lr=0\.1\)"),
     *(({"optimizer": spec}, SPARSE) for spec in ("SparseAdam", "torch.optim.SparseAdam", torch.optim.SparseAdam)),
     ({"scheduler": "StpLR"}, r"did you mean StepLR\?"),

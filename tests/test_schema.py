@@ -38,13 +38,6 @@ def test_center_and_scale_are_those_of_the_standard_scaler(x):
     np.testing.assert_allclose([c.scale for c in schema.columns], scaler.scale_, rtol=1e-12)
 
 
-@pytest.mark.parametrize("scale", [True, False])
-def test_a_missing_value_counts_as_the_median_of_the_others(scale):
-    schema = learn(np.array([[1.0, 5.0], [np.nan, 6.0], [4.0, 10.0]]), Y[:3], scale=scale)
-    assert [c.fill for c in schema.columns] == [2.5, 6.0]
-    assert [c.indicator for c in schema.columns] == [True, False]
-
-
 @pytest.mark.parametrize("num_rows", [1, 2, 40])
 def test_the_quantiles_are_those_of_the_percentiles(num_rows):
     x = with_holes()[-num_rows:]

@@ -150,19 +150,15 @@ REFUSED = [
     ("--optimizers SGD,Adam,SGD", "two optimizers are called 'SGD'"),
     ("--optimizers configs/optimizers/adm.yaml", "did you mean adam.yaml?"),
     ('--optimizers [{"class_path":SGD,"lable":x}]', "'lable' is not accepted in an entry; did you mean label?"),
-    ('--optimizers [{"lr":1}]', "'lr' is not accepted in an entry"),
     ('--optimizers [{"label":x}]', "an entry of optimizers needs a class_path"),
     ('--optimizers [Adam,{"class_path":SGD,"init_args":{"momentum":-1}}]', "SGD does not take"),
     ("--experiment mine", "give it another name there with --name"),
     ("--seed 4294967290", "seed must be between 0 and 4294967295"),
     ("--seeds 0", "seeds must be 1 or more, not 0"),
-    ("--tuning-seeds 0", "tuning_seeds must be 1 or more, not 0"),
     ("--rates 0.1,-3", "a rate must be above 0, not -3"),
-    ("--rates nan", "rates must be auto, none"),
     ("--rates fast", "rates must be auto, none, or a list such as 0.1,0.01, not 'fast'"),
     ("--tuning-share 2", "tuning_share must be above 0 and at most 1, not 2"),
     ("--optimizer Adam", "--optimizers"),
-    ("--optimzers Adam", "did you mean --optimizers?"),
     ("--target_loss 1", "did you mean --target-loss?"),
     ("--resume nowhere", "is no comparison's folder"),
     ("--optimizers []", "optimizers must be a list of one or more"),
@@ -209,18 +205,16 @@ def losses(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
-def test_a_comparison_that_was_stopped_does_what_is_missing(signum, whole, runs_of, tmp_path, capsys):
+def test_a_comparison_that_was_stopped_does_what_is_missing(whole, runs_of, tmp_path, capsys):
     process = start("project.compare", *ARGS, "--jobs", "2", "--trainer.default_root_dir", str(tmp_path))
     folder = tmp_path / "compare" / "Iris-FeedForward"
     made = folder / "runs.csv"
     wait_for(lambda: made.exists() and made.read_text().count("\n") > 3)
-    os.killpg(process.pid, signum)
+    os.killpg(process.pid, signal.SIGTERM)
     _, error = process.communicate(timeout=60)
-    if signum != signal.SIGKILL:
-        assert process.returncode == 143
-        assert f"project.compare --resume {folder}" in error
-        assert error.count("\n") == 2
+    assert process.returncode == 143
+    assert f"project.compare --resume {folder}" in error
+    assert error.count("\n") == 2
     before = runs_of(folder)
     stamps = {path: path.stat().st_mtime_ns for run in before for path in (folder / run["folder"]).glob("report.json")}
     assert main(["--resume", str(folder), "--jobs", "1"]) == 0

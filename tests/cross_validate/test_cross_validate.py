@@ -16,7 +16,7 @@ import shops
 import yaml
 from fixture_types import Capture, Refused
 from processes import start, wait_for
-from results import assert_same_weights, read_curve, read_report
+from results import assert_same_weights, read_report
 from sklearn import datasets
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression
@@ -108,13 +108,6 @@ def test_each_fold_is_a_run_that_fit_repeats_to_the_bit(iris: Path, fit: Run) ->
     assert read_report(again)["metrics"] == read_report(fold)["metrics"] == entry["metrics"]
 
 
-def test_tensorboard_finds_every_fold_in_the_folder(iris: Path) -> None:
-    for entry in read_report(iris)["folds"]:
-        ((_, accuracy),) = read_curve(iris / entry["run"], "accuracy/test")
-        assert accuracy == pytest.approx(entry["metrics"]["accuracy"])
-        assert len(read_curve(iris / entry["run"], "loss/val")) == 2
-
-
 @pytest.mark.slow
 def test_the_number_of_jobs_changes_no_bit(run: Run) -> None:
     args = (*IRIS, "--model.dropout", "0.2", "--folds", "3")
@@ -182,17 +175,11 @@ def test_the_console_is_short_and_names_the_next_commands(run: Run, fit: Run, ca
     ("args", "words"),
     [
         (["--folds", "1"], ["num_folds (1)", "2 or more"]),
-        (["--folds", "few"], ["--folds", "few"]),
         (["--folds", "-3"], ["--folds must be 1 or more, not -3"]),
-        (["--jobs=0"], ["--jobs", "1 or more"]),
-        (["--repeats"], ["--repeats", "expected one argument"]),
         (["--jobs", "--folds", "3"], ["--jobs", "expected one argument"]),
         (["--seed", "--folds", "3"], ["--seed needs a value"]),
-        (["--fold", "3"], ["--fold is not accepted; did you mean --folds?"]),
         (["--job=2"], ["--job is not accepted", "--jobs?"]),
-        (["--repeat", "2"], ["--repeat is not accepted", "--repeats?"]),
         (["stray"], ["'stray' is no flag"]),
-        (["--optimiser", "SGD"], ["--optimiser is not accepted", "--optimizer"]),
         (["--data.seed", "4294967295", "--repeats", "2"], ["seed", "4294967296"]),
         (["--data", "points.FixedPoints"], ["FixedPoints", "num_folds"]),
         (["--data.num_folds", "3"], ["data.num_folds", "--folds"]),

@@ -116,12 +116,9 @@ def test_order_of_batches_has_a_seed_of_its_own():
     ("name", "value"),
     [
         ("val_fraction", -0.1),
-        ("test_fraction", -0.1),
         ("test_fraction", 1.0),
         ("val_fraction", 0.8),
         ("batch_size", 0),
-        ("batch_size", "ful"),
-        ("seed", -1),
         ("seed", 2**32),
     ],
 )

@@ -79,15 +79,11 @@ def test_a_cut_file_is_named(part: float, checkpoint: Path, tmp_path: Path) -> N
 
 CONTENTS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "no schema": (("hyper_parameters", "schema"), None),
-    "no columns": (("hyper_parameters", "schema", "columns"), 5),
     "an unknown kind of column": (("hyper_parameters", "schema", "columns", 0, "kind"), "Sound"),
     "a mean that is text": (("hyper_parameters", "schema", "columns", 0, "center"), "x"),
-    "a scale that is a list": (("hyper_parameters", "schema", "columns", 0, "scale"), [1.0]),
     "a name that is a list": (("hyper_parameters", "schema", "columns", 0, "name"), ["x"]),
-    "classes that are numbers": (("hyper_parameters", "schema", "target", "classes"), [1, 2, 3]),
     "a decimal point that is a number": (("hyper_parameters", "schema", "decimal_point"), 0.5),
     "another net": (("hyper_parameters", "hidden_sizes"), [4]),
-    "no net": (("hyper_parameters", "hidden_sizes"), "wide"),
     "a class that is a number": (("model_class",), 5),
     "a class that is no model": (("model_class",), "torch.nn.Linear"),
     "no weights": (("state_dict",), {}),

@@ -60,7 +60,6 @@ DIVERGING = [
     ((1.0, float("nan"), 1.0), {"max_steps": 2}, 2),  # the run ends within an epoch
     ((5.0, 4e6, float("inf")), {}, 3),
     ((0.1, 1.0, 1e7, 1.0, 1.0), TWO, 2),
-    ((0.1, 1.0, 1.0, 1e7, 1.0), TWO, 2),
     ((0.1, 1.0, 1.0, 1.0, 1e7), TWO, 3),
 ]
 

@@ -290,15 +290,7 @@ def test_missing_packages_are_named(
     refused(main, [grades[0], "-o", tmp_path / "model.onnx"], *words, status=1)
 
 
-@pytest.mark.parametrize(
-    ("args", "sentence"),
-    [
-        (["RUN"], "-o"),
-        (["no run", "-o", "model.onnx"], "no run"),
-        (["RUN", "-o", "model.onnx", "--format", "pickle"], "pickle"),
-        (["RUN", "-o", "model.onnx", "--forced"], "--forced"),
-    ],
-)
+@pytest.mark.parametrize(("args", "sentence"), [(["RUN"], "-o"), (["RUN", "-o", "m.onnx", "--forced"], "--forced")])
 def test_a_wrong_command_line(args: list[str], sentence: str, refused: Refused) -> None:
     refused(main, args, sentence)
 
