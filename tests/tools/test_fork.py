@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.fork import choose_features, main, read_features
+from tools.fork import choose_features, main, read_features, without_sections
 
 ROOT = Path(__file__).parents[2]
 FEATURES = read_features((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -154,6 +154,14 @@ CHOSEN = [
 @pytest.mark.parametrize(("chosen", "wanted"), CHOSEN)
 def test_features(chosen: str | None, wanted: set[str]) -> None:
     assert choose_features(chosen, FEATURES) == wanted
+
+
+def test_sections() -> None:
+    code = "```bash\n# `tune` is no heading\n```\n"
+    text = f"# A\n{code}## `tune`: B\nb\n### C\n```\n## D\n```\n## E `tune`\n### `runs`\nr\n"
+    assert without_sections(text, ["tune"]) == text.replace("## `tune`: B\nb\n### C\n```\n## D\n```\n", "")
+    assert without_sections(text, ["runs"]) == text.replace("### `runs`\nr\n", "")
+    assert without_sections(text, []) == text
 
 
 @pytest.mark.parametrize("chosen", [DEFAULT, BARE])
