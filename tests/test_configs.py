@@ -78,9 +78,8 @@ def test_debug_takes_five_steps(stacked: bool, fit: Fit) -> None:
     assert report["metrics"]
 
 
-@pytest.mark.parametrize("stacked", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["default", "experiment"])
-def test_overfit_learns_one_batch_by_heart(stacked: bool, fit: Fit) -> None:
-    folder = fit(*commands(ROOT / "configs/presets/overfit.yaml")[stacked])
+def test_overfit_learns_one_batch_by_heart(fit: Fit) -> None:
+    folder = fit(*commands(ROOT / "configs/presets/overfit.yaml")[0])
     assert folder.parent.name == "overfit"
     losses = [loss for _, loss in read_curve(folder, "loss/train")]
     assert read_report(folder)["steps"] == len(losses) == 200
@@ -88,9 +87,8 @@ def test_overfit_learns_one_batch_by_heart(stacked: bool, fit: Fit) -> None:
     assert losses[-1] < 0.05
 
 
-@pytest.mark.parametrize("stacked", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["default", "experiment"])
-def test_profile_writes_tables_into_the_run(stacked: bool, fit: Fit) -> None:
-    folder = fit(*commands(ROOT / "configs/presets/profile.yaml")[stacked])
+def test_profile_writes_tables_into_the_run(fit: Fit) -> None:
+    folder = fit(*commands(ROOT / "configs/presets/profile.yaml")[0])
     assert folder.parent.name == "profile"
     for stage, action in (("fit", "run_training_epoch"), ("test", "test_step")):
         assert action in (folder / f"{stage}-profile.txt").read_text()

@@ -87,7 +87,6 @@ RUNS = [
     "--data Iris --data.batch_size 103 --trainer.max_epochs 10",
     "--data Iris --data.shuffle false --data.batch_size 20 --trainer.accumulate_grad_batches 4",
     "--data BreastCancer --data.batch_size 18 --lean false --trainer.gradient_clip_val 0.1",
-    "--data Diabetes --data.batch_size 17 --trainer.log_every_n_steps 7",
     "--data Wine --data.batch_size 9 --model TabM --model.dropout 0",
 ]
 
@@ -164,7 +163,6 @@ def test_an_error_of_one_process_ends_all(rank: int, tmp_path: Path) -> None:
 
 ERRORS = [
     (["--data.batch_size", "1"], "a batch of 1 rows cannot be shared by 2 devices: choose another data.batch_size"),
-    (["--optimizer", "LBFGS", "--data.batch_size", "full"], "LBFGS compares losses of whole batches"),
     (["--optimizer", "SGD", "--optimizer.lr", "1e9"], "the loss diverged"),
 ]
 
