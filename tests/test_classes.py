@@ -142,16 +142,9 @@ def test_a_file_that_names_an_optimizer_for_such_a_model(refused: Refused, tmp_p
     refused(main, ["--config", path], f"{path}: Line takes no optimizer")
 
 
-@pytest.mark.parametrize(
-    ("logger", "by_file"),
-    [("CSVLogger", True), ("[CSVLogger]", False), ("{class_path: CSVLogger, init_args: {name: own}}", False)],
-)
-def test_a_logger_by_its_short_name_writes_into_the_run_s_folder(logger, by_file, fit, tmp_path):
-    args = ["--trainer.logger", logger]
-    if by_file:
-        (tmp_path / "logger.yaml").write_text(f"trainer: {{logger: {logger}}}")
-        args = ["--config", str(tmp_path / "logger.yaml")]
-    folder = fit(*args, *SHORT)
+@pytest.mark.parametrize("logger", ["CSVLogger", "[{class_path: CSVLogger, init_args: {name: own}}]"])
+def test_a_logger_by_its_short_name_writes_into_the_run_s_folder(logger, fit):
+    folder = fit("--trainer.logger", logger, *SHORT)
     (path,) = folder.rglob("metrics.csv")
     assert path.relative_to(folder).parts[0] == ("own" if "own" in logger else "lightning_logs")
     with path.open(newline="") as file:

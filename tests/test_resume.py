@@ -64,7 +64,6 @@ SLOW_RUNS = [
     "--optimizer AdamW --scheduler OneCycleLR",
     "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
     "--trainer.accumulate_grad_batches 4",
-    "--trainer.val_check_interval 0.5",
     "--trainer.val_check_interval 4 --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
     "--data.val_fraction 0.11",
     "--trainer.max_epochs -1 --trainer.max_steps 15",

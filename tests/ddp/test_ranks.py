@@ -187,20 +187,6 @@ def test_other_places_and_strategies_are_refused(tmp_path: Path, refused: Refuse
 
 
 @pytest.mark.slow
-def test_a_rank_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
-    """A process that is killed ends the others within some seconds."""
-    args = ["--data", "Digits", "--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.callbacks", "null"]
-    args += ["--trainer.max_epochs", "10000", "--trainer.default_root_dir", str(tmp_path)]
-    process = processes.start("project.fit", *args)
-    processes.wait_for(lambda: list(tmp_path.glob("*/*/checkpoints/last.ckpt")))
-    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
-    os.kill(int(children.split()[0]), signal.SIGKILL)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode != 0
-    assert "Traceback" not in err
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("signum", "kill", "status"), [(signal.SIGINT, os.killpg, 130), (signal.SIGKILL, os.kill, -9)])
 def test_a_signal_while_the_second_process_starts_ends_both(signum, kill, status, tmp_path):
     args = ["--data", "Iris", "--trainer.accelerator", "cpu", "--trainer.devices", "2"]

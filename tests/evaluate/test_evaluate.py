@@ -323,7 +323,6 @@ def test_bad_files_and_arguments(
     ("data", "threshold", "status", "words"),
     [
         (["--data", "Iris"], "best-f1", 2, "has 3 classes"),
-        (["--data", "Diabetes"], "best-f1", 2, "is a number"),
         (["--data.val_fraction", "0"], "best-f1", 1, "no validation rows"),
         (["--data.test_fraction", "0"], "0.5", 1, "test_fraction"),
     ],

@@ -97,16 +97,6 @@ def test_blobs_as_a_plain_loop(name: str, optimizer: Callable[..., Optimizer], e
     assert losses(experiment(name, "--trainer.max_epochs", "1")) == pytest.approx([expected], rel=1e-3)
 
 
-def test_r4_optimizers_share_a_chart(experiment: Fit) -> None:
-    """Three runs in one folder, with names that tell them apart and points at the same steps."""
-    short = ("--trainer.max_epochs", "2", "--trainer.limit_train_batches", "5")
-    folders = {optimizer: experiment(f"blobs_{optimizer}", *short) for optimizer in ("adam", "rmsprop", "sgd")}
-    assert len({folder.parent for folder in folders.values()}) == 1
-    for optimizer, folder in folders.items():
-        assert optimizer in folder.name
-        assert [step for step, _ in read_curve(folder, "loss/train")] == [4, 9]
-
-
 def test_r5_breast_cancer_as_a_plain_loop(breast_cancer: Path) -> None:
     x, y = load_breast_cancer(return_X_y=True)
     rows, _ = train_test_split(np.arange(569), test_size=0.2, random_state=2022, stratify=y)

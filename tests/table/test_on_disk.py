@@ -14,6 +14,7 @@ from fixture_types import Fit
 from processes import start
 from read_table import read_table
 from results import assert_same_weights
+from table_files import table_flags, write_table
 
 from project.data.loader import Batches
 from project.table import Table
@@ -41,20 +42,10 @@ def frame() -> pd.DataFrame:
     return frame
 
 
-@pytest.fixture(params=["csv", "parquet", "folder"])
+@pytest.fixture(params=["rows.csv", "rows.parquet", "rows"])
 def path(frame: pd.DataFrame, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The rows in a file, or in several."""
-    path = tmp_path / f"rows.{request.param}"
-    match request.param:
-        case "csv":
-            frame.to_csv(path, index=False)
-        case "parquet":
-            frame.to_parquet(path)
-        case _:
-            path.mkdir()
-            for i, part in enumerate(np.array_split(frame.index, 3)):
-                frame.loc[part].to_parquet(path / f"{i}.parquet", index=False)
-    return path
+    """The rows in a file, or in two."""
+    return write_table(tmp_path / request.param, frame.astype(object).where(frame.notna(), None).to_dict("list"))
 
 
 def equal(one: Table, other: Table) -> bool:
@@ -78,13 +69,13 @@ def test_a_file_of_its_own_for_a_split_is_read_so_too(frame: pd.DataFrame, tmp_p
     assert equal(memory, disk)
 
 
-@pytest.mark.parametrize("path", ["csv"], indirect=True)
+@pytest.mark.parametrize("path", ["rows.csv"], indirect=True)
 def test_a_run_has_the_weights_of_one_in_memory(path: Path, fit: Fit) -> None:
-    args = ["--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1"]
+    args = [*table_flags(path), "--trainer.max_epochs", "1"]
     assert_same_weights(*(fit(*args, "--data.on_disk", where) for where in ("false", "true")))
 
 
-@pytest.mark.parametrize("path", ["csv"], indirect=True)
+@pytest.mark.parametrize("path", ["rows.csv"], indirect=True)
 @pytest.mark.parametrize("step", [lambda path: read_table(path, on_disk=True), lambda _: on_disk(20_000, 8)])
 def test_a_full_disk_is_named(path: Path, step: Callable[[Path], object], scratch: Path) -> None:
     """Here a limit on the size of files."""
@@ -99,7 +90,7 @@ def test_a_full_disk_is_named(path: Path, step: Callable[[Path], object], scratc
     assert not [file for file in scratch.rglob("*.*") if file.suffix != ".lock"]
 
 
-@pytest.mark.parametrize("path", ["csv", "folder"], indirect=True)
+@pytest.mark.parametrize("path", ["rows.csv", "rows"], indirect=True)
 def test_encoded_rows_are_kept_until_something_changes(path: Path, scratch: Path) -> None:
     def encoded(**settings: Any) -> tuple[Table, Path]:
         table = read_table(path, on_disk=True, **settings)
@@ -132,11 +123,10 @@ def test_encoded_rows_are_kept_until_something_changes(path: Path, scratch: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", ["csv"], indirect=True)
+@pytest.mark.parametrize("path", ["rows.csv"], indirect=True)
 def test_processes_at_once_have_one_copy(path: Path, scratch: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("TMPDIR", str(scratch))
-    args = ["--data", "Table", "--data.path", str(path), "--data.target", "y", "--trainer.max_epochs", "1"]
-    args += ["--data.on_disk", "true"]
+    args = [*table_flags(path), "--trainer.max_epochs", "1", "--data.on_disk", "true"]
     runs = [start("project.fit", *args, "--trainer.default_root_dir", str(tmp_path / n)) for n in "12"]
     for process in runs:
         _, errors = process.communicate(timeout=100)
@@ -189,7 +179,7 @@ def test_blocks_of_rows_stay_near_each_other() -> None:
     assert not torch.equal(torch.cat(list(order)), first)
 
 
-@pytest.mark.parametrize("path", ["csv"], indirect=True)
+@pytest.mark.parametrize("path", ["rows.csv"], indirect=True)
 def test_rows_beyond_memory_are_shuffled_in_blocks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = read_table(path, on_disk=True)
     assert not isinstance(table.train_dataloader().sampler, BlockOrder)
