@@ -54,13 +54,6 @@ def test_size(what: str, most: int) -> None:
     assert 0 < sum(chosen) <= most
 
 
-def test_what_counts_as_code(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(
-        '"""Words.\n\nMore."""\n\n# A comment\nx = [\n    1,\n]  # and another\n\n\ndef f():\n    """Words."""\n'
-    )
-    assert count(tmp_path / "a.py") == 4
-
-
 @pytest.mark.parametrize(("page", "limit"), [("README.md", 350), ("CONTRIBUTING.md", 300)])
 def test_a_page_is_short(page: str, limit: int) -> None:
     assert len((ROOT / page).read_text(encoding="utf-8").splitlines()) < limit
