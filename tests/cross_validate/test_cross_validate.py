@@ -256,17 +256,10 @@ HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # the rival's default is to stop before it has converged
 @pytest.mark.parametrize(
-    ("name", "model", "num_folds"),
-    [
-        ("BreastCancer", "FeedForward", 10),
-        ("Digits", "FeedForward", 4),
-        ("Wine", "LogisticRegression", 4),
-    ],
+    ("name", "model"), [("BreastCancer", "FeedForward"), ("Digits", "FeedForward"), ("Wine", "LogisticRegression")]
 )
-def test_defaults_are_no_worse_than_those_of_scikit_learn(
-    name: str, model: str, num_folds: int, tmp_path: Path
-) -> None:
-    logs = ["--trainer.default_root_dir", str(tmp_path)]
+def test_defaults_are_no_worse_than_those_of_scikit_learn(name: str, model: str, tmp_path: Path) -> None:
+    logs, num_folds = ["--trainer.default_root_dir", str(tmp_path)], 4
     assert main(["--data", name, "--model", model, "--folds", str(num_folds), *logs]) == 0
     (path,) = tmp_path.glob("*/cv-*/report.json")
     ours = json.loads(path.read_text())["summary"]["metrics"]

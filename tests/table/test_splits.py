@@ -39,20 +39,12 @@ def values(table: Table, column: Any, split: str) -> set[Any]:
     return set(np.array(column)[table.rows[split]].tolist())
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["train", "val", "test", "train"],
-        ["Training", "validation", "TESTING", " train "],
-        ["train", "dev", "test", "training"],
-        ["train", "valid", "test", "train"],
-    ],
-    ids=lambda words: words[1],
-)
-def test_a_column_can_name_the_splits(words: list[str], tmp_path: Path) -> None:
-    """Whose rows do not shift where others have no target."""
+def test_a_column_can_name_the_splits(tmp_path: Path) -> None:
+    """In several words; its rows do not shift where others have no target."""
+    words = ["train", "val", "test", "training", "Training", "validation", "TESTING", " train "]
+    words += ["train", "dev", "test", "train", "train", "valid", "test", "train"]
     labels = ["" if i % 5 == 0 else label for i, label in enumerate(COLUMNS["y"])]
-    columns = {**COLUMNS, "y": labels, "part": words * 50}
+    columns = {**COLUMNS, "y": labels, "part": (words * 13)[:NUM_ROWS]}
     table = make_table(tmp_path / "t.csv", columns, split_column="part", scale=False)
     for split, places in {"train": [0, 3], "val": [1], "test": [2]}.items():
         expected = [COLUMNS["x"][i] for i in range(NUM_ROWS) if i % 5 and i % 4 in places]
