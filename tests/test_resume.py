@@ -124,7 +124,6 @@ LONG = ("--data", "Digits", "--data.batch_size", "3", "--model.dropout", "0.2", 
 @pytest.mark.parametrize(
     ("signum", "status", "every"),
     [(signal.SIGINT, 130, ()), (signal.SIGKILL, -9, ("--checkpoint_every", "100"))],
-    ids=["SIGINT", "SIGKILL"],
 )
 def test_a_stopped_process_goes_on_in_its_own_folder(signum, status, every, tmp_path, fit, capsys):
     logs = ("--trainer.default_root_dir", str(tmp_path), "--name", "run")

@@ -67,18 +67,6 @@ def test_the_relative_axis_shows_the_seconds_of_the_training(comparison: Path) -
     assert [point.wall_time - points[0].wall_time for point in points] == pytest.approx(ends - ends[0], abs=1e-5)
 
 
-def test_bands_end_with_the_shortest_run(tmp_path: Path) -> None:
-    long = {"loss/val": Curve([1, 3, 5], [4.0, 2.0, 1.0]), "lr": Curve([0, 1], [0.1, 0.1])}
-    short = {"loss/val": Curve([1, 3], [3.0, float("nan")]), "accuracy/val": Curve([1], [0.5])}
-    write_bands(make_bands([long, short]), tmp_path)
-    assert read_curves(tmp_path / "low")["loss/val"].values[0] == 3.0
-    band = read_curves(tmp_path / "median")
-    assert set(band) == {"loss/val", "band/loss/val/low", "band/loss/val/high"}
-    assert band["loss/val"].steps == [1, 3]
-    assert band["loss/val"].values[0] == 3.5
-    assert np.isnan(band["loss/val"].values[1])
-
-
 def test_bands_of_an_earlier_call_are_replaced(tmp_path: Path) -> None:
     first, second = ({"loss/train": Curve([1], [value])} for value in (1.0, 2.0))
     write_bands(make_bands([first]), tmp_path)

@@ -247,7 +247,7 @@ def test_processes_end_with_the_command(signum: int, group: bool, status: int, t
     wait_for(lambda: not processes_of(process.pid))  # which the command has ended, but not waited for
 
 
-SETS = {"BreastCancer": "breast_cancer", "Wine": "wine", "Digits": "digits"}
+SETS = {"BreastCancer": "breast_cancer", "Wine": "wine", "Iris": "iris", "Digits": "digits"}
 RIVALS = {"LogisticRegression": LogisticRegression(max_iter=1000), "FeedForward": MLPClassifier(random_state=0)}
 HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
 """Above the rival's."""
@@ -256,10 +256,19 @@ HIGHEST_LOG_LOSS = {"LogisticRegression": 0.01, "FeedForward": 0.0}
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # the rival's default is to stop before it has converged
 @pytest.mark.parametrize(
-    ("name", "model"), [("BreastCancer", "FeedForward"), ("Digits", "FeedForward"), ("Wine", "LogisticRegression")]
+    ("name", "model", "num_folds"),
+    [
+        ("BreastCancer", "FeedForward", 10),
+        ("Wine", "FeedForward", 10),
+        ("Iris", "FeedForward", 10),
+        ("Digits", "FeedForward", 4),
+        ("Wine", "LogisticRegression", 4),
+    ],
 )
-def test_defaults_are_no_worse_than_those_of_scikit_learn(name: str, model: str, tmp_path: Path) -> None:
-    logs, num_folds = ["--trainer.default_root_dir", str(tmp_path)], 4
+def test_defaults_are_no_worse_than_those_of_scikit_learn(
+    name: str, model: str, num_folds: int, tmp_path: Path
+) -> None:
+    logs = ["--trainer.default_root_dir", str(tmp_path)]
     assert main(["--data", name, "--model", model, "--folds", str(num_folds), *logs]) == 0
     (path,) = tmp_path.glob("*/cv-*/report.json")
     ours = json.loads(path.read_text())["summary"]["metrics"]

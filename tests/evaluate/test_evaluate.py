@@ -163,9 +163,8 @@ def test_a_file_is_read_as_the_run_s_own_was(fit: Fit, tmp_path: Path) -> None:
     assert evaluate(run, tmp_path / "other.csv").metrics == pytest.approx(report["metrics"], abs=1e-6)
     rows.query("part == 'test'").to_csv(tmp_path / "tabs.csv", **style | {"sep": "\t", "encoding": "utf-8"})
     written = ["--delimiter", "\t", "--encoding", "utf-8"]
-    assert report_of(run, "--data", tmp_path / "tabs.csv", *written, name="tabs")["metrics"] == pytest.approx(
-        report["metrics"], abs=1e-6
-    )
+    other = report_of(run, "--data", tmp_path / "tabs.csv", *written, name="tabs")
+    assert other["metrics"] == pytest.approx(report["metrics"], abs=1e-6)
 
 
 def test_from_the_threshold_on_the_second_class_is_predicted(

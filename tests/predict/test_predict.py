@@ -308,14 +308,6 @@ def test_empty_cells_and_unseen_names_are_counted(runs: Runs, tmp_path: Path, ca
     assert "rare or unseen names: plan 2\n" in out
 
 
-@pytest.mark.parametrize("output", ["out.csv", "out.csv.gz", "out.parquet"])
-def test_a_file_without_rows_gives_a_header(output: str, runs: Runs, tmp_path: Path) -> None:
-    (tmp_path / "new.csv").write_text(header := "plan,amount,member,joined,code")
-    got = predict(runs("churned"), tmp_path / "new.csv", tmp_path / output)
-    names = [*header.split(","), "prediction", "probability_no", "probability_yes"]
-    assert list(got.items()) == [(name, []) for name in names]
-
-
 def test_a_parquet_file_without_rows_keeps_its_types(runs: Runs, tmp_path: Path) -> None:
     table = pa.table(make_features(20, seed=4))[:0]
     parquet.write_table(table, tmp_path / "new.parquet")

@@ -20,7 +20,6 @@ from sklearn.datasets import load_wine
 from table_files import table_flags
 
 from project import Predictor, Run, load_run, train
-from project.errors import UsageError
 from project.predict.__main__ import main
 from project.table import Table
 
@@ -207,8 +206,3 @@ def test_a_table_in_memory_trains_as_its_file_does(make: Any, tmp_path: Path) ->
     trainer = {"max_epochs": 3, "default_root_dir": tmp_path, **QUIET}
     from_memory = train(data=make(frame), target="y", model="LogisticRegression", trainer=trainer, quiet=True)
     assert from_file.report["metrics"] == from_memory.report["metrics"]
-
-
-def test_a_table_in_memory_needs_a_target() -> None:
-    with pytest.raises(UsageError, match=r"Table needs --data\.target"):
-        train(data=pa.table({"x": [1]}))

@@ -227,9 +227,7 @@ def test_damaged_gz(refuse: Refuse, tmp_path: Path) -> None:
         (csv(a=at(2, "12 kg")), ["'a'", "row 2 of ", "other.csv", "'12 kg'"]),
         ("a,b,y\n1,2,no\n", ["other.csv", "no column 'c'"]),
         ("a,b,c,y\n1,2,r,\n", ["other.csv", "no row with a target"]),
-        ("", ["other.csv is empty"]),
     ],
-    ids=["cell", "column", "target", "empty"],
 )
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_the_file_of_a_split_is_looked_at_too(

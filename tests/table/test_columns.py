@@ -425,14 +425,12 @@ def split_names(folder: Path, train: list[str], test: list[str], **settings: Any
 @pytest.mark.parametrize(
     ("train", "min_count", "slots", "expected"),
     [
-        (["a", "b", "a", "b"], 2, "ab", {"a": "10", "b": "01", "new": "00", "": "00"}),
         (["a", "b", "a", "c"], 2, "a*", {"a": "10", "b": "01", "c": "01", "new": "01", "": "00"}),
         (["a", "b", "a", "c"], 1, "abc", {"a": "100", "b": "010", "c": "001", "new": "000", "": "000"}),
         (["b", "", "a", "a", "b", "NA"], 2, "ab?", {"a": "100", "b": "010", "new": "000", "": "001", "null": "001"}),
-        (["a", "", "a", "b"], 2, "a*?", {"a": "100", "b": "010", "new": "010", "": "001"}),
         ([" a", "a ", "b", "b"], 2, "ab", {"a": "10", " b ": "01"}),
     ],
-    ids=["all frequent", "rare", "min_count 1", "missing", "rare and missing", "spaces"],
+    ids=["rare", "min_count 1", "missing", "spaces"],
 )
 def test_each_frequent_name_and_rare_and_missing_ones_have_a_slot(
     train: list[str], min_count: int, slots: str, expected: dict[str, str], tmp_path: Path
@@ -483,7 +481,6 @@ def test_thousands_of_names_train_without_one_hot_vectors(tmp_path: Path) -> Non
         ("[no]", ("no",)),
         ("[007, 1.10]", ("007", "1.10")),
         ("?,", ("?",)),
-        ("?, -99", ("?", "-99")),
         ("['?', \"-99\"]", ("?", "-99")),
         ([-99, "?"], ("-99", "?")),
         (-99, ("-99",)),

@@ -39,9 +39,6 @@ BAD = {
     "data.val_fraction decides": {"data": {"init_args": {"val_fraction": {"low": 0.1, "high": 0.2}}}},
     "data decides what loss/val measures": {"data": ["Iris", "Wine"]},
     "batch_size must be 1 or more": {"data": {"init_args": {"batch_size": {"low": 0, "high": 8}}}},
-    "optimizer: choices must be a list of different values": {
-        "optimizer": ["Adam", {"class_path": "torch.optim.Adam"}]
-    },
     "'optimiser' is not accepted; did you mean optimizer?": {"optimiser": ["SGD", "Adam"]},
     "'trainer.max_epoch' is not accepted; did you mean max_epochs?": {"trainer": {"max_epoch": {"low": 1, "high": 3}}},
     "AssertionError: heads must be above 0": {
