@@ -114,7 +114,6 @@ def test_a_model_of_the_notebook_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 ERRORS = [
     ({"optimzer": "SGD"}, "'optimzer' is not accepted; did you mean optimizer?"),
-    ({"trainer": {"max_epoch": 3}}, "'trainer.max_epoch' is not accepted; did you mean max_epochs?"),
     ({"optimizer": torch.optim.SGD}, "a setting is a plain value, as in a YAML file, and a class goes by its name"),
 ]
 

@@ -139,20 +139,6 @@ def test_what_is_imported_is_installed_with_it(place: str) -> None:
     assert [name for name in others if not packages & set(map(canonicalize_name, homes()[name]))] == []
 
 
-def test_a_run_loads_no_feature(tmp_path: Path) -> None:
-    program = """
-import sys
-from project import fit
-assert fit.main(["--trainer.fast_dev_run", "true", "--trainer.default_root_dir", sys.argv[1]]) == 0
-print(*sys.modules)
-"""
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    loaded = done.stdout.splitlines()[-1].split()
-    assert "project.fit" in loaded
-    assert [name for name in loaded if name.startswith("project.") and name.split(".")[1] in FEATURES] == []
-
-
 def test_an_import_changes_nothing() -> None:
     """The modules are loaded a second time, for the libraries may change what they like when they are loaded."""
     program = """

@@ -88,23 +88,6 @@ def test_what_cannot_be_used_says_why_not(spec, message):
         LogisticRegression(set_up(BreastCancer()).schema, **spec)
 
 
-def test_weight_decay_spares_nothing():
-    """A step of SGD by hand: biases and normalisation weights shrink too."""
-    data = BreastCancer(batch_size="full")
-    sgd = partial(torch.optim.SGD, lr=0.1, weight_decay=0.5)
-    model = FeedForward(set_up(data).schema, hidden_sizes=(8,), batch_norm=True, optimizer=sgd)
-    with torch.no_grad():
-        model.net[1].bias.fill_(0.3)
-    start = {name: p.detach().clone() for name, p in model.named_parameters()}
-    (x, y), expected = next(iter(data.train_dataloader())), {}
-    gradients = torch.autograd.grad(model.loss(model(x), y), list(model.parameters()))
-    for (name, p), gradient in zip(start.items(), gradients, strict=True):
-        expected[name] = p - 0.1 * (gradient + 0.5 * p)
-    trainer(max_epochs=1).fit(model, data)
-    for name, p in model.named_parameters():
-        assert torch.allclose(p, expected[name], atol=1e-6), name
-
-
 def test_the_fused_implementation_is_the_default_and_can_be_refused():
     data = BreastCancer(batch_size="full")
     for settings, fused in (({}, True), ({"fused": False}, False), ({"foreach": True}, None)):

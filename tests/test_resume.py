@@ -63,7 +63,6 @@ SLOW_RUNS = [
     "--optimizer Muon --scheduler StepLR --scheduler.step_size 1 --scheduler.gamma 0.5",
     "--optimizer AdamW --scheduler OneCycleLR",
     "--optimizer SGD --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
-    "--trainer.accumulate_grad_batches 4",
     "--trainer.val_check_interval 4 --scheduler ReduceLROnPlateau --scheduler.patience 0 --scheduler.threshold 0.5",
     "--data.val_fraction 0.11",
     "--trainer.max_epochs -1 --trainer.max_steps 15",
@@ -102,13 +101,9 @@ def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, fit: Fit) -
     assert_same_run(fit(*SMALL, *callback(0)), run)
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_the_bar_makes_room_for_the_sentence_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    monkeypatch.setattr("sys.stderr", terminal := io.StringIO())
+    terminal.isatty = lambda: True
     run = stop(tmp_path, *SMALL, *callback(4))
     *drawn, last = terminal.getvalue().split("\r")
     assert "step" in drawn[1]

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import in_process
 import numpy as np
 import own_models
 import pytest
@@ -181,19 +180,13 @@ ARGS = ("--data", "Iris", "--model.hidden_sizes", "[8]", "--trainer.max_epochs",
 ARGS += ("--optimizers", "SGD,Adam", "--rates", "0.1,0.01", "--tuning-seeds", "1")
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A comparison that was not stopped."""
-    return in_process.run(main, tmp_path_factory.mktemp("whole"), *ARGS, "--jobs", "1", where="compare/*")
-
-
 def losses(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """All but the seconds, which differ from run to run."""
     return [{name: value for name, value in run.items() if name != "seconds"} for run in runs]
 
 
 @pytest.mark.slow
-def test_a_comparison_that_was_stopped_does_what_is_missing(whole, runs_of, tmp_path):
+def test_a_comparison_that_was_stopped_does_what_is_missing(compare, runs_of, tmp_path):
     process = start("project.compare", *ARGS, "--jobs", "2", "--trainer.default_root_dir", str(tmp_path))
     folder = tmp_path / "compare" / "Iris-FeedForward"
     made = folder / "runs.csv"
@@ -206,7 +199,7 @@ def test_a_comparison_that_was_stopped_does_what_is_missing(whole, runs_of, tmp_
     before = runs_of(folder)
     assert main(["--resume", str(folder), "--jobs", "1"]) == 0
     after = runs_of(folder)
-    assert losses(after) == losses(runs_of(whole))
+    assert losses(after) == losses(runs_of(compare(*ARGS)))
     assert [run for run in after if run in before] == before  # with their seconds
     assert len(before) >= 3
 

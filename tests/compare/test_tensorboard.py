@@ -125,6 +125,5 @@ def test_the_hparams_tab_lists_every_run(comparison: Path, ask: Callable[..., An
         losses = read_curves(comparison / run["folder"])["loss/val"].values if run["status"] == "done" else []
         scores = {"lowest_loss/val": min(losses), "accuracy/test": run["accuracy/test"]} if losses else {}
         values = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}
-        assert {tag: values[tag] for tag in values.keys() & {"lowest_loss/val", "accuracy/test"}} == pytest.approx(
-            scores
-        )
+        found = {tag: values[tag] for tag in values.keys() & {"lowest_loss/val", "accuracy/test"}}
+        assert found == pytest.approx(scores)

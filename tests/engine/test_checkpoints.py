@@ -81,7 +81,6 @@ CONTENTS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "no schema": (("hyper_parameters", "schema"), None),
     "an unknown kind of column": (("hyper_parameters", "schema", "columns", 0, "kind"), "Sound"),
     "a mean that is text": (("hyper_parameters", "schema", "columns", 0, "center"), "x"),
-    "a name that is a list": (("hyper_parameters", "schema", "columns", 0, "name"), ["x"]),
     "a decimal point that is a number": (("hyper_parameters", "schema", "decimal_point"), 0.5),
     "another net": (("hyper_parameters", "hidden_sizes"), [4]),
     "a class that is a number": (("model_class",), 5),

@@ -295,13 +295,6 @@ def test_a_wrong_command_line(args: list[str], sentence: str, refused: Refused) 
     refused(main, args, sentence)
 
 
-def test_help_tells_what_the_file_takes(capsys: Capture) -> None:
-    assert main(["--help"]) == 0
-    told = capsys.readouterr().out
-    for word in ("RUN", "--force", "--format", "float64", "1970-01-01", "probabilities"):
-        assert word in told
-
-
 def test_the_mean_of_folds_is_one_file(tmp_path: Path) -> None:
     columns = {name: cells for name, cells in make_rows(120).items() if name != "plan"}
     folder = make_folds(tmp_path, *fit_args(tmp_path, columns, "spent"), num_folds=2)

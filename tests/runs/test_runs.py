@@ -189,7 +189,6 @@ def test_a_file_that_cannot_be_read_costs_its_row_only(logs, tmp_path, capsys, f
     ("args", "words"),
     [
         (["--sort", "valloss"], "there is no column 'valloss'; did you mean val_loss?"),
-        (["--where", "dat=Iris"], "there is no column 'dat'; did you mean data?"),
         (["--where", "Iris"], "--where takes COLUMN=TEXT or COLUMN~TEXT, not 'Iris'"),
         (["lgos"], "there is no folder lgos"),
     ],

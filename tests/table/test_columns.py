@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from project.models import FeedForward
-from project.schema import Category, Date, Number
+from project.schema import Category
 from project.table import Table
 from project.table.cells import CellReader
 from project.table.files import read_file
@@ -193,12 +193,7 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     (["12:30", "8:15"], {}, ("category", 0, 2), ""),
     (["0", "1", "2", "3", ">3"], {}, ("category", 0, 5), "looks like numbers: .*"),
     (["tbd", *(str(i % 7) for i in range(NUM_ROWS - 1))], {}, ("category", 0, 8), f"looks like numbers, {MENDED}"),
-    (
-        ["n1", "n2", *(str(i) for i in range(8)), "8", "9"],
-        {},
-        ("category", 0, 12),
-        "looks like numbers, but for 'n1'.*",
-    ),
+    (["n1", "n2", *"0123456789"], {}, ("category", 0, 12), "looks like numbers, but for 'n1'.*"),
     (["tbd", *(f"2024-01-0{i % 7 + 1}" for i in range(11))], {}, ("category", 0, 8), f"looks like dates, {MENDED}"),
     # and whole numbers may look like days,
     (DAYS, {}, ("number", 0, 3), LIKE_DATES),
@@ -244,9 +239,8 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     *(
         (SHUFFLED, {"name": name}, ("identifier", 0, 12), "")
         for name in (
-            *("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no", "PassengerId"),
-            *("EmployeeNumber", "employee_number", "user_no", "userid", "orderno", "customer", "Order", "invoiceNum"),
-            *("uid", "Kundennummer", "patient_nbr", "sessionid", "rollno", "ID2", "id_", "№", "zip", "Personalnr"),
+            *("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no", "№", "zip"),
+            *("EmployeeNumber", "employee_number", "user_no", "userid", "rollno", "customer", "Personalnr", "ID2"),
         )
     ),
     *(
@@ -277,8 +271,7 @@ MEANT = {
     ),
     "dates": (
         *("{:02}/03/2024 14:00", "{:02}.03.2024 14:00", "{:02}-Mar-2024", "2024-03-{:02} 14:00:00 UTC", "{:02}MAR2024"),
-        *("March {}th, 2024", "{}. Oktober 2024", "{} févr. 2024", "202403{:02}", "202403{:02}T130500"),
-        "202403{:02}130500",
+        *("March {}th, 2024", "{}. Oktober 2024", "{} févr. 2024", "202403{:02}", "202403{:02}130500"),
     ),
 }
 
@@ -337,14 +330,12 @@ def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
     """The training rows, the first ones, would do with the month before the day."""
     table = read(tmp_path, [*(f"{i:02}/01/2024" for i in range(1, 12)), "31/12/2024"], test_fraction=0.25)
     column = table.schema.columns[0]
-    assert isinstance(column, Date)
     assert column.format == "%d/%m/%Y"
 
 
 def test_one_name_may_be_written_in_several_ways(tmp_path: Path) -> None:
     table = read(tmp_path, ["3", "3.0", "2.50", "2.5", "007", "3.00"], categorical="x")
     column = table.schema.columns[0]
-    assert isinstance(column, Category)
     assert column.values == ("007", "2.5", "3")
     codes = table.splits["train"].x[:6, -1].tolist()
     assert codes == [2, 2, 1, 1, 0, 2]
@@ -393,26 +384,6 @@ def test_categorical_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     assert find(table, "other").kind == ("category" if "other" in wanted else "number")
 
 
-def test_statistics_are_those_of_the_training_rows(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(1e6, 30, 300)
-    values[::7] = np.nan
-    cells = ["" if np.isnan(v) else repr(float(v)) for v in values]
-    table = make_table(tmp_path / "t.csv", {"x": cells, "y": ["no", "yes"] * 150})
-    x, _ = table.splits["train"]
-    training = values[table.rows["train"]]
-    (column,) = table.schema.columns
-    assert isinstance(column, Number)
-    assert column.indicator
-    expected = [np.nanmean(training), np.nanstd(training), np.nanmedian(training)]
-    assert [column.center, column.scale, column.fill] == pytest.approx(expected, rel=1e-12)
-    for split in ("train", "val", "test"):
-        x, rows = table.splits[split].x, values[table.rows[split]]
-        filled = np.where(np.isnan(rows), expected[2], rows)
-        np.testing.assert_allclose(x[:, 0], (filled - expected[0]) / expected[1], atol=1e-6)
-        np.testing.assert_array_equal(x[:, 1], np.isnan(rows))
-
-
 def split_names(folder: Path, train: list[str], test: list[str], **settings: Any) -> Table:
     """A table of names whose test rows stand in a file of their own."""
     paths = []
@@ -437,7 +408,6 @@ def test_each_frequent_name_and_rare_and_missing_ones_have_a_slot(
 ) -> None:
     table = split_names(tmp_path, train, list(expected), min_count=min_count)
     column = table.schema.columns[0]
-    assert isinstance(column, Category)
     assert (*column.values, *"*" * column.rare, *"?" * column.missing) == tuple(slots)
     assert features(table, "test").tolist() == [[float(c) for c in vector] for vector in expected.values()]
 
@@ -508,7 +478,6 @@ SPELT: dict[str, tuple[Any, str, dict[str, str]]] = {
     "name that is a date": (NEW_YEAR.cast(pa.timestamp("us")), "1900-01-01", {"categorical": "x"}),
     "date": (["2024-02-29", "1900-01-01 00:00", "2024-03-01", "1970-01-01"], "1900-01-01", {}),
     "German date": (["29.02.2024", "01.01.1900", "01.03.2024", "31.12.1999"], "1900-01-01", {}),
-    "no date at all": (["2024-02-29", "99.0", "2024-03-01", "1970-01-01"], "99", {}),
     "categories of pandas": (PANDAS.dictionary_encode(), "99", {}),
     **{
         str(zone): (NEW_YEAR.cast(pa.timestamp("us")).cast(pa.timestamp("us", zone)), f"1900-01-01{end}", {})

@@ -106,11 +106,7 @@ def test_a_schema_of_other_rows_is_refused(tmp_path: Path) -> None:
         shuffled.setup()
 
 
-def test_help_and_a_flag_without_its_section(refused: Refused, capfd: Capture) -> None:
-    assert main(["--data.help", "Table"]) == 0
-    out = capfd.readouterr().out
-    assert "--data.target" in out
-    assert "column to predict" in out
+def test_a_flag_without_its_section(refused: Refused) -> None:
     refused(main, ["--path", "mine.csv"], "did you mean --data.path?")
     refused(main, ["--data", "mine.csv"], "--data Table --data.path mine.csv")
 

@@ -41,9 +41,7 @@ BAD = {
     "batch_size must be 1 or more": {"data": {"init_args": {"batch_size": {"low": 0, "high": 8}}}},
     "'optimiser' is not accepted; did you mean optimizer?": {"optimiser": ["SGD", "Adam"]},
     "'trainer.max_epoch' is not accepted; did you mean max_epochs?": {"trainer": {"max_epoch": {"low": 1, "high": 3}}},
-    "AssertionError: heads must be above 0": {
-        "model": {"class_path": "small_tuning.Heads", "init_args": {"heads": {"low": 0, "high": 2}}}
-    },
+    "heads must be above 0": {"model": {"class_path": "small_tuning.Heads", "init_args": {"heads": {"choices": [0]}}}},
     "there is nothing to tune": model(dropout=0.5),
 }
 

@@ -183,7 +183,6 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_sentence(storage, messa
 
 REFUSED = [
     (["--trials", "0"], "trials must be 1 or more, not 0"),
-    (["--seed", "4294967296"], "seed must be between 0 and 4294967295, not 4294967296"),
     (["--data.val_fraction", "0"], "there are no validation rows: see data.val_fraction"),
     (["--resume", "nowhere"], "there is no file nowhere/tune.yaml"),
     (["--resume", "nowhere", "--data", "Wine"], "a tuning goes on as it began"),
