@@ -142,6 +142,7 @@ TIMESTAMP = pa.array([0], pa.timestamp("us"))
     [
         ("2024-01-31 14:00Z", ["2024-01-31 14:00"], r"'2024-01-31 14:00' is no date in the form %Y-%m-%d %z"),
         ("2024-01-31 14:00", ["2024-01-31 14:00Z"], r"'2024-01-31 14:00Z' is no date in the form %Y-%m-%d"),
+        ("2024-01-31", TIMESTAMP.cast(pa.timestamp("us", "Asia/Tokyo")), "zone Asia/Tokyo, and in training none"),
         ("2024-01-31 14:00Z", TIMESTAMP, r"has the time zone none, and in training \+00:00"),
         ("31.01.2024 14:00", ["01/31/2024 14:00"], r"row 0: '01/31/2024 14:00' is no date in the form %d.%m.%Y"),
     ],
