@@ -142,7 +142,7 @@ def test_the_files_of_the_recipes_pass_the_checks(followed: Followed) -> None:
     followed.run("mypy")
     names = re.findall(r"\w+", followed.run("python -m project.fit --help"))
     assert {"Spirals", "ResidualNet", "CostNet"} <= set(names)
-    followed.run("pytest tests/test_imports.py -k 'not run and not changes'")  # nothing else is to be changed
+    followed.run("pytest tests/test_imports.py -k 'not changes'")  # nothing else is to be changed
 
 
 def first_calls(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> list[str]:

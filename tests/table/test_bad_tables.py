@@ -138,7 +138,7 @@ CELLS = {
     "shares with commas": (SHARES, ["'a'", "00' is not a number (decimal commas: --data.decimal_point ,)"]),
     "thousands": (csv(delimiter=";", a=[f"1,{a:0>5}" for a in A]), ["'a'", "'1,000.5'", "--data.categorical 'a'"]),
     "infinite": (csv(a=at(33, "inf")), ["'a'", "row 33", "inf", "not finite", "--data.missing can name it"]),
-    "too large": (csv(a=at(33, "1e39")), ["'a'", "row 33", "1e+39", "32-bit"]),
+    "too large": (csv(a=at(33, "-1e39")), ["'a'", "row 33", "-1e+39", "32-bit"]),
     "nothing to learn from": (csv(a=["1"] * 60, b=[""] * 60, c=["r"] * 60), ["(a: constant, b: empty, c: constant)"]),
     "nothing but a target": ("y\n" + "yes\nno\n" * 30, ["t.csv has no column to learn from (but the target)"]),
 }
