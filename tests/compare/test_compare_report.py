@@ -237,9 +237,7 @@ def test_bands_and_medians_are_those_of_the_seeds(make: Make) -> None:
         assert (ends.y0, ends.y1) == pytest.approx((0.2, 3.0))
 
 
-@pytest.mark.parametrize(
-    ("losses", "scale"), [([1.0, 0.5], "log"), ([0.7], "log"), ([1.0, 0.0], "linear"), ([0.5, -2.0], "linear")]
-)
+@pytest.mark.parametrize(("losses", "scale"), [([1.0, 0.5], "log"), ([0.7], "log"), ([1.0, 0.0], "linear")])
 def test_losses_without_a_logarithm(losses: list[float], scale: str, make: Make) -> None:
     figure = picture(make({"a": [losses] * 2, "b": [losses] * 2}))
     figure.canvas.draw()

@@ -18,20 +18,12 @@ from torch.nn import functional
 from project.data import BreastCancer, Diabetes, Iris
 from project.engine.lean import Lean
 from project.metrics import make_metrics, scored
-from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel, predict_encoded
+from project.models import FeedForward, LinearRegression, LogisticRegression, TableModel
 from project.run_folder import load_best
 from project.schema import Schema
 
-ACTIVATIONS = [
-    *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU"),
-    *("LogSigmoid", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus"),
-    *("Softshrink", "Softsign", "Tanh", "Tanhshrink"),
-]
 NO_ACTIVATIONS = ["GLU", "LogSoftmax", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin", "Threshold"]
-
-
-def sizes(model: TableModel) -> list[tuple[int, int]]:
-    return [(m.in_features, m.out_features) for m in model.modules() if isinstance(m, nn.Linear)]
+ACTIVATIONS = sorted({"Identity", *nn.modules.activation.__all__} - {*NO_ACTIVATIONS})
 
 
 class TestLogisticRegression(ModelSuite):
@@ -52,12 +44,6 @@ class TestFeedForward(ModelSuite):
 
 TwoClasses = type("TwoClasses", (FeedForward,), {"target_kinds": ("binary",)})
 MISFITS = [
-    (
-        LogisticRegression,
-        "number",
-        "two classes or several classes, and the target 'y' is a number",
-        "LinearRegression",
-    ),
     (LinearRegression, "binary", "a number, and the target 'y' is two classes", "LogisticRegression"),
     (TwoClasses, "multiclass", "two classes, and the target 'y' is several classes", "LogisticRegression"),
 ]
@@ -77,14 +63,8 @@ def test_dropout_is_for_classes_unless_it_is_set(kind, probabilities):
     assert [part.p for part in net.modules() if isinstance(part, torch.nn.Dropout)] == probabilities
 
 
-def test_hidden_sizes_make_the_layers():
-    net = FeedForward(make_schema("multiclass"), hidden_sizes=(256, 8, 40))
-    assert sizes(net) == [(16, 256), (256, 8), (8, 40), (40, 3)]
-
-
 def test_no_hidden_layer_is_the_linear_model():
     net, linear = FeedForward(make_schema("multiclass"), hidden_sizes=()), LogisticRegression(make_schema("multiclass"))
-    assert sizes(net) == sizes(linear)
     linear.linear.load_state_dict(net.net[0].state_dict())
     x = torch.randn(7, 16)
     assert torch.equal(net(x), linear(x))
@@ -98,10 +78,6 @@ def test_activations_by_name(name):
     assert torch.equal(model(x), output(getattr(nn, name)().eval()(hidden(x))))
 
 
-def test_every_activation_of_torch_is_tried_here():
-    assert {*ACTIVATIONS, *NO_ACTIVATIONS} == {"Identity", *nn.modules.activation.__all__}
-
-
 def test_batch_norm_normalises_before_the_activation():
     model = FeedForward(make_schema(), hidden_sizes=(8, 8), batch_norm=True)
     assert [type(layer).__name__ for layer in model.net] == ["Linear", "BatchNorm1d", "ReLU"] * 2 + ["Linear"]
@@ -109,10 +85,8 @@ def test_batch_norm_normalises_before_the_activation():
 
 REFUSED = [
     ("hidden_sizes", (8, 0), "hidden_sizes"),
-    ("hidden_sizes", (-3,), "hidden_sizes"),
     ("dropout", 1.5, "1.5"),
     ("activation", "Relu", r"did you mean ReLU\?"),
-    ("activation", "swish", "Hardswish"),
     ("activation", "Linear", "Linear"),
     # What does not act on each unit alone, not when the first batch comes, in the words of a matrix product.
     *(("activation", name, f"no activation named '{name}'") for name in NO_ACTIVATIONS),
@@ -206,25 +180,18 @@ def test_training_lowers_the_loss_and_validates_and_tests(model_class, data):
     assert test == pytest.approx({f"{name}/test": score for name, score in scores("test").items()}, rel=1e-5)
 
 
-def test_the_logged_training_loss_is_the_mean_over_the_rows_of_the_epoch():
-    """With a rate of 0 the model stays, and the smaller last batch must count for as little as it has rows."""
-    data = BreastCancer(batch_size=100)
-    model = LogisticRegression(set_up(data).schema, optimizer=partial(torch.optim.SGD, lr=0.0))
-    run = trainer(max_epochs=1)
-    run.fit(model, data)
-    x, y = set_up(data).splits["train"]
-    assert run.callback_metrics["loss/train"].item() == pytest.approx(model.loss(model(x), y).item(), rel=1e-5)
-
-
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_end"])
 def test_fitting_again_counts_nothing_of_a_fit_that_was_cut_short(hook):
-    """As when a cell of a notebook is interrupted and run again, with other batches."""
+    """As when a cell of a notebook is interrupted and run again, with other batches, whose last is a smaller one.
+
+    With a rate of 0 the model stays, and what is logged is the mean over the rows.
+    """
 
     def interrupt(trainer, *args) -> None:
         if not trainer.sanity_checking and trainer.fit_loop.batch_idx >= 3:
             raise RuntimeError("interrupted")
 
-    first, second = BreastCancer(batch_size=50), BreastCancer(batch_size="full", val_fraction=0.1)
+    first, second = BreastCancer(batch_size=50), BreastCancer(batch_size=100, val_fraction=0.2)
     model = LogisticRegression(set_up(first).schema, optimizer=partial(torch.optim.SGD, lr=0.0))
     with pytest.raises(RuntimeError, match="interrupted"):
         trainer(callbacks=[LambdaCallback(**{hook: interrupt})]).fit(model, first)
@@ -290,18 +257,14 @@ def test_hyper_parameters_in_a_checkpoint_are_plain_values_whoever_made_the_mode
     assert [type(value) for value in values] == [list, float, bool]
 
 
-def test_predict_gives_probabilities_or_numbers_in_the_target_s_unit():
-    for model_class, data in ((LogisticRegression, Iris()), (LinearRegression, Diabetes())):
-        model = model_class(set_up(data).schema)
-        predicted = torch.cat(trainer().predict(model, data))
-        assert torch.equal(predicted, predict_encoded(model, data.splits["test"].x))
-        assert predicted.dtype == torch.float64
-        if data.schema.target.kind == "number":
-            true = data.splits["test"].y * data.schema.target.scale + data.schema.target.center
-            (scores,) = trainer().test(model, data, verbose=False)
-            assert scores["mae/test"] == pytest.approx(float((predicted - true).abs().mean()), rel=1e-5)
-        else:
-            assert torch.allclose(predicted.sum(1), torch.ones(len(predicted), dtype=torch.float64))
+def test_predict_gives_numbers_in_the_target_s_unit():
+    data = set_up(Diabetes())
+    model, target = LinearRegression(data.schema), data.schema.target
+    predicted = torch.cat(trainer().predict(model, data))
+    assert predicted.dtype == torch.float64
+    (scores,) = trainer().test(model, data, verbose=False)
+    true = data.splits["test"].y * target.scale + target.center
+    assert scores["mae/test"] == pytest.approx(float((predicted - true).abs().mean()), rel=1e-5)
 
 
 def training_rows(schema: Schema) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from project.models import FeedForward
-from project.schema import Category, Date, Number
+from project.schema import Category
 from project.table import Table
 from project.table.cells import CellReader
 from project.table.files import read_file
@@ -57,18 +57,14 @@ TRUTH = [1, 0] * (NUM_ROWS // 2)
 @pytest.mark.parametrize(
     ("cells", "numbers"),
     [
-        (["3", "-1", "2", "2"], [3, -1, 2, 2]),
         (["1e3", "-2.5E-2", ".5", "7."], [1000, -0.025, 0.5, 7]),
         ([" 1", "2 ", " 3 ", "4"], [1, 2, 3, 4]),
-        (pa.array([1, 2, 3, 4] * 3, pa.uint8()), [1, 2, 3, 4]),
         (pa.array([1, 2, 3, 4] * 3, pa.int64()).cast(pa.decimal128(25, 2)), [1, 2, 3, 4]),
         (pa.array(np.array([0.5, 2, 3, 4] * 3, np.float16)), [0.5, 2, 3, 4]),
-        (["true", "false"], TRUTH),
-        (["True", "False"], TRUTH),
-        (["TRUE", "FALSE"], TRUTH),
+        (["TRUE", "False"], TRUTH),
         (pa.array([True, False] * 6), TRUTH),
     ],
-    ids=["whole", "exponents", "spaces", "uint8", "decimal", "float16", "true", "True", "TRUE", "bool"],
+    ids=["exponents", "spaces", "decimal", "float16", "text", "bool"],
 )
 def test_numbers_and_booleans(cells: Any, numbers: list[float], tmp_path: Path) -> None:
     table = read(tmp_path, cells)
@@ -95,15 +91,10 @@ DATES = {
         "Wednesday, 31 Dec 1969 23:00:00 GMT",
         "Saturday, 01 Jan 2000 06:00:00 GMT",
     ],
-    "%Y-%m-%d %H:%M": ["2024-02-29 18:30", "1969-12-31 00:00", "2000-01-01 06:00"],
     "%Y-%m-%dT%H:%M:%S.%f": ["2024-02-29T18:30:00.5", "1969-12-31T00:00:00.0", "2000-01-01T06:00:00.25"],
     "%d/%m/%Y %H:%M": ["29/02/2024 18:30", "31/12/1969 9:05", "01/01/2000 06:00"],
-    "%d.%m.%Y %H:%M:%S": ["29.02.2024 18:30:59", "31.12.1969 23:59:59", "01.01.2000 06:00:00"],
     "%m/%d/%Y %I:%M %p": ["02/29/2024 02:00 PM", "12/31/1969 12:30 AM", "01/01/2000 12:15 pm"],
-    "%d-%b-%Y %H:%M": ["29-Feb-2024 14:00", "31-Dec-1969 23:00", "01-Jan-2000 00:00"],
     "%d-%b-%y %I:%M:%S %p": ["29-Feb-24 2:00:01 PM", "31-Dec-69 11:00:00 AM", "01-Jan-00 12:00:00 AM"],
-    "%Y-%m-%d %H:%M:%S UTC": ["2024-02-29 18:30:00 UTC", "1969-12-31 23:00:00 UTC", "2000-01-01 06:00:00 UTC"],
-    "%Y-%m-%dT%H:%M:%SZ": ["2024-02-29T18:30:00Z", "1969-12-31T23:00:00Z", "2000-01-01T06:00:00Z"],
 }
 
 
@@ -122,13 +113,6 @@ def test_dates(date_format: str, cells: list[str], tmp_path: Path) -> None:
     assert find(table) == Finding("x", "date", 0, 3, "years read as 1969 to 2068" if "%y" in date_format else "")
     expected = date_features(pd.to_datetime(cells, format=date_format))
     torch.testing.assert_close(features(table)[:3], expected, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("missing", ["", "NaT"])
-def test_a_date_may_be_missing(missing: str, tmp_path: Path) -> None:
-    table = read(tmp_path, ["31.01.2024 14:00", missing, "01.02.2024 06:00"])
-    assert find(table) == Finding("x", "date", 4, 2)
-    assert features(table)[:3, -1].tolist() == [0, 1, 0]  # whether it is missing
 
 
 ZONED = ["2024-02-29 23:30:00{}", "2024-03-01 00:30:00{}", "2024-07-01 12:00:00{}"]
@@ -158,14 +142,9 @@ TIMESTAMP = pa.array([0], pa.timestamp("us"))
     [
         ("2024-01-31 14:00Z", ["2024-01-31 14:00"], r"'2024-01-31 14:00' is no date in the form %Y-%m-%d %z"),
         ("2024-01-31 14:00", ["2024-01-31 14:00Z"], r"'2024-01-31 14:00Z' is no date in the form %Y-%m-%d"),
+        ("2024-01-31", TIMESTAMP.cast(pa.timestamp("us", "Asia/Tokyo")), "zone Asia/Tokyo, and in training none"),
         ("2024-01-31 14:00Z", TIMESTAMP, r"has the time zone none, and in training \+00:00"),
-        (
-            "2024-01-31",
-            TIMESTAMP.cast(pa.timestamp("us", "Asia/Tokyo")),
-            "the time zone Asia/Tokyo, and in training none",
-        ),
         ("31.01.2024 14:00", ["01/31/2024 14:00"], r"row 0: '01/31/2024 14:00' is no date in the form %d.%m.%Y"),
-        ("01/31/2024 02:00 PM", ["01/31/2024 02:00"], "is no date in the form %m/%d/%Y %I:%M %p"),
     ],
 )
 def test_a_date_in_another_form_is_refused(training: str, cells: Any, words: str, tmp_path: Path) -> None:
@@ -205,34 +184,22 @@ MENDED = r"but for 'tbd' \(missing: --data.missing 'tbd'\): write them in anothe
 KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], str]] = [
     # The cells, the settings; the kind with the numbers of missing and of different values; and the warning.
     (["01/02/2024", "12/11/2024"], {}, ("date", 0, 2), MONTH_FIRST),
-    (["01/02/24", "12/11/24"], {}, ("date", 0, 2), MONTH_FIRST),
-    (["01/02/2024", "12/31/2024"], {}, ("date", 0, 2), ""),
-    (["01/02/2024", "31/12/2024"], {}, ("date", 0, 2), ""),
+    (["31.01.2024 14:00", "NaT", "01.02.2024 06:00"], {}, ("date", 4, 2), ""),
     (["01.02.2024", "12.11.2024"], {}, ("date", 0, 2), ""),
     (["24/01/31", "23/02/28"], {}, ("date", 0, 2), "read as day/month/year"),
     (["24/01/31", "99/02/28"], {}, ("date", 0, 2), "years read as 1969 to 2068"),  # there is no day 99
     (["18.07.68", "12.11.24"], {}, ("date", 0, 2), "years read as 1969 to 2068"),
-    (["18.07.1968", "12.11.2024"], {}, ("date", 0, 2), ""),
     # What only looks like a date or a number is a name,
     (["30.02.2024", "31.12.2024"], {}, ("category", 0, 2), LIKE_DATES),
     (["12:30", "8:15"], {}, ("category", 0, 2), ""),
-    (["1-2", "3-4"], {}, ("category", 0, 2), ""),
-    (["1", "a"], {}, ("category", 0, 2), ""),
     (["0", "1", "2", "3", ">3"], {}, ("category", 0, 5), "looks like numbers: .*"),
     (["tbd", *(str(i % 7) for i in range(NUM_ROWS - 1))], {}, ("category", 0, 8), f"looks like numbers, {MENDED}"),
-    (["tbd", "1", "2", "tbd", "3"], {}, ("category", 0, 4), f"looks like numbers, {MENDED}"),
-    (
-        ["n1", "n2", *(str(i) for i in range(8)), "8", "9"],
-        {},
-        ("category", 0, 12),
-        "looks like numbers, but for 'n1'.*",
-    ),
+    (["n1", "n2", *"0123456789"], {}, ("category", 0, 12), "looks like numbers, but for 'n1'.*"),
     (["tbd", *(f"2024-01-0{i % 7 + 1}" for i in range(11))], {}, ("category", 0, 8), f"looks like dates, {MENDED}"),
     # and whole numbers may look like days,
     (DAYS, {}, ("number", 0, 3), LIKE_DATES),
     ([DAYS[0], "", DAYS[2]], {}, ("number", 4, 2), LIKE_DATES),
     (DAYS, {"numeric": "x"}, ("number", 0, 3), ""),
-    (["20050000", "20010000", "20090000"], {}, ("number", 0, 3), ""),
     (["20000099", "20000101", "20000140"], {}, ("number", 0, 3), ""),
     (["20241331", "20231225", "20240229"], {}, ("number", 0, 3), ""),  # there is no 13th month
     # or like codes; other numbers have no zero before their digits.
@@ -240,12 +207,10 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     ([" 01001 ", "1002", "NA", "30301"], {}, ("number", 3, 3), ZEROS),
     (["-1002", "7", "00", "3"], {}, ("number", 0, 4), ZEROS),
     (["0", "10", "2e1", "-7"], {}, ("number", 0, 4), ""),
-    (["0", "0.0", "+7", " 2"], {}, ("number", 0, 3), ""),
     (["02.5", "00.5", "1", "7"], {}, ("number", 0, 4), ""),
     # Points, or whatever stands before decimals, can be meant to stand between thousands.
     (["950", "1.020", "-2.310"], {}, ("number", 0, 3), POINTS),
     (["950", "1,020", "2,310"], {"decimal_point": ","}, ("number", 0, 3), POINTS),
-    (["1.125", "1.020", "2.310"], {}, ("number", 0, 3), ""),
     (["950", "1.5", "2.310"], {}, ("number", 0, 3), ""),
     (["950", "0.125", "2.310"], {}, ("number", 0, 3), ""),
     (["9", "1.125", "2.310"], {}, ("number", 0, 3), ""),
@@ -254,11 +219,8 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     # Columns that teach nothing are left out, unless a setting overrules it.
     (["7"], {}, ("constant", 0, 1), ""),
     (["7"], {"numeric": "x"}, ("number", 0, 1), ""),
-    (["a"], {}, ("constant", 0, 1), ""),
-    (["2024-01-01"], {}, ("constant", 0, 1), ""),
     ([""], {}, ("empty", 12, 0), ""),
     ([""], {"numeric": "x"}, ("empty", 12, 0), ""),
-    ([""], {"categorical": "x"}, ("empty", 12, 0), ""),
     (["NA", "null", "n/a"], {}, ("empty", 12, 0), ""),
     (COUNTING, {}, ("identifier", 0, 12), ""),
     (COUNTING, {"numeric": "x"}, ("number", 0, 12), ""),
@@ -269,21 +231,17 @@ KINDS: list[tuple[list[str] | pa.Array, dict[str, str], tuple[str, int, int], st
     ([f"3:{i}5 Uhr" for i in COUNTING], {}, ("category", 0, 12), ALL_DIFFER),
     ([f"({i} est)" for i in COUNTING], {}, ("category", 0, 12), ALL_DIFFER),
     ([f"2024-{i}A" for i in COUNTING], {"name": "order_id"}, ("identifier", 0, 12), ""),
-    (["a", "b", "c"], {}, ("category", 0, 3), ""),
-    (["10", "9", "9"], {"categorical": "x"}, ("category", 0, 2), ""),
     (pa.array([True, False] * 6), {"numeric": "x"}, ("number", 0, 2), ""),
     (["1", "2"], {"name": "length, in m", "categorical": "length, in m"}, ("category", 0, 2), ""),
-    # A file that has types would have digits as numbers, if they were some; in CSV there is no telling.
+    # A file that has types would have digits as numbers, if they were some.
     (pa.array(DIGITS * 4), {}, ("category", 0, 3), ".*digits in text.*"),
     (pa.array(DIGITS * 4), {"numeric": "x"}, ("number", 0, 3), ""),
-    (DIGITS, {}, ("number", 0, 3), ""),
     # Different whole numbers are an identifier only if they are called so.
     *(
         (SHUFFLED, {"name": name}, ("identifier", 0, 12), "")
         for name in (
-            *("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no", "PassengerId"),
-            *("EmployeeNumber", "employee_number", "user_no", "userid", "orderno", "customer", "Order", "invoiceNum"),
-            *("uid", "Kundennummer", "patient_nbr", "sessionid", "rollno", "ID2", "id_", "№", "zip", "Personalnr"),
+            *("id", "ID", "customer_id", "userId", "Order Nr", "Unnamed: 0", "", "index", "row.no", "№", "zip"),
+            *("EmployeeNumber", "employee_number", "user_no", "userid", "rollno", "customer", "Personalnr", "ID2"),
         )
     ),
     *(
@@ -314,8 +272,8 @@ MEANT = {
     ),
     "dates": (
         *("{:02}/03/2024 14:00", "{:02}.03.2024 14:00", "{:02}-Mar-2024", "2024-03-{:02} 14:00:00 UTC", "{:02}MAR2024"),
-        *("March {}th, 2024", "{}. Oktober 2024", "{} févr. 2024", "202403{:02}", "202403{:02}T130500"),
-        *("202403{:02}130500", "202403{:02}_130500", "2024{:02}", "Apr-{:02}"),
+        *("March {}th, 2024", "{}. Oktober 2024", "{} févr. 2024", "202403{:02}", "202403{:02}130500"),
+        *("202403{:02}_130500", "2024{:02}", "Apr-{:02}"),
     ),
 }
 
@@ -374,19 +332,15 @@ def test_a_date_has_the_form_that_fits_all_rows(tmp_path: Path) -> None:
     """The training rows, the first ones, would do with the month before the day."""
     table = read(tmp_path, [*(f"{i:02}/01/2024" for i in range(1, 12)), "31/12/2024"], test_fraction=0.25)
     column = table.schema.columns[0]
-    assert isinstance(column, Date)
     assert column.format == "%d/%m/%Y"
 
 
 def test_one_name_may_be_written_in_several_ways(tmp_path: Path) -> None:
     table = read(tmp_path, ["3", "3.0", "2.50", "2.5", "007", "3.00"], categorical="x")
     column = table.schema.columns[0]
-    assert isinstance(column, Category)
     assert column.values == ("007", "2.5", "3")
     codes = table.splits["train"].x[:6, -1].tolist()
     assert codes == [2, 2, 1, 1, 0, 2]
-    (column,) = read(tmp_path, [".5", "0.5", ".50", "1"], categorical="x").schema.categories
-    assert column.values == ("0.5", "1")
     cells = ["+3", "3", "+2.50", "2.5", "+.5", "0.5", "+1e+05", "100000", "-0", "0", "+49 30 12", "+007"]
     table = read(tmp_path, cells, categorical="x", min_count=1)
     (column,) = table.schema.categories
@@ -436,34 +390,6 @@ def test_categorical_overrules(wanted: str | list[str], tmp_path: Path) -> None:
     assert find(table, "other").kind == ("category" if "other" in wanted else "number")
 
 
-@pytest.mark.parametrize("wanted", ["x", ["x"], "x,z", ["z", "x"]], ids=str)
-def test_drop_overrules(wanted: str | list[str], tmp_path: Path) -> None:
-    columns = {"x": SHUFFLED, "z": SHUFFLED, **OTHER}
-    table = make_table(tmp_path / "t.csv", columns, drop=wanted, **WHOLE)
-    assert find(table).kind == "dropped"
-    assert [c.name for c in table.schema.columns] == (["other"] if "z" in wanted else ["z", "other"])
-
-
-def test_statistics_are_those_of_the_training_rows(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(1e6, 30, 300)
-    values[::7] = np.nan
-    cells = ["" if np.isnan(v) else repr(float(v)) for v in values]
-    table = make_table(tmp_path / "t.csv", {"x": cells, "y": ["no", "yes"] * 150})
-    x, _ = table.splits["train"]
-    training = values[table.rows["train"]]
-    (column,) = table.schema.columns
-    assert isinstance(column, Number)
-    assert column.indicator
-    expected = [np.nanmean(training), np.nanstd(training), np.nanmedian(training)]
-    assert [column.center, column.scale, column.fill] == pytest.approx(expected, rel=1e-12)
-    for split in ("train", "val", "test"):
-        x, rows = table.splits[split].x, values[table.rows[split]]
-        filled = np.where(np.isnan(rows), expected[2], rows)
-        np.testing.assert_allclose(x[:, 0], (filled - expected[0]) / expected[1], atol=1e-6)
-        np.testing.assert_array_equal(x[:, 1], np.isnan(rows))
-
-
 def split_names(folder: Path, train: list[str], test: list[str], **settings: Any) -> Table:
     """A table of names whose test rows stand in a file of their own."""
     paths = []
@@ -476,37 +402,26 @@ def split_names(folder: Path, train: list[str], test: list[str], **settings: Any
 @pytest.mark.parametrize(
     ("train", "min_count", "slots", "expected"),
     [
-        (["a", "b", "a", "b"], 2, "ab", {"a": "10", "b": "01", "new": "00", "": "00"}),
         (["a", "b", "a", "c"], 2, "a*", {"a": "10", "b": "01", "c": "01", "new": "01", "": "00"}),
         (["a", "b", "a", "c"], 1, "abc", {"a": "100", "b": "010", "c": "001", "new": "000", "": "000"}),
         (["b", "", "a", "a", "b", "NA"], 2, "ab?", {"a": "100", "b": "010", "new": "000", "": "001", "null": "001"}),
-        (["a", "", "a", "b"], 2, "a*?", {"a": "100", "b": "010", "new": "010", "": "001"}),
         ([" a", "a ", "b", "b"], 2, "ab", {"a": "10", " b ": "01"}),
     ],
-    ids=["all frequent", "rare", "min_count 1", "missing", "rare and missing", "spaces"],
+    ids=["rare", "min_count 1", "missing", "spaces"],
 )
 def test_each_frequent_name_and_rare_and_missing_ones_have_a_slot(
     train: list[str], min_count: int, slots: str, expected: dict[str, str], tmp_path: Path
 ) -> None:
     table = split_names(tmp_path, train, list(expected), min_count=min_count)
     column = table.schema.columns[0]
-    assert isinstance(column, Category)
     assert (*column.values, *"*" * column.rare, *"?" * column.missing) == tuple(slots)
     assert features(table, "test").tolist() == [[float(c) for c in vector] for vector in expected.values()]
 
 
-@pytest.mark.parametrize(
-    ("train", "expected"),
-    [
-        (["1", "2", "9", "2"], [[2], [9]]),
-        (["2024-01-01", "2024-01-02", "2024-01-03"], [[2024, 1, 1, 19724], [2024, 1, 2, 19725]]),  # part for part
-    ],
-    ids=["number", "date"],
-)
-def test_what_only_the_test_lacks_is_the_median(train: list[str], expected: list[list[float]], tmp_path: Path) -> None:
-    table = split_names(tmp_path, train, ["", max(train)])
+def test_of_a_date_that_only_the_test_lacks_each_part_is_the_median(tmp_path: Path) -> None:
+    table = split_names(tmp_path, ["2024-01-01", "2024-01-02", "2024-01-03"], ["", "2024-01-03"])
     assert not table.schema.categories
-    assert features(table, "test").tolist() == expected
+    assert features(table, "test").tolist() == [[2024, 1, 1, 19724], [2024, 1, 2, 19725]]
 
 
 class Largest(TorchDispatchMode):
@@ -536,20 +451,15 @@ def test_thousands_of_names_train_without_one_hot_vectors(tmp_path: Path) -> Non
     assert largest.size <= 20_000 * 64  # one-hot vectors would be 20,000 times 5,000
 
 
-@pytest.mark.parametrize("missing", ["-99,?", "?, -99", "[-99, ?]", "['?', \"-99\"]", [-99, "?"], [-99.0], -99])
-@pytest.mark.parametrize("cells", [["1.5", "-99.0", "2.5", "4.0"], pa.array([1.5, -99.0, 2.5, 4.0] * 3)])
-def test_a_number_can_mean_a_missing_value(cells: Any, missing: Any, tmp_path: Path) -> None:
-    table = read(tmp_path, cells, missing=missing)
-    assert find(table) == Finding("x", "number", NUM_ROWS // 4, 3)
-    assert features(table)[:4].tolist() == [[1.5, 0], [2.5, 1], [2.5, 0], [4.0, 0]]  # the median, and marked
-
-
 @pytest.mark.parametrize(
     ("missing", "expected"),
     [
         ("[no]", ("no",)),
         ("[007, 1.10]", ("007", "1.10")),
         ("?,", ("?",)),
+        ("['?', \"-99\"]", ("?", "-99")),
+        ([-99, "?"], ("-99", "?")),
+        (-99, ("-99",)),
         ('["a, b", c]', ("a, b", "c")),
         ("[]", ("",)),
         ([], ("",)),
@@ -565,7 +475,7 @@ NEW_YEAR = pa.array([0, -25567, 19782, 19783] * 3, pa.int32()).cast(pa.date32())
 PANDAS = pa.array(["2024-02-29", "99.0", "1970-01-01", "2024-03-01"] * 3)
 SPELT: dict[str, tuple[Any, str, dict[str, str]]] = {
     "number": (["5", "99.0", "7", "2.5"], "99", {}),
-    "number with zeros": (["5", "0099", "7", "2.5"], "99", {}),
+    "number with a type": (pa.array([1.5, -99.0, 2.5, 4.0] * 3), "?, -99", {}),
     "decimal comma": (["5", "-99,90", "7", "2,5"], "-99.9", {"decimal_point": ","}),
     "truth": (["true", "0", "false", "true"], "0", {}),
     "truth with types": (pa.array([True, None, False, True] * 3), "1", {}),
@@ -574,8 +484,6 @@ SPELT: dict[str, tuple[Any, str, dict[str, str]]] = {
     "name that is a date": (NEW_YEAR.cast(pa.timestamp("us")), "1900-01-01", {"categorical": "x"}),
     "date": (["2024-02-29", "1900-01-01 00:00", "2024-03-01", "1970-01-01"], "1900-01-01", {}),
     "German date": (["29.02.2024", "01.01.1900", "01.03.2024", "31.12.1999"], "1900-01-01", {}),
-    "no date at all": (["2024-02-29", "99.0", "2024-03-01", "1970-01-01"], "99", {}),
-    "date32": (NEW_YEAR, "1900-01-01", {}),
     "categories of pandas": (PANDAS.dictionary_encode(), "99", {}),
     **{
         str(zone): (NEW_YEAR.cast(pa.timestamp("us")).cast(pa.timestamp("us", zone)), f"1900-01-01{end}", {})

@@ -36,11 +36,9 @@ def assert_reads(path: Path, expected: dict[str, list[object]], **options: str) 
 
 QUOTED = {  # as they are written, and as they are read
     "delimiter": ('"a,b"', "a,b"),
-    "line break": ('"first\nsecond"', "first\nsecond"),
     "line breaks": ('"first\r\n\r\nthird"', "first\r\n\r\nthird"),
     "doubled quotes": ('"she said ""no"""', 'she said "no"'),
     "empty cell": ('""', ""),
-    "apostrophe": ("it's", "it's"),
 }
 CONTENTS: dict[str, tuple[str | bytes, dict[str, list[str]], dict[str, str]]] = {
     **{f"found {mark!r}": (lines(mark), TABLE, {}) for mark in ",;\t|:"},
@@ -57,12 +55,9 @@ CONTENTS: dict[str, tuple[str | bytes, dict[str, list[str]], dict[str, str]]] = 
     "CRLF": (lines(end="\r\n"), TABLE, {}),
     "no last line break": (lines().rstrip("\n"), TABLE, {}),
     "blank lines": (lines().replace("\n", "\n\n"), TABLE, {}),
-    "blank ends": ("\n" + lines() + "\r\n\n", TABLE, {}),
     "spaces between cells": ('a b\n1 "x y"\n2 z\n', {"a": ["1", "2"], "b": ["x y", "z"]}, {}),
     "spaces around names": (' a, b c ,"d "\n1,2,3\n', {"a": ["1"], "b c": ["2"], "d": ["3"]}, {}),
-    "decimal commas": ("a;b\n1,5;2,25\n3,5;4,75\n", {"a": ["1,5", "3,5"], "b": ["2,25", "4,75"]}, {}),
     "single quotes": ("'a','b'\n'1,5','x'\n'2','it''s'\n", {"a": ["1,5", "2"], "b": ["x", "it's"]}, {}),
-    "a single column": ("value\n1\n2\n", {"value": ["1", "2"]}, {}),
     "codes with zeros": ("code,on\n007,TRUE\n010,1e3\n", {"code": ["007", "010"], "on": ["TRUE", "1e3"]}, {}),
     **{f"a header and {end!r}": (f"a,b{end}", {"a": [], "b": []}, {}) for end in ("", "\n", "\r\n", "\n\n")},
     **{
