@@ -140,7 +140,7 @@ REFUSED = [
     (["--batch_size", "3"], ["--data.batch_size"]),
     (["--hidden_sizes", "3"], ["--model.hidden_sizes"]),
     (["--lr", "3"], ["--optimizer.lr"]),
-    (["--max_epochs", "3"], ["--trainer.max_epochs"]),
+    *(([name, "3"], ["did you mean --trainer.max_epochs?"]) for name in ("--max_epochs", "--epochs")),
 ]
 
 

@@ -49,10 +49,13 @@ def test_trains_with_its_default_settings(name):
 
 
 @pytest.mark.parametrize("name", sorted(FULL_BATCH))
-def test_wants_the_full_batch(name):
-    data = BreastCancer()
-    with pytest.raises(ValueError, match=f"{name} .*batch_size full"):
-        trainer().fit(LogisticRegression(set_up(data).schema, optimizer=name), data)
+@pytest.mark.parametrize(("batch_size", "window"), [("auto", 1), ("full", 2)])
+def test_wants_the_full_batch(name, batch_size, window):
+    """Alone: Lightning would divide the loss of a window, but for its gradient of an epoch's last one."""
+    data = BreastCancer(batch_size=batch_size)
+    model = LogisticRegression(set_up(data).schema, optimizer=name)
+    with pytest.raises(ValueError, match=f"{name} .*batch_size full, --trainer.accumulate_grad_batches 1"):
+        trainer(accumulate_grad_batches=window).fit(model, data)
 
 
 SPECS = [

@@ -16,6 +16,7 @@ from lightning.fabric.utilities.seed import _set_rng_states
 from processes import start, wait_for
 from results import all_curves, assert_same_weights, read_report
 
+from project import load_run
 from project.cli import next_command
 from project.engine.checkpoints import AtomicCheckpointIO, random_state
 from project.fit import main
@@ -192,6 +193,8 @@ def test_a_best_checkpoint_that_is_cut_or_gone_is_told_before_the_run_goes_on(st
     refused(main, ["--resume", stopped], "best.ckpt", status=1)
     best.unlink()
     refused(main, ["--resume", stopped], "best.ckpt")
+    with pytest.raises(ValueError, match=r"has no checkpoints/best\.ckpt"):
+        load_run(stopped)  # else its last weights would be taken for the best ones
 
 
 OF_A_RUN = ["callbacks", "epoch_sums", "global_step", "loops", "lr_schedulers", "optimizer_states", "random_state"]

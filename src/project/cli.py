@@ -113,6 +113,7 @@ def read_flags(args: Sequence[str], others: Sequence[str] = ()) -> Request:
 
 def _meant(flag: str, others: Sequence[str]) -> str:
     """What may be meant by a flag that is not known: one of the command's own, a setting without its section, ..."""
+    flag = {"--epochs": "--max_epochs"}.get(flag, flag)  # OneCycleLR has epochs, too
     if close := get_close_matches(flag, others, n=1, cutoff=0.8):
         return f"did you mean {close[0]}?"
     places = {**{name: _classes(name).values() for name in SECTIONS}, "trainer": [Trainer]}

@@ -108,11 +108,10 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
         with content_of(checkpoint):
             if wrong := [name for name, kind in STATES.items() if not isinstance(saved.get(name), kind)]:
                 raise ValueError(f"there is no {wrong[0]}, or of another type")
-            kept = [Path(state.get("best_model_path", "")).name for state in saved["callbacks"].values()]
             step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
             if isinstance(data, TableData) and "model_class" in saved:
                 data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
-        if "best.ckpt" in kept:
+        if "best.ckpt" in str(saved["callbacks"]):
             _load(run_folder.find_checkpoint(resume, "best.ckpt"), config)  # what is wrong with it is to be known now
     if isinstance(data, TableData):
         data.setup()

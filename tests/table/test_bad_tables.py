@@ -111,6 +111,7 @@ PARQUET = {
     "nested target": (TYPED.set_column(2, "y", pa.array([[y] for y in Y])), ["target 'y'", "list"]),
     "infinite": (with_column([*range(59), np.inf]), ["'new'", "row 60", "inf"]),
     "too large": (with_column([0.5, -1e39, *range(58)]), ["'new'", "row 2", "-1e+39", "32-bit"]),
+    "dates as a target": (TYPED.set_column(2, "y", pa.array(range(60), pa.date32())), ["target 'y'", "holds dates"]),
     "no target at all": (TYPED.set_column(2, "y", pa.nulls(60)), ["target 'y'", "empty"]),
     "no rows": (TYPED[:0], ["header and no rows"]),
 }

@@ -59,14 +59,9 @@ def _write(tested: Evaluation, run: Path, file: Path | None, threshold: str | No
     if file is not None and name in SPLITS:  # the run has a test of its own
         name += "_file"
     folder = run / "evaluation" / name
-    report: dict[str, Any] = {
-        "run": run.resolve().name,
-        "experiment": run.resolve().parent.name,
-        "file": None if file is None else str(file),
-        "rows": len(tested.y),
-        "metrics": tested.metrics,
-        "baselines": tested.baselines,
-    }
+    report: dict[str, Any] = {"run": run.resolve().name, "experiment": run.resolve().parent.name}
+    report |= {"file": None if file is None else str(file), "rows": len(tested.y)}
+    report |= {"metrics": tested.metrics, "baselines": tested.baselines}
     if classes := tested.model.schema.target.classes:
         report |= {"threshold": tested.threshold, "threshold_from": threshold}  # None, a number or best-f1
         confusion = confusion_matrix(tested.y, tested.predicted, labels=range(len(classes)))

@@ -138,9 +138,10 @@ class TableModel(LightningModule):
             settings = [f"--model.{name} 0" for name in ("dropout", "input_dropout") if name in self.hparams]
             words = "LBFGS compares losses of the same step, for each of which dropout would drop others"
             raise ValueError(f"{words}: set {' '.join(settings) or 'it to 0'}")
-        if isinstance(optimizer, FULL_BATCH) and self.trainer.num_training_batches > 1:
-            name = type(optimizer).__name__
-            raise ValueError(f"{name} wants all training rows in every step: set --data.batch_size full")
+        num_batches = max(self.trainer.num_training_batches, self.trainer.accumulate_grad_batches)
+        if isinstance(optimizer, FULL_BATCH) and num_batches > 1:
+            wanted = "all training rows in every step: --data.batch_size full, --trainer.accumulate_grad_batches 1"
+            raise ValueError(f"{type(optimizer).__name__} wants {wanted}")
 
     def on_train_epoch_start(self) -> None:
         """Lets the optimizer train; those of Schedule-Free learn with other weights than they answer with."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from project.data.splits import Rows
 from project.schema import Target
-from project.table.cells import MEANT_AS_NUMBER, CellReader, canonical, codes, date_forms, is_number, is_text
+from project.table.cells import MEANT_AS_NUMBER, CellReader, canonical, codes, date_forms, is_date, is_number, is_text
 from project.table.findings import POINTS, but_for, doubts_of_dates
 
 MAX_WHOLE_CLASSES = 20
@@ -53,6 +53,8 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     Raises:
         ValueError: If there is only one value, or the values are not what the task wants.
     """
+    if is_date(column.type) and task == "auto":
+        raise ValueError(f"the target '{name}' holds dates: make a number of them, or say --data.task multiclass")
     names = column if is_number(column.type) else pc.unique(reader.text(column))
     are_numbers = is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count)
     values = reader.numbers(name, column) if are_numbers or task == "number" else None
