@@ -195,6 +195,11 @@ def test_a_best_checkpoint_that_is_cut_or_gone_is_told_before_the_run_goes_on(st
     refused(main, ["--resume", stopped], "best.ckpt")
     with pytest.raises(ValueError, match=r"has no checkpoints/best\.ckpt"):
         load_run(stopped)  # else its last weights would be taken for the best ones
+    last = torch.load(path := best.with_name("last.ckpt"), weights_only=True)
+    for state in [state for state in last["callbacks"].values() if "best_model_path" in state]:
+        state |= {"best_k_models": {}, "kth_best_model_path": "", "best_model_path": str(best.with_name("mybest.ckpt"))}
+    torch.save(last, path)  # as if a checkpoint of one's own were the only one by then
+    assert load_run(stopped).folder == stopped
 
 
 OF_A_RUN = ["callbacks", "epoch_sums", "global_step", "loops", "lr_schedulers", "optimizer_states", "random_state"]

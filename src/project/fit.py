@@ -111,7 +111,7 @@ def prepare(config: Config, resume: Path | None = None, folder: Path | None = No
             step = saved["global_step"] + (not saved["between_epochs"])  # the first one whose events are not there yet
             if isinstance(data, TableData) and "model_class" in saved:
                 data.schema = Schema.from_dict(saved["hyper_parameters"]["schema"])  # it refuses data that have changed
-        if "best.ckpt" in str(saved["callbacks"]):
+        if "/best.ckpt" in str(saved["callbacks"]):
             _load(run_folder.find_checkpoint(resume, "best.ckpt"), config)  # what is wrong with it is to be known now
     if isinstance(data, TableData):
         data.setup()

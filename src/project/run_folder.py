@@ -78,7 +78,7 @@ def load_best(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
     """
     path = find_checkpoint(run, "best.ckpt", "last.ckpt")
     checkpoint = load_checkpoint(path)
-    if path != Path(run) and path.name == "last.ckpt" and "best.ckpt" in str(checkpoint.get("callbacks")):
+    if path != Path(run) and path.name == "last.ckpt" and "/best.ckpt" in str(checkpoint.get("callbacks")):
         find_checkpoint(run, "best.ckpt")  # its weights are others; the error says that it is gone
     if "model_class" not in checkpoint:
         raise ValueError(f"{path}: the model is no TableModel, and says nothing of the columns that it takes")
