@@ -145,6 +145,7 @@ def test_what_a_callback_ended_is_not_called_patience(fit: Fit) -> None:
     assert read_report(fit("--trainer.callbacks", stops))["ended"] == "a callback stopped it"
     limits = ["--trainer.max_epochs", "-1", "--trainer.callbacks", "null", "--trainer.max_time", "00:00:00:01"]
     assert read_report(fit(*limits))["ended"] == "max_time was over"
+    assert read_report(fit("--trainer.limit_train_batches", "0"))["ended"] == "there was no batch to train on"
 
 
 def test_gradients_are_clipped_in_mixed_precision(fit: Fit) -> None:
@@ -353,6 +354,7 @@ REFUSED = [
     (["--optimizer", "LBFGS", "--data.batch_size", "full"], 1, ["LBFGS", "--model.dropout 0"]),
     (["--checkpoint_every", "0"], 1, ["checkpoint_every", "0"]),
     (["--scheduler", "CyclicLR", "--scheduler.base_lr", "0.01"], 2, ["CyclicLR", "--scheduler.max_lr"]),
+    (["--scheduler", "OneCycleLR", "--scheduler.total_steps", "9"], 1, ["OneCycleLR ends after 9 steps", "has 7500"]),
     (["--data.val_fraction", "0.9", "--data.test_fraction", "0.5"], 2, ["val_fraction", "test_fraction"]),
     (["--data", "Diabetes", "--model", "LogisticRegression"], 2, ["LogisticRegression", "classes", "a number"]),
     (["--model.init", "xavier"], 2, ["xavier", "xavier_"]),

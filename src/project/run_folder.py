@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,12 @@ def create_folder(config: Config) -> Path:
         if not re.fullmatch(r"[^/\\\0]+", value) or value[0] in ".-":
             raise UsageError(f"{key} names a folder: '{value}' must not begin with a dot or dash, nor have a slash")
     parent = Path(config["trainer"]["default_root_dir"] or default_logs()) / experiment
-    number = 1
+    names = (f"{name}-{number}" if number > 1 else name for number in count(1))
     while True:
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
+        with suppress(FileExistsError):
+            folder = parent / next(names)
             folder.mkdir(parents=True)
             return folder
-        except FileExistsError:
-            number += 1
 
 
 def find_checkpoint(run: str | Path, *names: str) -> Path:

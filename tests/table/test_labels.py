@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from read_table import make_table, read_table
@@ -228,8 +229,17 @@ def test_ordered_categories_of_pandas_keep_their_order(tmp_path: Path) -> None:
     """The last one is the positive class, as the frame's owner has said."""
     kind = pd.CategoricalDtype(["unseen", "low", "high"], ordered=True)
     frame = pd.DataFrame({"x": [0.5, 1.5] * 60, "y": pd.Series(["high", "low", "high"] * 40, dtype=kind)})
-    frame.to_parquet(tmp_path / "t.parquet")
-    for rows in (frame, tmp_path / "t.parquet"):
-        table = read_table(rows, **WHOLE)
+    one, several, pieces = tmp_path / "t.parquet", tmp_path / "several", tmp_path / "pieces.parquet"
+    several.mkdir()
+    for file in (one, several / "1.parquet", several / "2.parquet"):
+        frame.to_parquet(file)
+    low = frame[frame.y == "low"].astype({"y": pd.CategoricalDtype(["low"])})
+    parts = [pa.Table.from_pandas(part, preserve_index=False) for part in (frame, low)]
+    with pq.ParquetWriter(pieces, parts[0].schema) as writer:  # each with a dictionary of its own
+        for part in parts:
+            writer.write_table(part.cast(parts[0].schema))
+    ways: list[tuple[Any, dict[str, Any]]] = [(frame, {}), (one, {}), (one, {"test_path": one}), (several, {})]
+    for rows, settings in [*ways, (pieces, {}), (pieces, {"on_disk": True}), (several, {"on_disk": True})]:
+        table = read_table(rows, **WHOLE | settings)
         assert target(table).classes == ("low", "high")
         assert table.splits["train"].y[:3].tolist() == [1, 0, 1]

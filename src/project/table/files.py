@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -111,6 +112,11 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_string_view(kind) else kind
 
 
+def _as_text(schema: pa.Schema, names: Collection[str]) -> pa.Schema:
+    """The same columns, some of them as plain text."""
+    return pa.schema([f.with_type(pa.string()) if f.name in names else f for f in schema], schema.metadata)
+
+
 def index_columns(schema: pa.Schema) -> list[str]:
     """The names of what is an index of pandas: numbers or names of rows, no columns."""
     return [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
@@ -139,16 +145,14 @@ def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collecti
         if name not in other.column_names and name not in optional:
             raise ValueError(f"{path} has no column '{name}'; {nearest(name, other.column_names)}")
     other = other.select([name for name in table.column_names if name in other.column_names])
-    texts = {field.name for part in (table, other) for field in part.schema if is_text(field.type)}
-    # Else 0.1 in 32 bits would become the name 0.10000000149011612, and a decimal 0.57 another one than a float.
+    # What is text in one file, as all is in CSV, is so in both. Numbers of two types may be names: else 0.1 in 32 bits
+    # would become the name 0.10000000149011612, and a decimal 0.57 another one than a float.
     types = {f.name: {str(f.type), str(table.schema.field(f.name).type)} for f in other.schema}
-    texts |= {name for name, both in types.items() if len(both) > 1 and re.search("float|decimal", " ".join(both))}
+    texts = {name for name, both in types.items() if len(both) > 1 and re.search("string|float|decimal", str(both))}
 
-    def with_texts(part: pa.Table) -> pa.Table:  # what is text in one file, as all is in CSV, is so in both
-        return part.cast(pa.schema([f.with_type(pa.string()) if f.name in texts else f for f in part.schema]))
-
+    parts = [part.cast(_as_text(part.schema, texts)) for part in (table, other)]
     try:
-        return pa.concat_tables([with_texts(table), with_texts(other)], promote_options="permissive")
+        return pa.concat_tables(parts, promote_options="permissive")
     except pa.ArrowException as error:
         raise ValueError(f"{path} is not like the other file, in whose types it must be: {error}") from error
 
@@ -193,17 +197,17 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     data = dataset.dataset(paths, partitioning="hive", **settings)
     codes = {part.split("=")[0] for file in files for part in file.parts if re.fullmatch(r"[^=]+=0\d+", part)}
     if codes:  # which Arrow would take for numbers, without their zeros
-        names = [f.with_type(pa.string()) if f.name in codes else f for f in data.partitioning.schema]
-        data = dataset.dataset(paths, partitioning=dataset.partitioning(pa.schema(names), flavor="hive"), **settings)
+        keys = dataset.partitioning(_as_text(data.partitioning.schema, codes), flavor="hive")
+        data = dataset.dataset(paths, partitioning=keys, **settings)
     schemas = [fragment.physical_schema for fragment in data.get_fragments()]
     index = {name for schema in schemas for name in index_columns(schema)}
     columns = [set(schema.names).difference(index_columns(schema)) for schema in schemas]
     for file, other in zip(files, columns, strict=True):
         if apart := columns[0] ^ other:
             raise ValueError(f"only one of {files[0]} and {file} has a column '{min(apart)}': give both the same ones")
-    schemas = [data.schema, *schemas]
-    if len(files) > 1:  # names may be encoded in one file, as pandas' categories are, and plain in another
-        schemas = [pa.schema([f.with_type(pa.string()) if is_text(f.type) else f for f in s]) for s in schemas]
+    first = {f.name: f.type for f in data.schema}  # names may be encoded in one file, as pandas' are, not in another
+    texts = {f.name for s in schemas for f in s if f.type != first.get(f.name) and is_text(f.type)}
+    schemas = [_as_text(schema, texts) for schema in [data.schema, *schemas]]
     merged = pa.unify_schemas(schemas, promote_options="permissive")
     schema = pa.schema([f.with_type(_plain(f.type)) for f in merged if f.name not in index], data.schema.metadata)
     # By default Arrow reads a large part of the file ahead.
@@ -215,7 +219,7 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     header, delimiter, quote, encoding = _dialect(path, delimiter, encoding)
-    names = [name.strip() for name in header]
+    names = [unicodedata.normalize("NFC", name.strip()) for name in header]  # a letter and its accent are one
     parse = arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True)
     parse.ignore_empty_lines = len(header) > 1  # else it is an empty cell
 

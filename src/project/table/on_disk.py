@@ -108,12 +108,12 @@ def gather(schema: pa.Schema, pieces: Iterable[pa.Table], to_disk: bool) -> pa.T
     """
     if not to_disk:
         return pa.concat_tables([schema.empty_table(), *pieces])
-    with _file() as (file, path), pa.ipc.new_file(file, schema) as writer:
+    with _file() as (file, path), pa.ipc.new_stream(file, schema) as writer:
         for piece in tqdm(pieces, "reading", unit=" pieces", disable=None, leave=False):
             writer.write_table(piece)
         writer.close()
         file.flush()
-        return pa.ipc.open_file(pa.memory_map(path)).read_all()
+        return pa.ipc.open_stream(pa.memory_map(path)).read_all()
 
 
 def kept(key: str, make: Callable[[], Any]) -> Any:

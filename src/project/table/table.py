@@ -405,9 +405,8 @@ class Table(TableData):
 
     def take(self, x: Tensor, rows: Rows) -> Tensor:
         """Some of the encoded rows."""
-        if not self.on_disk:
-            return super().take(x, rows)
-        return torch.index_select(x, 0, torch.from_numpy(rows), out=on_disk(len(rows), x.shape[1]))
+        place = on_disk(len(rows), x.shape[1]) if self.on_disk else None
+        return torch.index_select(x, 0, torch.from_numpy(rows), out=place)
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of training rows, in an order of their own in each epoch; in a `BlockOrder` if they are many."""
