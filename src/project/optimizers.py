@@ -116,9 +116,8 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
             settings["total_steps"] = int(steps)
         elif settings.get("total_steps", steps) < steps < math.inf:
             raise ValueError(f"OneCycleLR ends after {settings['total_steps']} steps, and the run has {steps}")
-    elif cls is CosineAnnealingLR:
-        if settings.setdefault("T_max", trainer.max_epochs or -1) < 1:
-            raise ValueError("CosineAnnealingLR needs a T_max of 1 or more where trainer.max_epochs is not set")
+    elif cls is CosineAnnealingLR and settings.setdefault("T_max", trainer.max_epochs or -1) < 1:
+        raise ValueError("CosineAnnealingLR needs a T_max of 1 or more where trainer.max_epochs is not set")
     # A validation loss is there only after the epochs that validate.
     plateau = {"monitor": monitor, "frequency": trainer.check_val_every_n_epoch or 1}
     return {
