@@ -57,6 +57,8 @@ class Layer:
 
     content: dict[str, Any]
     source: str
+    trusted: bool = True
+    """Whether it may name any class: the user's own may, a command's that goes on may not."""
 
 
 def read_layer(path: str | Path, trusted: bool = True) -> Layer:
@@ -64,7 +66,7 @@ def read_layer(path: str | Path, trusted: bool = True) -> Layer:
 
     Args:
         path: The file.
-        trusted: Whether it may name any class: the user's own may, a command's that goes on may not.
+        trusted: See `Layer`.
 
     Raises:
         UsageError: If it is missing, is no YAML, holds something else than names with values, or names a class that
@@ -84,7 +86,7 @@ def read_layer(path: str | Path, trusted: bool = True) -> Layer:
         raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
     if not trusted:
         refuse_strangers(content, path)
-    return Layer(content, str(path))
+    return Layer(content, str(path), trusted)
 
 
 def flatten(value: Any, name: str = "") -> dict[str, Any]:
@@ -282,7 +284,7 @@ def _lay_class(part: Part, where: str, value: Any, layer: Layer) -> Part:
         words = "there are class_path and init_args, for the settings (a file for a whole run goes with --config)"
         raise UsageError(f"{layer.source}: '{where}.{name}' is not accepted; {words}")
     if str(spec.get("class_path")).endswith((".yaml", ".yml")):
-        file = read_layer(Path(layer.source).parent / spec["class_path"])
+        file = read_layer(Path(layer.source).parent / spec["class_path"], layer.trusted)
         part = _lay_class(part, where, file.content, file)
     elif "class_path" in spec:
         cls = _named(spec["class_path"], where, layer)

@@ -107,15 +107,13 @@ def build_scheduler(spec: Mapping[str, Any], optimizer: Optimizer, trainer: Trai
     settings = {name: value for name, value in spec["init_args"].items() if value is not None}
     if cls is OneCycleLR:
         settings.setdefault("max_lr", [group["lr"] for group in optimizer.param_groups])
-        # Asking for the steps makes the trainer set up its loader, too early for a checkpoint to restore the
-        # loader's place. A resumed run need not ask: the scheduler's own state brings the number.
-        steps = 2 if trainer.ckpt_path else trainer.estimated_stepping_batches
         if not {"total_steps", "epochs"} & settings.keys():
-            if steps == math.inf:
+            # Asking for the steps makes the trainer set up its loader, too early for a checkpoint to restore the
+            # loader's place. A resumed run need not ask: the scheduler's own state brings the number.
+            total = 2 if trainer.ckpt_path else trainer.estimated_stepping_batches
+            if total == math.inf:
                 raise ValueError("OneCycleLR needs total_steps where neither trainer.max_epochs nor max_steps is set")
-            settings["total_steps"] = int(steps)
-        elif settings.get("total_steps", steps) < steps < math.inf:
-            raise ValueError(f"OneCycleLR ends after {settings['total_steps']} steps, and the run has {steps}")
+            settings["total_steps"] = int(total)
     elif cls is CosineAnnealingLR and settings.setdefault("T_max", trainer.max_epochs or -1) < 1:
         raise ValueError("CosineAnnealingLR needs a T_max of 1 or more where trainer.max_epochs is not set")
     # A validation loss is there only after the epochs that validate.

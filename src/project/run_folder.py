@@ -38,11 +38,10 @@ def create_folder(config: Config) -> Path:
         if not re.fullmatch(r"[^/\\\0]+", value) or value[0] in ".-":
             raise UsageError(f"{key} names a folder: '{value}' must not begin with a dot or dash, nor have a slash")
     parent = Path(config["trainer"]["default_root_dir"] or default_logs()) / experiment
-    names = (f"{name}-{number}" if number > 1 else name for number in count(1))
+    folders = (parent / (name if number == 1 else f"{name}-{number}") for number in count(1))
     while True:
         with suppress(FileExistsError):
-            folder = parent / next(names)
-            folder.mkdir(parents=True)
+            (folder := next(folders)).mkdir(parents=True)
             return folder
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from project.errors import UsageError
 
+MAYBE = ("trainer", "data", "model", "optimizer", "scheduler", "optimizers", "choices")
+"""What may hold the name of a class, beside those that hold nothing else."""
+
 
 @contextmanager
 def content_of(file: object) -> Iterator[None]:
@@ -32,18 +35,18 @@ def refuse_strangers(content: Any, file: object, key: object = "") -> None:
         content: What a checkpoint or a run's configuration holds.
         file: Its name, for the message.
         key: What the content is called there. Any text among the trainer's settings, or
-            where a class stands, may be meant as one.
+            where a class can stand, may be meant as one.
 
     Raises:
         UsageError: If it names another class.
     """
     if isinstance(content, dict | list):
         for name, part in content.items() if isinstance(content, dict) else enumerate(content):
-            refuse_strangers(part, file, key if key in ("trainer", "class_path") else name)
-    elif key in ("model_class", "class_path", "trainer") and isinstance(content, str) and "." in content:
+            refuse_strangers(part, file, key if key in ("trainer", "class_path") or isinstance(content, list) else name)
+    elif key in ("model_class", "class_path", *MAYBE) and isinstance(content, str) and "." in content:
         module, root = content.rpartition(".")[0], content.partition(".")[0]
         known = module in sys.modules and root not in sys.stdlib_module_names
-        known = known or (key == "trainer" and not (all(map(str.isidentifier, content.split("."))) and find_spec(root)))
+        known = known or (key in MAYBE and not (all(map(str.isidentifier, content.split("."))) and find_spec(root)))
         if not known and root not in (__package__, "torch", "lightning"):
             words = f"if you trust it, say --import {module}, or import {module} in Python"
             raise UsageError(f"{file} names {content}, a class from elsewhere: {words}")

@@ -227,9 +227,15 @@ def test_results_do_not_depend_on_the_number_of_processes(compare: Fit, runs_of:
     assert losses(runs_of(compare(*args, "--jobs", "2"))) == losses(runs_of(compare(*args)))
 
 
-def test_a_comparison_that_goes_on_imports_no_class_from_elsewhere(tmp_path: Path, refused: Refused) -> None:
-    (tmp_path / "compare.yaml").write_text("compare: {optimizers: [{class_path: stranger.Sgd}]}\n")
-    refused(main, ["--resume", tmp_path], "names stranger.Sgd, a class from elsewhere: if you trust it, say --import")
+@pytest.mark.parametrize("entry", ["{class_path: stranger.Sgd}", "stranger.Sgd", "{class_path: sgd.yaml}"])
+def test_a_comparison_that_goes_on_imports_no_class_from_elsewhere(
+    entry: str, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "stranger.py").write_text("raise SystemExit('it was run')\n")
+    (tmp_path / "sgd.yaml").write_text("class_path: stranger.Sgd\n")
+    (tmp_path / "compare.yaml").write_text(f"compare: {{optimizers: [{entry}]}}\n")
+    refused(main, ["--resume", tmp_path], "a class from elsewhere: if you trust it, say --import")
 
 
 # --- what only the extra of a comparison brings: Schedule-Free, and averaged weights as an entry ---

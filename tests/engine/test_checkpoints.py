@@ -108,6 +108,22 @@ def test_wrong_content_is_one_sentence(place: tuple[Any, ...], value: Any, check
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "place", [("model_class",), ("hyper_parameters", "optimizer"), ("hyper_parameters", "scheduler")]
+)
+def test_a_class_from_elsewhere_is_not_imported(
+    place: tuple[str, ...], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model takes its optimizer by name alone, too."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "stranger.py").write_text("raise SystemExit('it was run')\n")
+    content = torch.load(checkpoint, weights_only=True)
+    (content if len(place) == 1 else content[place[0]])[place[-1]] = "stranger.Thing"
+    torch.save(content, path := tmp_path / "strange.ckpt")
+    with pytest.raises(UsageError, match=r"names stranger\.Thing, a class from elsewhere: .*--import stranger"):
+        load_best(path)
+
+
 @pytest.mark.parametrize(("kind", "classes"), [("binary", ["no"]), ("binary", []), ("number", ["no", "yes"])])
 def test_a_target_has_the_classes_of_its_kind(kind: str, classes: list[str]) -> None:
     """The weights of one output fit all of these."""

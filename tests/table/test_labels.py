@@ -238,8 +238,18 @@ def test_ordered_categories_of_pandas_keep_their_order(tmp_path: Path) -> None:
     with pq.ParquetWriter(pieces, parts[0].schema) as writer:  # each with a dictionary of its own
         for part in parts:
             writer.write_table(part.cast(parts[0].schema))
+    text = tmp_path / "t.csv"
+    frame.to_csv(text, index=False)
     ways: list[tuple[Any, dict[str, Any]]] = [(frame, {}), (one, {}), (one, {"test_path": one}), (several, {})]
+    ways += [(frame, {"test_path": text}), (one, {"val_path": frame.astype({"y": str})})]
     for rows, settings in [*ways, (pieces, {}), (pieces, {"on_disk": True}), (several, {"on_disk": True})]:
         table = read_table(rows, **WHOLE | settings)
         assert target(table).classes == ("low", "high")
         assert table.splits["train"].y[:3].tolist() == [1, 0, 1]
+
+
+def test_categories_that_look_like_numbers_are_classes(tmp_path: Path) -> None:
+    cells = [f"{i % 30}.5" for i in range(NUM_ROWS)]
+    frame = pd.DataFrame({"x": [i % 7 + 0.5 for i in range(NUM_ROWS)], "y": pd.Categorical(cells)})
+    assert target(read_table(frame, **WHOLE)).classes == tuple(sorted(set(cells)))
+    assert target(read_table(frame.astype({"y": str}), **WHOLE)).kind == "number"

@@ -36,9 +36,9 @@ def main(args: Sequence[str]) -> int:
     compared = COMPARED[tested.model.class_weights is not None]
     if tested.threshold is not None:  # which the baselines do not have
         compared = tuple(name for name in compared if name == "log_loss")
-    print_scores(type(tested.model).__name__, tested.metrics, tested.baselines, compared)
     for note in tested.notes:
         print(f"Note: {printable(note)}")
+    print_scores(type(tested.model).__name__, tested.metrics, tested.baselines, compared)
     if tested.threshold is not None:
         found = ", which has the best F1 on the validation rows" if options.threshold == BEST_F1 else ""
         name = tested.model.schema.target.classes[1]

@@ -1,7 +1,7 @@
 """The cells of a table as plain numbers: what text and types of all kinds mean."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,12 +60,12 @@ EXPONENT = r"^[-+]?\d(\.\d+)?(e[-+]|E-)\d+$"
 THOUSANDS = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+(\.\d*)?\D*")
 """A number with commas between its thousands, perhaps of money."""
 _SIGN = r"\s?[-+\u2010-\u2015\u2212\ufe63\uff0d]?\s?"
-_CODES = "AED|AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|INR|JPY|KRW|MXN|NOK|NZD|PLN|RUB|SEK|SGD|THB|TRY|USD|ZAR"
+_CODES = "(?i:AED|AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|INR|JPY|KRW|MXN|NOK|NZD|PLN|RUB|SEK|SGD|THB|TRY|USD|ZAR)"
 _MONEY = rf"(?:[A-Z]{{0,3}}[$£¥৳฿￥\u20a0-\u20cf]|{_CODES}|(?:Rs|kr|Rp|RM|TL|zł|Tk|Fr|ca|approx)\.?)"
 _NUMERAL = rf"{_SIGN}{_MONEY}?{_SIGN}(?:\d{{1,3}}(?:[.,'’_\s]\d{{3}})+|\d{{1,2}}(?:,\d\d)+,\d{{3}}|\d+)(?:[.,]\d*)?"
 QUANTITY = re.compile(rf"(?:\({_NUMERAL}\)|{_NUMERAL})\s?((?!s$|th$)[^\d\s.,'+\-:()/][^\d\s.,'+\-:()]{{0,7}})?")
 """A number, perhaps with a unit, between thousands or before decimals what is no point, or negative in brackets."""
-MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|(?:[~≈<>≤≥]|about )?{_NUMERAL}-?\s?(?:[%kKMB]|[CD]R|{_MONEY})?")
+MEANT_AS_NUMBER = re.compile(rf"\({_NUMERAL}\)|(?:[~≈<>≤≥]|about )?{_NUMERAL}/?-?\s?(?:[%kKMB]|[CD]R|{_MONEY})?")
 """The same as a laboratory may write it, with no other unit."""
 LOOKS_LIKE = {"dates": DATE, "numbers": MEANT_AS_NUMBER}
 """Text that is neither, for it is not written so, but was meant to be."""
@@ -87,7 +87,8 @@ class CellReader:
             stands for a value, so that 9 holds for 9.0 too.
         decimal_point: What stands before the decimals of a number.
         locate: Says where a row is, for messages, from its number.
-        typed: The columns of which the table says that they are text, as all but CSV can.
+        typed: The columns of which the table says that they are text, as all but CSV can, each with a pattern: values
+            that all have it are names, whatever they look like.
     """
 
     FIRST: ClassVar[int] = 100_000
@@ -95,7 +96,7 @@ class CellReader:
     missing: tuple[str, ...] = ()
     decimal_point: str = "."
     locate: Callable[[int], str] = field(default="row {}".format, repr=False)
-    typed: frozenset[str] = frozenset()
+    typed: Mapping[str, str] = field(default_factory=dict)
 
     def refuse(self, name: str, cells: pa.ChunkedArray, wrong: pa.ChunkedArray, why: str) -> None:
         """Raises ValueError if a cell is wrong, with the place of the first such cell.
@@ -199,8 +200,8 @@ class CellReader:
         return bool(hundreds and len(marked) and pc.all(pc.match_substring_regex(marked, thousands)).as_py())
 
     def are_codes(self, name: str, names: pa.Array) -> bool:
-        """Whether all of some texts are digits that are no number: else a table with types would have it as one."""
-        return name in self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
+        """Whether texts are names, though they look like numbers: else a table with types would have them as such."""
+        return name in self.typed and bool(pc.all(pc.match_substring_regex(names, self.typed[name])).as_py())
 
     def _refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
         if values.null_count:
@@ -228,7 +229,7 @@ class CellReader:
             wrong = pc.is_in(canonical(text), value_set=canonical(others))
             cell = text.filter(wrong)[0].as_py()
             comma = " (decimal commas: --data.decimal_point ,)" if re.fullmatch(r"[-+]?\d*,\d+", cell) else ""
-            if all(THOUSANDS.fullmatch(other) for other in others.to_pylist()):
+            if all(THOUSANDS.fullmatch(text) for text in [cell, *others.to_pylist()] if text == cell or "," in text):
                 comma = " (commas between thousands)"
             comma = comma if QUANTITY.fullmatch(cell) else f" (if it means a missing value: --data.missing '{cell}')"
             self.refuse(name, text, wrong, f"{{}} is not a number{comma}; mend the file, or {hint}")

@@ -25,8 +25,8 @@ _OTHERS = "booking|claim|cust|doc|emp|event|hh|house|kunden|lfd|object|page|parc
 _OTHERS += r"|respondent|sample|serial|study|subject|ticket|transaction|tweet|unique|visit|(^|[\W_])(id|rec|roll|row)"
 IDENTIFIER = re.compile(
     rf"(?i:(^|[\W_])({_KEY})(\.\d+)?\.?$|^({_OWNER}|{_COUNT})(\.\d+)?\.?$|({_OWNER}|{_OTHERS})[\W_]?({_KEY}|{_COUNT})$"
-    r"|^unnamed|^level_\d$|^row[._]?names$|n[uú]mero$|num[eé]ro$|c[oó]digo$|номер$|[#№號]$|n[º°]$"
-    r"|(personalnr|nummer|matr[ií]cul[ae]|participant|policy|record|respondent|subject|ticket|transaction|txn)$)"
+    r"|^unnamed|^(__index_)?level_\d(__)?$|^row[._]?names$|n[uú]mero$|num[eé]ro$|c[oó]digo$|номер$|[#№號]$|n[º°]$"
+    r"|(\w+nr|identi\w+|nummer|matr[ií]cul[ae]|participant|policy|record|respondent|subject|ticket|transaction|txn)$)"
     r"|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number|Code|Ref)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
@@ -34,7 +34,7 @@ MAY_COUNT = re.compile(rf"(?i:[\W_]({_OWNER}|{_COUNT})\.?$)")
 """Names of columns that may do so, or hold a quantity: a price index, sales per customer."""
 NAMED_SO = "named like an identifier, which is no quantity: --data.drop '{0}', or --data.categorical '{0}'"
 MAY_NUMBER = "a different whole number in every row: if they only number the rows, --data.drop '{}'"
-DIGITS = "every name begins with a digit: is it a number or a time, written in another way?"
+DIGITS = "every name is like a number: is it one, or a time, written in another way?"
 DATE_PARTS = ("year", "month", "weekday", "days", "sine", "cosine")
 
 
@@ -115,7 +115,7 @@ class ColumnLearner:
             return self._category(name, names)
         if name not in self.numeric and self.reader.are_codes(name, present):
             told = f"digits in text, taken as names; --data.numeric '{name}' takes them as numbers"
-            return self._category(name, names, told)
+            return self._category(name, names, "" if self.reader.parse_numbers(present).null_count else told)
         if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none
             return self._number(name, self.reader.numbers(name, cells), text=cells.cast(pa.string()))
         if pc.all(pc.is_in(pc.utf8_lower(present), value_set=BOOLEANS)).as_py():
@@ -180,8 +180,8 @@ class ColumnLearner:
             if looks := 4 * number < sum(counts.values()) or len(others) == 1 < len(counts) - 1:
                 warning = f"looks like {what}{but_for(others[:1])}: write them in another way"
                 break
-        # What begins with a digit in every row may be a number or a time that is not read: it is not left out.
-        digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d", value) for value in counts)
+        # What begins with a digit in every row, or 'T=5.25', may be a number or a time that is not read: it stays.
+        digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d|\D{1,6}\d+\.\d\d?$", v) for v in counts)
         if digits and len(found) > 20 and warning in ("", ALL_DIFFER) and name not in self.categorical:
             warning = DIGITS
         values = tuple(sorted(found.filter(pc.greater_equal(times, self.min_count)).to_pylist()))

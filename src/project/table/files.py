@@ -6,7 +6,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -112,9 +112,9 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_string_view(kind) else kind
 
 
-def _as_text(schema: pa.Schema, names: Collection[str]) -> pa.Schema:
-    """The same columns, some of them as plain text."""
-    return pa.schema([f.with_type(pa.string()) if f.name in names else f for f in schema], schema.metadata)
+def _retyped(schema: pa.Schema, kinds: Mapping[str, pa.DataType]) -> pa.Schema:
+    """The same columns, some of them of another type."""
+    return pa.schema([f.with_type(kinds.get(f.name, f.type)) for f in schema], schema.metadata)
 
 
 def index_columns(schema: pa.Schema) -> list[str]:
@@ -147,11 +147,13 @@ def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collecti
     other = other.select([name for name in table.column_names if name in other.column_names])
     # What is text in one file, as all is in CSV, is so in both. Numbers of two types may be names: else 0.1 in 32 bits
     # would become the name 0.10000000149011612, and a decimal 0.57 another one than a float.
-    types = {f.name: {str(f.type), str(table.schema.field(f.name).type)} for f in other.schema}
-    texts = {name for name, both in types.items() if len(both) > 1 and re.search("string|float|decimal", str(both))}
-
-    parts = [part.cast(_as_text(part.schema, texts)) for part in (table, other)]
+    types = {f.name: (table.schema.field(f.name).type, f.type) for f in other.schema}
+    texts = {n: pa.string() for n, (a, b) in types.items() if a != b and re.search("string|float|decimal", f"{a} {b}")}
+    # Categories keep their order.
+    ordered = {n: types[n][0].ordered for n in texts if pa.types.is_dictionary(types[n][0])}
+    kinds = texts | {n: pa.dictionary(pa.int32(), pa.string(), order) for n, order in ordered.items()}
     try:
+        parts = [part.cast(_retyped(part.schema, kinds)) for part in (table, other)]
         return pa.concat_tables(parts, promote_options="permissive")
     except pa.ArrowException as error:
         raise ValueError(f"{path} is not like the other file, in whose types it must be: {error}") from error
@@ -195,9 +197,9 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     paths = [str(file.absolute()) for file in files]  # else s3:x.parquet would be a place on the net
     settings = {"format": "parquet", "partition_base_dir": str(folder.absolute())}
     data = dataset.dataset(paths, partitioning="hive", **settings)
-    codes = {part.split("=")[0] for file in files for part in file.parts if re.fullmatch(r"[^=]+=0\d+", part)}
+    codes = {p.split("=")[0]: pa.string() for f in files for p in f.parts if re.fullmatch(r"[^=]+=[-+]?0\d+", p)}
     if codes:  # which Arrow would take for numbers, without their zeros
-        keys = dataset.partitioning(_as_text(data.partitioning.schema, codes), flavor="hive")
+        keys = dataset.partitioning(_retyped(data.partitioning.schema, codes), flavor="hive")
         data = dataset.dataset(paths, partitioning=keys, **settings)
     schemas = [fragment.physical_schema for fragment in data.get_fragments()]
     index = {name for schema in schemas for name in index_columns(schema)}
@@ -206,8 +208,8 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         if apart := columns[0] ^ other:
             raise ValueError(f"only one of {files[0]} and {file} has a column '{min(apart)}': give both the same ones")
     first = {f.name: f.type for f in data.schema}  # names may be encoded in one file, as pandas' are, not in another
-    texts = {f.name for s in schemas for f in s if f.type != first.get(f.name) and is_text(f.type)}
-    schemas = [_as_text(schema, texts) for schema in [data.schema, *schemas]]
+    texts = {f.name: pa.string() for s in schemas for f in s if f.type != first.get(f.name) and is_text(f.type)}
+    schemas = [_retyped(schema, texts) for schema in [data.schema, *schemas]]
     merged = pa.unify_schemas(schemas, promote_options="permissive")
     schema = pa.schema([f.with_type(_plain(f.type)) for f in merged if f.name not in index], data.schema.metadata)
     # By default Arrow reads a large part of the file ahead.

@@ -53,14 +53,14 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     Raises:
         ValueError: If there is only one value, or the values are not what the task wants.
     """
-    if is_date(column.type) and task == "auto":
-        raise ValueError(f"the target '{name}' holds dates: make a number of them, or say --data.task multiclass")
     names = column if is_number(column.type) else pc.unique(reader.text(column))
+    codes_of_text = is_text(column.type) and reader.are_codes(name, names)
+    if task == "auto" and (is_date(column.type) or (len(names) > 2 and not codes_of_text and date_forms(names))):
+        raise ValueError(f"the target '{name}' holds dates: make a number of them, or say --data.task multiclass")
     are_numbers = is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count)
     values = reader.numbers(name, column) if are_numbers or task == "number" else None
-    if values is None and task == "auto" and is_text(column.type):
+    if values is None and task == "auto" and is_text(column.type) and not codes_of_text:
         reader.refuse_quantities(name, column, names, "--data.task multiclass takes it as classes")
-    codes_of_text = is_text(column.type) and reader.are_codes(name, names)
     count = num_values = 0 if values is None else len(np.unique(values))
     if count <= MAX_WHOLE_CLASSES or task == "multiclass" or codes_of_text:  # else it takes long to spell them all
         names = pc.unique(reader.text(pc.unique(names)))
@@ -71,7 +71,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         if (count := len(distinct)) == 1:
             raise ValueError(f"the target '{name}' holds one value only, '{distinct[0]}' (NA and None are missing)")
     integers = values is not None and bool((values == np.floor(values)).all())
-    whole = integers and (codes_of_text or count <= MAX_WHOLE_CLASSES)
+    whole = codes_of_text or (integers and count <= MAX_WHOLE_CLASSES)
     if values is not None and (task == "number" or (task == "auto" and not whole and count > 2)):
         words = f"{count} whole numbers taken as a quantity (--data.task multiclass takes them as classes)"
         words = words if integers and task == "auto" else ""
@@ -80,7 +80,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
     if task == "binary" and count != 2:
         raise ValueError(f"the target '{name}' has {count} different values, and data.task says two classes")
     warning = ""
-    if task == "auto" and whole and len(distinct) > 2:
+    if task == "auto" and whole and integers and len(distinct) > 2:
         warning = f"{len(distinct)} whole numbers taken as classes (--data.task number takes them as a quantity)"
     if len({label.casefold() for label in distinct}) < len(distinct):
         warning = "some classes differ by capital letters alone"

@@ -26,7 +26,7 @@ from project.encoder import Encoder
 from project.errors import nearest
 from project.schema import Schema, learn_target
 from project.table import roles
-from project.table.cells import QUANTITY, CellReader, is_simple, is_text
+from project.table.cells import NUMBER, CellReader, is_simple, is_text
 from project.table.columns import ColumnLearner, Learned
 from project.table.files import Frame, append_rows, as_table, category_columns, index_columns, is_parquet, read_file
 from project.table.findings import Finding, giveaways, print_findings, unknown_names
@@ -233,8 +233,8 @@ class Table(TableData):
             raise ValueError(f"'{self.target}' is the target: data.task says what it is, no other setting")
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
-        has_types = self.path in self.frames or is_parquet(self.path)  # and its text stays text beside a CSV file
-        typed = frozenset(field.name for field in table.schema if has_types and is_text(field.type))
+        fields = table.schema if self.path in self.frames or is_parquet(self.path) else ()  # a CSV file has no types
+        typed = {f.name: "" if pa.types.is_dictionary(f.type) else r"^\d+$" for f in fields if is_text(f.type)}
         fixed: dict[str, Rows] = {}
         for split, path in self.paths.items():
             other, others, notes = self._read_file(path)
@@ -334,7 +334,7 @@ class Table(TableData):
             if drawn and count < least:
                 rows = "a single row" if count == 1 else f"{count} rows"
                 few = f"{rows}, too few for each of {least} splits: add rows, or take these out"
-                if QUANTITY.fullmatch(label):
+                if re.match(NUMBER, label):
                     few += " (--data.task number takes them as a quantity)"
                 raise ValueError(f"class '{label}' of '{self.target}' has {few}")
         # Which rows are test rows does not depend on which class is the positive one.
