@@ -10,6 +10,7 @@ import torch
 
 from project import train
 from project.engine.checkpoints import PAUSES, AtomicCheckpointIO, read_whole
+from project.errors import UsageError
 from project.run_folder import load_best
 from project.schema import Schema
 
