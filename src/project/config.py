@@ -58,7 +58,7 @@ class Layer:
     content: dict[str, Any]
     source: str
     trusted: bool = True
-    """Whether it may name any class: the user's own may, a command's that goes on may not."""
+    """Whether it may name any class: the user's own may, what a run has kept may not."""
 
 
 def read_layer(path: str | Path, trusted: bool = True) -> Layer:
@@ -69,8 +69,7 @@ def read_layer(path: str | Path, trusted: bool = True) -> Layer:
         trusted: See `Layer`.
 
     Raises:
-        UsageError: If it is missing, is no YAML, holds something else than names with values, or names a class that
-            nobody has vouched for.
+        UsageError: If it is missing, is no YAML, or holds something else than names with values.
     """
     path = Path(path)
     try:
@@ -84,8 +83,6 @@ def read_layer(path: str | Path, trusted: bool = True) -> Layer:
         raise UsageError(f"{path} {what}: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold names with values, not a {type(content).__name__}")
-    if not trusted:
-        refuse_strangers(content, path)
     return Layer(content, str(path), trusted)
 
 
@@ -298,6 +295,7 @@ def _named(name: Any, where: str, layer: Layer) -> type | None:
     section = SECTIONS.get(where, NESTED)
     if name in (None, "null") and where in SECTIONS:
         return None
+    refuse_strangers({} if layer.trusted else {"class_path": name}, layer.source)
     try:
         cls = find_class(str(name), section.modules, section.base)
         if where in ("optimizer", "scheduler"):
@@ -340,6 +338,8 @@ def settle(part: Part, where: str) -> Config:
         text = hint is str or (get_args(hint)[:1] == (str,) and name != "max_time")
         if layer.source == COMMAND_LINE and not text:
             value = parsed(f"--{path}", value)
+        if not layer.trusted and not text:  # what jsonargparse takes for a class or a function, it imports
+            refuse_strangers(value, layer.source)
         value = _nested(value, path, layer)
         try:
             settings[name] = parser.parse_object({name: value}, defaults=False)[name]

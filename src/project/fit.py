@@ -168,7 +168,6 @@ def fit(
     # Numbers below 1e-38, of which a converged net is full, are slow on a CPU. Threads that start later do the same.
     torch.set_flush_denormal(True)
     start = time.perf_counter()
-    plain = isinstance(model, TableModel)  # another one may keep objects among its hyper-parameters
     try:
         if folder is not None and config is not None and resume is None:
             run_folder.write_config(folder, config)
@@ -176,7 +175,8 @@ def fit(
             trainer.logger.add_chart()
         if resume is not None:
             trainer.precision_plugin.convert_module(model)  # or its weights would be rounded to 32 bits on their way
-        trainer.fit(model, data, ckpt_path=resume, weights_only=plain)
+        # Another model may keep objects among its hyper-parameters.
+        trainer.fit(model, data, ckpt_path=resume, weights_only=isinstance(model, TableModel))
     except BaseException as error:
         begun = trainer.global_step and not isinstance(error, UsageError)  # a monitor is known after an epoch
         if folder and config and resume is None and not (begun or isinstance(error, Stopped)):

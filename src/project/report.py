@@ -111,7 +111,7 @@ def how_it_went(trainer: Trainer) -> dict[str, Any]:
         if kept.best_model_score is not None:
             chosen = f"{'lowest' if kept.mode == 'min' else 'highest'} {kept.monitor}"
             best = float(kept.best_model_score)
-    ended = "a callback stopped it" if trainer.should_stop else "there was no batch to train on"
+    ended = "a callback stopped it" if trainer.should_stop or trainer.global_step else "there was no batch to train on"
     for name, count in (("max_steps", trainer.global_step), ("max_epochs", trainer.current_epoch)):
         if getattr(trainer, name) == count:
             ended = f"{name} {count} was reached"

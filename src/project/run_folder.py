@@ -80,7 +80,9 @@ def load_best(run: str | Path) -> tuple[TableModel, dict[str, Any]]:
         find_checkpoint(run, "best.ckpt")  # its weights are others; the error says that it is gone
     if "model_class" not in checkpoint:
         raise ValueError(f"{path}: the model is no TableModel, and says nothing of the columns that it takes")
-    refuse_strangers({name: checkpoint.get(name) for name in ("model_class", "hyper_parameters")}, path)
+    with content_of(path):
+        named = [checkpoint["model_class"], *map(checkpoint["hyper_parameters"].get, ("optimizer", "scheduler"))]
+    refuse_strangers({"class_path": named}, path)
     with content_of(path):
         cls: Any = find_class(checkpoint["model_class"], (), TableModel)
         model: TableModel = cls(**checkpoint["hyper_parameters"])

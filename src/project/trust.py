@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
-from project.errors import UsageError
+import yaml
 
-MAYBE = ("trainer", "data", "model", "optimizer", "scheduler", "optimizers", "choices")
-"""What may hold the name of a class, beside those that hold nothing else."""
+from project.errors import UsageError
 
 
 @contextmanager
@@ -32,21 +31,23 @@ def refuse_strangers(content: Any, file: object, key: object = "") -> None:
     Those of this package, torch and Lightning are known, and those of modules that are imported already.
 
     Args:
-        content: What a checkpoint or a run's configuration holds.
-        file: Its name, for the message.
-        key: What the content is called there. Any text among the trainer's settings, or
-            where a class can stand, may be meant as one.
+        content: What may name classes: a setting, or several; YAML within a text counts, too.
+        file: The file that it comes from, for the message.
+        key: What the content is called there. Below ``class_path`` all text names a class, elsewhere it may.
 
     Raises:
         UsageError: If it names another class.
     """
-    if isinstance(content, dict | list):
+    with suppress(yaml.YAMLError, ValueError):
+        content = yaml.safe_load(content) if isinstance(content, str) else content
+    if isinstance(content, dict | list | tuple):
         for name, part in content.items() if isinstance(content, dict) else enumerate(content):
-            refuse_strangers(part, file, key if key in ("trainer", "class_path") or isinstance(content, list) else name)
-    elif key in ("model_class", "class_path", *MAYBE) and isinstance(content, str) and "." in content:
+            refuse_strangers(part, file, key if key == "class_path" else name)
+    elif isinstance(content, str) and "." in content:
         module, root = content.rpartition(".")[0], content.partition(".")[0]
         known = module in sys.modules and root not in sys.stdlib_module_names
-        known = known or (key in MAYBE and not (all(map(str.isidentifier, content.split("."))) and find_spec(root)))
-        if not known and root not in (__package__, "torch", "lightning"):
+        if known or root in (__package__, "torch", "lightning"):
+            return
+        if key == "class_path" or (all(map(str.isidentifier, content.split("."))) and find_spec(root)):
             words = f"if you trust it, say --import {module}, or import {module} in Python"
             raise UsageError(f"{file} names {content}, a class from elsewhere: {words}")

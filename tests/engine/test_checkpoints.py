@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from project import train
+from project.config import Layer, combine
 from project.engine.checkpoints import PAUSES, AtomicCheckpointIO, read_whole
 from project.errors import UsageError
 from project.run_folder import load_best
@@ -115,7 +116,7 @@ def test_wrong_content_is_one_sentence(place: tuple[Any, ...], value: Any, check
 def test_a_class_from_elsewhere_is_not_imported(
     place: tuple[str, ...], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model takes its optimizer by name alone, too."""
+    """A model takes its optimizer by name alone, too, and a configuration YAML within a text."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "stranger.py").write_text("raise SystemExit('it was run')\n")
     content = torch.load(checkpoint, weights_only=True)
@@ -123,6 +124,9 @@ def test_a_class_from_elsewhere_is_not_imported(
     torch.save(content, path := tmp_path / "strange.ckpt")
     with pytest.raises(UsageError, match=r"names stranger\.Thing, a class from elsewhere: .*--import stranger"):
         load_best(path)
+    config = {**content["config"], "optimizer": "{class_path: stranger.Thing}"}
+    with pytest.raises(ValueError, match=r"names stranger\.Thing, a class from elsewhere: .*--import stranger"):
+        combine([Layer(config, str(path), trusted=False)])
 
 
 @pytest.mark.parametrize(("kind", "classes"), [("binary", ["no"]), ("binary", []), ("number", ["no", "yes"])])

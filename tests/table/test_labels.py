@@ -253,3 +253,15 @@ def test_categories_that_look_like_numbers_are_classes(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": [i % 7 + 0.5 for i in range(NUM_ROWS)], "y": pd.Categorical(cells)})
     assert target(read_table(frame, **WHOLE)).classes == tuple(sorted(set(cells)))
     assert target(read_table(frame.astype({"y": str}), **WHOLE)).kind == "number"
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_files_may_have_more_categories_together_than_their_own_numbers_hold(on_disk: bool, tmp_path: Path) -> None:
+    """pandas numbers up to 127 of them in 8 bits."""
+    for part in (0, 1):
+        names = pd.Categorical([f"v{100 * part + i % 100:03}" for i in range(200)])
+        pd.DataFrame({"x": names, "y": ["no", "yes"] * 100}).to_parquet(tmp_path / f"{part}.parquet")
+    expected = tuple(f"v{i:03}" for i in range(200))
+    one, other = tmp_path / "0.parquet", tmp_path / "1.parquet"
+    assert read_table(tmp_path, on_disk=on_disk, **WHOLE).schema.categories[0].values == expected
+    assert len(read_table(one, test_path=other, on_disk=on_disk, shuffle=False).splits["test"].x) == 200

@@ -39,7 +39,7 @@ SIZES = {path: count(path) for path in SOURCE.rglob("*.py")}
 LIMITS = [
     ("engine", 450),
     # The aims are 2,000, and never over 6,200: a change lowers these, or raises them knowingly for what it brings.
-    ("ground floor", 2656),
+    ("ground floor", 2660),
     ("all", 6199),
 ]
 

@@ -69,8 +69,7 @@ def main(args: Sequence[str]) -> int:
         write_report(comparison, words, options.jobs)
     print(f"The comparison is in {shown(folder)}; next:")
     print(f"  {shown(folder / 'report.html')}   # open it in a browser")
-    print(f"  {next_command('tensorboard.main --logdir', folder)}   # look at all curves; the bands are at")
-    print("    http://localhost:6006/#custom_scalars&regexInput=median")
+    print(f"  {next_command('tensorboard.main --logdir', folder)}   # look at all curves; Custom Scalars has the bands")
     return 0
 
 

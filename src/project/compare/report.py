@@ -27,7 +27,6 @@ WORDS = (
     f"{PLAN} has all settings: python -m project.compare --config {PLAN} repeats the comparison.",
 )
 """What the verdicts mean, and what may not be concluded."""
-FAILED = "{optimizer}: {failed} of {runs} runs failed, the first with: {message}"
 OTHERS = ("default_loss_median", "steps_to_target", "seconds_to_target", "ms_per_step", "diverged", "tuning_seconds")
 """Columns of the second table."""
 
@@ -94,7 +93,7 @@ def print_tables(console: Console, rows: Sequence[Row], jobs: int) -> None:
         console.print(Text(sentence.format(**rows[0], jobs=jobs)))
     for row in rows:
         if row["failed"]:
-            console.print(Text(FAILED.format(**row)))
+            console.print(Text("{optimizer}: {failed} of {runs} runs failed, the first with: {message}".format(**row)))
 
 
 def _table(*headings: str) -> Table:

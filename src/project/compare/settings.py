@@ -142,7 +142,7 @@ def _entry(value: Any, layers: Sequence[Layer], base: Layer, source: Layer) -> E
     content["optimizer"] = spec if "init_args" in spec else path
     if not re.fullmatch(r"[^/\\\0]+", label) or label[0] in ".-_" or label.endswith((".csv", ".html", ".yaml")):
         raise UsageError(f"{source.source}: label '{label}' names a folder: no slash, no dot first, no file's name")
-    config = combine([*layers, Layer(content, source.source)], base)
+    config = combine([*layers, Layer(content, source.source, source.trusted)], base)
     trainer = config["trainer"]
     for name in ("logger", "enable_checkpointing"):
         if trainer[name] not in (None, True):

@@ -28,8 +28,6 @@ from project.run_folder import default_logs
 COLUMNS = ("experiment", "run", "data", "model", "optimizer", "lr", "val_loss", "metric", "score", "age")
 """What is shown, and what can be sorted by and filtered."""
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times faster; some systems lack it
-
 
 @as_command
 def main(args: Sequence[str]) -> int:
@@ -88,7 +86,8 @@ def _read(folder: Path, logs: Path) -> dict[str, Any]:
     """
     path = folder / "config.yaml"
     try:
-        config = LOADER(path.read_text(encoding="utf-8")).get_single_data()
+        # The first is ten times faster; some systems lack it.
+        config = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text(encoding="utf-8")).get_single_data()
         classes = {name: config[name] or {"class_path": "", "init_args": {}} for name in ("data", "model", "optimizer")}
         names = {name: spec["class_path"].rpartition(".")[2] for name, spec in classes.items()}
         if isinstance(file := config["data"]["init_args"].get("path"), str):

@@ -1,7 +1,7 @@
 """The cells of a table as plain numbers: what text and types of all kinds mean."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,8 +87,7 @@ class CellReader:
             stands for a value, so that 9 holds for 9.0 too.
         decimal_point: What stands before the decimals of a number.
         locate: Says where a row is, for messages, from its number.
-        typed: The columns of which the table says that they are text, as all but CSV can, each with a pattern: values
-            that all have it are names, whatever they look like.
+        typed: The columns of which the table says that they are text, as all but CSV can.
     """
 
     FIRST: ClassVar[int] = 100_000
@@ -96,7 +95,7 @@ class CellReader:
     missing: tuple[str, ...] = ()
     decimal_point: str = "."
     locate: Callable[[int], str] = field(default="row {}".format, repr=False)
-    typed: Mapping[str, str] = field(default_factory=dict)
+    typed: frozenset[str] = frozenset()
 
     def refuse(self, name: str, cells: pa.ChunkedArray, wrong: pa.ChunkedArray, why: str) -> None:
         """Raises ValueError if a cell is wrong, with the place of the first such cell.
@@ -141,8 +140,8 @@ class CellReader:
         """
         if not is_simple(column.type):
             raise ValueError(f"column '{name}' holds {column.type}, which cannot be used: --data.drop leaves it out")
-        if not is_text(column.type) or not len(column):  # which cannot be encoded, or combined, as it is
-            column = self.text(column)
+        # Others cannot be encoded, or combined, as they are; several dictionaries are slow to combine.
+        column = column.cast(pa.string()) if is_text(column.type) and len(column) else self.text(column)
         names = column.dictionary_encode().combine_chunks()
         values = canonical(self.text(names.dictionary)).dictionary_encode()  # of each name once
         return pa.DictionaryArray.from_arrays(values.indices.take(names.indices), values.dictionary)
@@ -200,8 +199,8 @@ class CellReader:
         return bool(hundreds and len(marked) and pc.all(pc.match_substring_regex(marked, thousands)).as_py())
 
     def are_codes(self, name: str, names: pa.Array) -> bool:
-        """Whether texts are names, though they look like numbers: else a table with types would have them as such."""
-        return name in self.typed and bool(pc.all(pc.match_substring_regex(names, self.typed[name])).as_py())
+        """Whether all of some texts are digits that are no number: else a table with types would have it as one."""
+        return name in self.typed and bool(pc.all(pc.match_substring_regex(names, r"^\d+$")).as_py())
 
     def _refuse_unread(self, name: str, column: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> None:
         if values.null_count:
@@ -229,7 +228,7 @@ class CellReader:
             wrong = pc.is_in(canonical(text), value_set=canonical(others))
             cell = text.filter(wrong)[0].as_py()
             comma = " (decimal commas: --data.decimal_point ,)" if re.fullmatch(r"[-+]?\d*,\d+", cell) else ""
-            if all(THOUSANDS.fullmatch(text) for text in [cell, *others.to_pylist()] if text == cell or "," in text):
+            if all(map(THOUSANDS.fullmatch, [cell, *(other for other in others.to_pylist() if "," in other)])):
                 comma = " (commas between thousands)"
             comma = comma if QUANTITY.fullmatch(cell) else f" (if it means a missing value: --data.missing '{cell}')"
             self.refuse(name, text, wrong, f"{{}} is not a number{comma}; mend the file, or {hint}")

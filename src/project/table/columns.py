@@ -26,7 +26,7 @@ _OTHERS += r"|respondent|sample|serial|study|subject|ticket|transaction|tweet|un
 IDENTIFIER = re.compile(
     rf"(?i:(^|[\W_])({_KEY})(\.\d+)?\.?$|^({_OWNER}|{_COUNT})(\.\d+)?\.?$|({_OWNER}|{_OTHERS})[\W_]?({_KEY}|{_COUNT})$"
     r"|^unnamed|^(__index_)?level_\d(__)?$|^row[._]?names$|n[uú]mero$|num[eé]ro$|c[oó]digo$|номер$|[#№號]$|n[º°]$"
-    r"|(\w+nr|identi\w+|nummer|matr[ií]cul[ae]|participant|policy|record|respondent|subject|ticket|transaction|txn)$)"
+    r"|((kunden|haus|personal|artikel|reg|lop)nr|identi(fier|fiant|ficador)|nummer|matr[ií]cul[ae]|participant|policy|record|respondent|subject|ticket|transaction|txn)$)"
     r"|[a-z](ID|Id|Idx|Key|Nr|No|Num|Number|Code|Ref)$|^$"
 )
 """Names of columns that number the rows, if their values all differ."""
@@ -115,7 +115,7 @@ class ColumnLearner:
             return self._category(name, names)
         if name not in self.numeric and self.reader.are_codes(name, present):
             told = f"digits in text, taken as names; --data.numeric '{name}' takes them as numbers"
-            return self._category(name, names, "" if self.reader.parse_numbers(present).null_count else told)
+            return self._category(name, names, told)
         if not self.reader.parse_numbers(present).null_count:  # and so a cell of another split is none
             return self._number(name, self.reader.numbers(name, cells), text=cells.cast(pa.string()))
         if pc.all(pc.is_in(pc.utf8_lower(present), value_set=BOOLEANS)).as_py():
@@ -181,7 +181,7 @@ class ColumnLearner:
                 warning = f"looks like {what}{but_for(others[:1])}: write them in another way"
                 break
         # What begins with a digit in every row, or 'T=5.25', may be a number or a time that is not read: it stays.
-        digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d|\D{1,6}\d+\.\d\d?$", v) for v in counts)
+        digits = not IDENTIFIER.search(name) and all(re.match(r"\W*\d|\D{1,4}[ =:]\d+\.\d\d?$", v) for v in counts)
         if digits and len(found) > 20 and warning in ("", ALL_DIFFER) and name not in self.categorical:
             warning = DIGITS
         values = tuple(sorted(found.filter(pc.greater_equal(times, self.min_count)).to_pylist()))

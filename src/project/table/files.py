@@ -4,7 +4,6 @@ import codecs
 import csv
 import io
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -108,7 +107,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     """A type that Arrow can filter and look up: not a view of text, nor a dictionary of anything but text."""
     if pa.types.is_dictionary(kind):
         values = _plain(kind.value_type)
-        return pa.dictionary(kind.index_type, values, kind.ordered) if is_text(values) else values
+        return pa.dictionary(pa.int32(), values, kind.ordered) if is_text(values) else values  # which holds any number
     return pa.string() if pa.types.is_string_view(kind) else kind
 
 
@@ -126,7 +125,7 @@ def category_columns(schema: pa.Schema) -> list[str]:
     """The names of columns that are categories of pandas, but numbers in Arrow."""
     columns = (schema.pandas_metadata or {}).get("columns", [])
     names = [column["name"] for column in columns if column.get("pandas_type") == "categorical"]
-    return [field.name for field in schema if field.name in names and is_number(field.type)]
+    return [f.name for f in schema if pa.types.is_dictionary(f.type) or (f.name in names and is_number(f.type))]
 
 
 def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collection[str]) -> pa.Table:
@@ -149,9 +148,7 @@ def append_rows(table: pa.Table, path: Path, other: pa.Table, optional: Collecti
     # would become the name 0.10000000149011612, and a decimal 0.57 another one than a float.
     types = {f.name: (table.schema.field(f.name).type, f.type) for f in other.schema}
     texts = {n: pa.string() for n, (a, b) in types.items() if a != b and re.search("string|float|decimal", f"{a} {b}")}
-    # Categories keep their order.
-    ordered = {n: types[n][0].ordered for n in texts if pa.types.is_dictionary(types[n][0])}
-    kinds = texts | {n: pa.dictionary(pa.int32(), pa.string(), order) for n, order in ordered.items()}
+    kinds = {n: types[n][0] if pa.types.is_dictionary(types[n][0]) else plain for n, plain in texts.items()}
     try:
         parts = [part.cast(_retyped(part.schema, kinds)) for part in (table, other)]
         return pa.concat_tables(parts, promote_options="permissive")
@@ -207,8 +204,9 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     for file, other in zip(files, columns, strict=True):
         if apart := columns[0] ^ other:
             raise ValueError(f"only one of {files[0]} and {file} has a column '{min(apart)}': give both the same ones")
-    first = {f.name: f.type for f in data.schema}  # names may be encoded in one file, as pandas' are, not in another
-    texts = {f.name: pa.string() for s in schemas for f in s if f.type != first.get(f.name) and is_text(f.type)}
+    # Names may be encoded in one file, as pandas' categories are, and plain in another.
+    kinds = {(f.name, f.type) for schema in schemas for f in schema if is_text(f.type)}
+    texts = {n: pa.string() for n, count in Counter(name for name, _ in kinds).items() if count > 1}
     schemas = [_retyped(schema, texts) for schema in [data.schema, *schemas]]
     merged = pa.unify_schemas(schemas, promote_options="permissive")
     schema = pa.schema([f.with_type(_plain(f.type)) for f in merged if f.name not in index], data.schema.metadata)
@@ -221,7 +219,7 @@ def _parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 def _csv(path: Path, delimiter: str | None, encoding: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     header, delimiter, quote, encoding = _dialect(path, delimiter, encoding)
-    names = [unicodedata.normalize("NFC", name.strip()) for name in header]  # a letter and its accent are one
+    names = [name.strip() for name in header]
     parse = arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True)
     parse.ignore_empty_lines = len(header) > 1  # else it is an empty cell
 

@@ -20,7 +20,7 @@ SURE = 0.98
 """The R², or for classes the Matthews correlation coefficient, from which on a column alone tells the target."""
 
 
-POINTS = "points between thousands (or commas)? 1.020 is read as 1.02: take them out of the file"
+POINTS = "points between thousands? 1.020 is read as 1.02 (1,020 where commas are points): take them out of the file"
 """Said of numbers such as 950 and 1.020."""
 UNKNOWN = "the model knows none of the names in column '{}': is it written as in training?"
 """Said of other rows than those of training."""

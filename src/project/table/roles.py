@@ -54,7 +54,7 @@ def read_labels(name: str, column: pa.ChunkedArray, task: str, reader: CellReade
         ValueError: If there is only one value, or the values are not what the task wants.
     """
     names = column if is_number(column.type) else pc.unique(reader.text(column))
-    codes_of_text = is_text(column.type) and reader.are_codes(name, names)
+    codes_of_text = pa.types.is_dictionary(column.type) or (is_text(column.type) and reader.are_codes(name, names))
     if task == "auto" and (is_date(column.type) or (len(names) > 2 and not codes_of_text and date_forms(names))):
         raise ValueError(f"the target '{name}' holds dates: make a number of them, or say --data.task multiclass")
     are_numbers = is_number(column.type) or (is_text(column.type) and not reader.parse_numbers(names).null_count)

@@ -233,8 +233,8 @@ class Table(TableData):
             raise ValueError(f"'{self.target}' is the target: data.task says what it is, no other setting")
         if both := [name for name in self.named["categorical"] if name in self.named["numeric"]]:
             raise ValueError(f"data.categorical and data.numeric both name '{both[0]}': it can be one of them")
-        fields = table.schema if self.path in self.frames or is_parquet(self.path) else ()  # a CSV file has no types
-        typed = {f.name: "" if pa.types.is_dictionary(f.type) else r"^\d+$" for f in fields if is_text(f.type)}
+        has_types = self.path in self.frames or is_parquet(self.path)  # and its text stays text beside a CSV file
+        typed = frozenset(field.name for field in table.schema if has_types and is_text(field.type))
         fixed: dict[str, Rows] = {}
         for split, path in self.paths.items():
             other, others, notes = self._read_file(path)

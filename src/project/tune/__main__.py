@@ -26,6 +26,7 @@ from project.commands.arguments import CommandParser
 from project.config import COMMAND_LINE, ROOT, Config, Layer, Part, combine, lay_settings, read_layer
 from project.errors import UsageError, nearest
 from project.run_folder import alone, create_folder
+from project.trust import refuse_strangers
 
 SETTINGS = ("trials", "seeds", "fresh_seeds", "prune_after", "search")
 """What stands below ``tune`` in a file."""
@@ -55,6 +56,7 @@ def main(args: Sequence[str]) -> int:
         if options.name or options.seeds or any(layer.content for layer in layers):
             raise UsageError("a tuning goes on as it began: beside --resume only --trials, --jobs, --storage may stand")
         folder, layers = folder.resolve(), [read_layer(folder / "tune.yaml", trusted=False)]
+        refuse_strangers(layers[0].content.get("tune"), layers[0].source)
         if not options.storage and not (folder / "study.log").exists():
             raise UsageError(f"{folder} has no study.log: give its --storage once more")
     settings, config = _read(layers, {"trials": options.trials, "seeds": options.seeds})
