@@ -338,7 +338,7 @@ def settle(part: Part, where: str) -> Config:
         text = hint is str or (get_args(hint)[:1] == (str,) and name != "max_time")
         if layer.source == COMMAND_LINE and not text:
             value = parsed(f"--{path}", value)
-        if not layer.trusted and not text:  # what jsonargparse takes for a class or a function, it imports
+        if not layer.trusted and (cls is Trainer or not text):  # jsonargparse imports what may be a class or a function
             refuse_strangers(value, layer.source)
         value = _nested(value, path, layer)
         try:

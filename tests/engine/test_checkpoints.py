@@ -124,9 +124,10 @@ def test_a_class_from_elsewhere_is_not_imported(
     torch.save(content, path := tmp_path / "strange.ckpt")
     with pytest.raises(UsageError, match=r"names stranger\.Thing, a class from elsewhere: .*--import stranger"):
         load_best(path)
-    config = {**content["config"], "optimizer": "{class_path: stranger.Thing}"}
-    with pytest.raises(ValueError, match=r"names stranger\.Thing, a class from elsewhere: .*--import stranger"):
-        combine([Layer(config, str(path), trusted=False)])
+    hidden = "{class_path: stranger.Thing}"
+    for named in ({"optimizer": hidden}, {"trainer": {**content["config"]["trainer"], "strategy": hidden}}):
+        with pytest.raises(UsageError, match=r"names stranger\.Thing, a class from elsewhere: .*--import stranger"):
+            combine([Layer(content["config"] | named, str(path), trusted=False)])
 
 
 @pytest.mark.parametrize(("kind", "classes"), [("binary", ["no"]), ("binary", []), ("number", ["no", "yes"])])
